@@ -1,0 +1,1 @@
+"""The companion runner: import, backfill, build, validate, publish, schedule, reports and the CLI."""

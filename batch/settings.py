@@ -1,0 +1,82 @@
+"""Settings of the batch runner, and all groups together."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from stream.settings import (
+    DataSettings,
+    DuckDBSettings,
+    LoggingSettings,
+    MetricsSettings,
+    MongoSettings,
+    StreamSettings,
+    read,
+)
+
+_CONFIG = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore")
+
+
+class PipelineSettings(BaseSettings):
+    """The hourly cycle."""
+
+    model_config = _CONFIG
+
+    reporting_timezone: str = Field(
+        "UTC", validation_alias="REPORTING_TIMEZONE", description="time zone of days and hours in the marts"
+    )
+
+
+class DbtSettings(BaseSettings):
+    """The dbt build."""
+
+    model_config = _CONFIG
+
+    target: str = Field("dev", validation_alias="DBT_TARGET", description="target of `dbt/profiles.yml`")
+
+
+class GreatExpectationsSettings(BaseSettings):
+    """The gate before publishing."""
+
+    model_config = _CONFIG
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All groups; made once, by the command line."""
+
+    mongo: MongoSettings
+    data: DataSettings
+    duckdb: DuckDBSettings
+    stream: StreamSettings
+    pipeline: PipelineSettings
+    dbt: DbtSettings
+    great_expectations: GreatExpectationsSettings
+    metrics: MetricsSettings
+    logging: LoggingSettings
+
+    @classmethod
+    def from_environment(cls) -> "Settings":
+        """Read every group.
+
+        Raises:
+            SettingsError: A value does not fit.
+        """
+        return cls(
+            mongo=read(MongoSettings),
+            data=read(DataSettings),
+            duckdb=read(DuckDBSettings),
+            stream=read(StreamSettings),
+            pipeline=read(PipelineSettings),
+            dbt=read(DbtSettings),
+            great_expectations=read(GreatExpectationsSettings),
+            metrics=read(MetricsSettings),
+            logging=read(LoggingSettings),
+        )
+
+    @property
+    def warehouse_path(self) -> Path:
+        """The DuckDB file."""
+        return self.duckdb.path or self.data.data_dir / "analytics.duckdb"

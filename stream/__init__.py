@@ -1,0 +1,1 @@
+"""The always-on worker: MongoDB change stream → Parquet micro-batches → DuckDB `raw`, exactly once."""

@@ -1,0 +1,137 @@
+"""Every error this product raises on purpose.
+
+AnalyticsError                     every error has a message (what failed, and why) and a hint (what to do)
+├── TransientError                 exit code 1: trying again may help
+│   ├── SourceUnreachableError     MongoDB does not answer
+│   ├── WarehouseBusyError         another process holds the DuckDB file
+│   ├── LandingFullError           the disk of the landing zone is full
+│   └── StepFailedError            a step of the pipeline failed; its own message says why
+└── TerminalError                  exit code 2: a person must act
+    ├── SettingsError              a setting is missing or wrong
+    ├── SourceUnsuitableError      MongoDB answers, but is no replica set (no change streams)
+    ├── AccessDeniedError          wrong credentials, or a privilege is missing
+    ├── HistoryLostError           the saved position has left the oplog
+    ├── PositionMismatchError      the saved position belongs to another cluster, namespace or pipeline
+    ├── CollectionInvalidatedError the collection was dropped or renamed
+    ├── AlreadyRunningError        a second worker for the same folder
+    ├── LandingNotWritableError    the landing zone cannot be written
+    ├── MicroBatchCorruptError     a landed file cannot be read
+    ├── WarehouseCorruptError      the DuckDB file is damaged, or no DuckDB file
+    ├── SchemaTooNewError          written by a newer version of this program
+    ├── MongodMissingError         no mongod program for the embedded MongoDB
+    ├── ImportPathError            nothing importable at a path
+    └── ChecksFailedError          data broke a rule that a person must look at
+"""
+
+import re
+from typing import ClassVar
+
+_PASSWORD_IN_URI = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<user>[^\s:/@]*):(?P<password>[^\s/]*)@", re.IGNORECASE
+)
+
+
+def mask_secrets(text: str) -> str:
+    """Replace the password of every URI in a text by `***`; the user name stays, to tell accounts apart."""
+    return _PASSWORD_IN_URI.sub(r"\g<scheme>\g<user>:***@", text)
+
+
+class AnalyticsError(Exception):
+    """What failed, why, and what to do about it.
+
+    Attributes:
+        message: Lower case, values in backticks, secrets masked.
+        hint: What the reader should do or run next.
+        exit_code: What a command that ends with this error exits with.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        self.message = mask_secrets(message)
+        self.hint = mask_secrets(hint)
+        super().__init__(self.message)
+
+
+class TransientError(AnalyticsError):
+    """Trying again may help."""
+
+    exit_code = 1
+
+
+class TerminalError(AnalyticsError):
+    """Trying again does not help: a person must act."""
+
+    exit_code = 2
+
+
+class SourceUnreachableError(TransientError):
+    """MongoDB does not answer."""
+
+
+class WarehouseBusyError(TransientError):
+    """Another process holds the DuckDB file."""
+
+
+class LandingFullError(TransientError):
+    """The disk of the landing zone is full; nothing half-written is left behind."""
+
+
+class StepFailedError(TransientError):
+    """A step of the pipeline failed."""
+
+
+class SettingsError(TerminalError):
+    """A setting is missing or wrong."""
+
+
+class SourceUnsuitableError(TerminalError):
+    """MongoDB answers, but cannot serve change streams."""
+
+
+class AccessDeniedError(TerminalError):
+    """MongoDB refuses the credentials, or they lack a privilege."""
+
+
+class HistoryLostError(TerminalError):
+    """The saved position has left the oplog: changes since then can no longer be read."""
+
+
+class PositionMismatchError(TerminalError):
+    """The saved position belongs to another cluster, namespace or pipeline."""
+
+
+class CollectionInvalidatedError(TerminalError):
+    """The collection was dropped or renamed, which ends its change stream."""
+
+
+class AlreadyRunningError(TerminalError):
+    """Another process already does this job for the same folder."""
+
+
+class LandingNotWritableError(TerminalError):
+    """A folder of the landing zone cannot be written."""
+
+
+class MicroBatchCorruptError(TerminalError):
+    """A landed micro-batch cannot be read."""
+
+
+class WarehouseCorruptError(TerminalError):
+    """The DuckDB file is damaged, or is no DuckDB file."""
+
+
+class SchemaTooNewError(TerminalError):
+    """State on disk was written by a newer version of this program."""
+
+
+class MongodMissingError(TerminalError):
+    """No mongod program is at hand for the embedded MongoDB."""
+
+
+class ImportPathError(TerminalError):
+    """There is nothing importable at a path."""
+
+
+class ChecksFailedError(TerminalError):
+    """Data broke a rule, so what depends on it was not done."""

@@ -1,0 +1,189 @@
+"""Settings of the stream worker, read from the environment or `.env`; grouped by what they configure."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from stream.errors import SettingsError, mask_secrets
+
+_CONFIG = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore")
+
+Positive = Annotated[int, Field(ge=1)]
+Group = TypeVar("Group", bound=BaseSettings)
+
+
+class MongoSettings(BaseSettings):
+    """Where the conversation logs are."""
+
+    model_config = _CONFIG
+
+    uri: SecretStr = Field(
+        SecretStr("mongodb://localhost:27017"),
+        validation_alias="MONGO_URI",
+        description="connection string of the replica set or sharded cluster",
+    )
+    database: str = Field("claude_logs", validation_alias="MONGO_DB", description="database of the logs")
+    collection: str = Field(
+        "conversations", validation_alias="MONGO_COLLECTION", description="collection of the logs"
+    )
+    connect_timeout_seconds: float = Field(
+        10,
+        gt=0,
+        validation_alias="MONGO_CONNECT_TIMEOUT_SECONDS",
+        description="how long a command waits for a usable server before it gives up",
+    )
+
+    @field_validator("uri")
+    @classmethod
+    def _has_scheme(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("mongodb://", "mongodb+srv://")):
+            raise ValueError("must begin with mongodb:// or mongodb+srv://")
+        return value
+
+    @property
+    def namespace(self) -> str:
+        """`<database>.<collection>`."""
+        return f"{self.database}.{self.collection}"
+
+
+class DataSettings(BaseSettings):
+    """Where files go."""
+
+    model_config = _CONFIG
+
+    data_dir: Path = Field(
+        Path("data"),
+        validation_alias="DATA_DIR",
+        description="folder of landing zone, dead letters and serving files",
+    )
+
+    @property
+    def landing_dir(self) -> Path:
+        """The landing zone: one folder a lane."""
+        return self.data_dir / "landing"
+
+    @property
+    def dead_letter_dir(self) -> Path:
+        """Rejected documents: one folder a lane."""
+        return self.data_dir / "dead_letter"
+
+    @property
+    def serving_dir(self) -> Path:
+        """Published builds, and the views that readers open."""
+        return self.data_dir / "serving"
+
+
+class DuckDBSettings(BaseSettings):
+    """The warehouse."""
+
+    model_config = _CONFIG
+
+    path: Path | None = Field(
+        None,
+        validation_alias="DUCKDB_PATH",
+        description="the DuckDB file; `<DATA_DIR>/analytics.duckdb` unless set",
+    )
+    threads: Positive | None = Field(
+        None, validation_alias="DUCKDB_THREADS", description="threads of DuckDB; all cores unless set"
+    )
+    memory_limit: str = Field(
+        "1GB",
+        validation_alias="DUCKDB_MEMORY_LIMIT",
+        description="memory DuckDB may take before it spills to disk",
+    )
+    lease_timeout_seconds: float = Field(
+        600,
+        ge=0,
+        validation_alias="DUCKDB_LEASE_TIMEOUT_SECONDS",
+        description="how long a command waits for another process to release the DuckDB file",
+    )
+
+
+class StreamSettings(BaseSettings):
+    """The always-on worker."""
+
+    model_config = _CONFIG
+
+    batch_size: Positive = Field(
+        10_000, validation_alias="BATCH_SIZE", description="documents MongoDB sends at once, at most"
+    )
+    max_rows: Positive = Field(
+        20_000, validation_alias="STREAM_MAX_ROWS", description="rows that close a micro-batch"
+    )
+    max_size_bytes: Positive = Field(
+        32_000_000, validation_alias="STREAM_MAX_BYTES", description="BSON bytes that close a micro-batch"
+    )
+    max_age_seconds: float = Field(
+        2,
+        gt=0,
+        validation_alias="STREAM_MAX_AGE_SECONDS",
+        description="age of its first row that closes a micro-batch",
+    )
+    idle_position_seconds: float = Field(
+        10,
+        gt=0,
+        validation_alias="STREAM_IDLE_POSITION_SECONDS",
+        description="how often the position is saved while nothing arrives",
+    )
+
+    @property
+    def max_age(self) -> timedelta:
+        """`max_age_seconds` as a duration."""
+        return timedelta(seconds=self.max_age_seconds)
+
+
+class MetricsSettings(BaseSettings):
+    """Where Prometheus finds the process."""
+
+    model_config = _CONFIG
+
+    host: str = Field(
+        "127.0.0.1", validation_alias="METRICS_HOST", description="address of the metrics endpoint"
+    )
+    port: int = Field(
+        9464,
+        ge=0,
+        le=65535,
+        validation_alias="METRICS_PORT",
+        description="port of the metrics endpoint; 0 turns it off",
+    )
+
+
+class LoggingSettings(BaseSettings):
+    """How log lines look."""
+
+    model_config = _CONFIG
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", validation_alias="LOG_LEVEL", description="least severe level that is printed"
+    )
+    format: Literal["auto", "console", "json"] = Field(
+        "auto", validation_alias="LOG_FORMAT", description="`auto`: for people on a terminal, JSON otherwise"
+    )
+
+    @field_validator("level", mode="before")
+    @classmethod
+    def _any_case(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+
+def read(group: type[Group]) -> Group:
+    """Read one group of settings from the environment and `.env`.
+
+    Raises:
+        SettingsError: A value does not fit; every wrong one is named, none is printed if it is secret.
+    """
+    try:
+        return group()
+    except ValidationError as error:
+        problems = "; ".join(
+            f"`{'.'.join(str(part) for part in problem['loc'])}`: {problem['msg'].lower()}"
+            for problem in error.errors(include_input=False, include_url=False)
+        )
+        raise SettingsError(
+            mask_secrets(f"cannot use the settings: {problems}"),
+            hint="correct them in the environment or in `.env`; `claude-analytics config` shows them",
+        ) from None
