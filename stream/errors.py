@@ -19,6 +19,7 @@ AnalyticsError                     every error has a message (what failed, and w
     ├── WarehouseCorruptError      the DuckDB file is damaged, or no DuckDB file
     ├── SchemaTooNewError          written by a newer version of this program
     ├── MongodMissingError         no mongod program for the embedded MongoDB
+    ├── MongodFailedError          the embedded mongod does not start, or does not end
     ├── ImportPathError            nothing importable at a path
     └── ChecksFailedError          data broke a rule that a person must look at
 """
@@ -127,6 +128,10 @@ class SchemaTooNewError(TerminalError):
 
 class MongodMissingError(TerminalError):
     """No mongod program is at hand for the embedded MongoDB."""
+
+
+class MongodFailedError(TerminalError):
+    """The embedded mongod does not start, or does not end."""
 
 
 class ImportPathError(TerminalError):

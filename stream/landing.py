@@ -1,0 +1,204 @@
+"""The landing zone: the log of the platform. A micro-batch exists once its file has its final name.
+
+    landing/<lane>/date=<UTC day it closed>/<sequence>-<random>.parquet
+    landing/<lane>/position.json           where the lane stood when nothing arrived
+    landing/<lane>/writer.lock             one writer a lane
+
+Files are immutable. Their names order them within a lane; the random part makes a name unique for ever, so
+that a warehouse never takes a new file for one it has loaded. Lanes: `stream`, and one for each backfill.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+from stream.clock import Clock
+from stream.disk import TEMPORARY_SUFFIX, disk_errors, sync_folder, write_durably
+from stream.errors import AlreadyRunningError, MicroBatchCorruptError
+from stream.micro_batch import NAME, Footer, MicroBatch, read_footer
+from stream.position import Position
+
+STREAM_LANE = "stream"
+_DICTIONARY_COLUMNS = ["op", "type", "session_id", "project_id", "message_role", "source_file"]
+
+Boundary = Callable[[str], None]
+"""Called with the name of each step that a crash may separate from the next; tests crash there."""
+
+
+def no_boundary(_name: str) -> None:
+    """Do nothing between two steps."""
+
+
+class Lane:
+    """One ordered sequence of micro-batches, written by one process at a time."""
+
+    def __init__(self, root: Path, name: str, *, clock: Clock, at_boundary: Boundary = no_boundary) -> None:
+        self.name = name
+        self.folder = root / name
+        self._clock = clock
+        self._at_boundary = at_boundary
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the lane's only writer, and clear away what a crashed one left half-written.
+
+        Raises:
+            AlreadyRunningError: Another process writes this lane.
+            LandingNotWritableError: The folder cannot be made or written.
+        """
+        with disk_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / "writer.lock", mode=0o600)
+        try:
+            with disk_errors(self.folder):
+                lock.acquire(timeout=0)
+        except Timeout:
+            raise AlreadyRunningError(
+                f"another process already writes the lane `{self.name}` in `{self.folder}`",
+                hint="stop it first (one writer a lane keeps the order), or use another DATA_DIR",
+            ) from None
+        try:
+            with disk_errors(self.folder):
+                for left_over in self.folder.rglob(f".*{TEMPORARY_SUFFIX}"):
+                    left_over.unlink(missing_ok=True)
+            yield
+        finally:
+            lock.release()
+
+    @property
+    def is_being_written(self) -> bool:
+        """Whether some process is the lane's writer just now."""
+        if not (self.folder / "writer.lock").exists():
+            return False
+        lock = FileLock(self.folder / "writer.lock")
+        try:
+            with lock.acquire(timeout=0):
+                return False
+        except Timeout:
+            return True
+
+    def micro_batches(self) -> list[MicroBatch]:
+        """List what has landed, oldest first, by names alone."""
+        found = [
+            MicroBatch(path, self.name, int(name["sequence"]))
+            for folder in self._date_folders()
+            for path in folder.iterdir()
+            if (name := NAME.fullmatch(path.name))
+        ]
+        return sorted(found, key=lambda micro_batch: (micro_batch.sequence, micro_batch.path.name))
+
+    def newest(self) -> MicroBatch | None:
+        """Give the micro-batch with the highest sequence."""
+        return max(self.micro_batches(), key=lambda micro_batch: micro_batch.sequence, default=None)
+
+    def _date_folders(self) -> list[Path]:
+        return sorted(self.folder.glob("date=*"))
+
+    def new_name(self, sequence: int) -> MicroBatch:
+        """Give the name of the next file; nothing is written."""
+        folder = self.folder / f"date={self._clock().date().isoformat()}"
+        return MicroBatch(folder / f"{sequence:012d}-{secrets.token_hex(4)}.parquet", self.name, sequence)
+
+    def land(self, micro_batch: MicroBatch, table: pa.Table, footer: Footer) -> None:
+        """Write a micro-batch; when this returns it is durable, when it raises there is none.
+
+        Args:
+            micro_batch: From `new_name`.
+            table: Columns of `LANDING_SCHEMA`.
+            footer: Goes into the file.
+
+        Raises:
+            LandingFullError: No space; the half-written file is gone.
+            LandingNotWritableError: The folder cannot be written.
+        """
+        path = micro_batch.path
+        temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            sync_folder(self.folder)
+            try:
+                with temporary.open("wb") as file:
+                    pq.write_table(
+                        table.replace_schema_metadata(footer.to_metadata()),
+                        file,
+                        compression="zstd",
+                        compression_level=1,
+                        use_dictionary=_DICTIONARY_COLUMNS,
+                        write_page_checksum=True,
+                    )
+                    self._at_boundary("file_written")
+                    file.flush()
+                    os.fsync(file.fileno())
+                self._at_boundary("file_synced")
+                temporary.rename(path)
+            except OSError:
+                temporary.unlink(missing_ok=True)
+                raise
+            sync_folder(path.parent)
+        self._at_boundary("file_renamed")
+
+    def position(self) -> Position | None:
+        """Give where the lane stands: behind the newest file, or further if the source was idle since.
+
+        Raises:
+            MicroBatchCorruptError: The newest file or `position.json` cannot be read.
+        """
+        newest = self.newest()
+        saved = self._saved_position()
+        if saved is not None and (newest is None or saved[0] >= newest.sequence):
+            return saved[1]
+        return read_footer(newest).position if newest else None
+
+    def save_position(self, position: Position, *, sequence: int) -> None:
+        """Carry the position on while nothing lands.
+
+        Args:
+            position: The new one.
+            sequence: Of the newest file when it was taken, -1 if there is none.
+        """
+        path = self.folder / "position.json"
+        with disk_errors(path):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_durably(path, json.dumps({"after_sequence": sequence} | position.to_json()).encode())
+
+    def _saved_position(self) -> tuple[int, Position] | None:
+        path = self.folder / "position.json"
+        try:
+            data = json.loads(path.read_bytes())
+            return int(data["after_sequence"]), Position.from_json(data)
+        except FileNotFoundError:
+            return None
+        except (KeyError, TypeError, ValueError) as error:
+            raise MicroBatchCorruptError(
+                f"cannot read `{path}`: {error}",
+                hint="move it away: the stream then goes on behind the newest micro-batch",
+            ) from error
+
+
+class LandingZone:
+    """All lanes."""
+
+    def __init__(self, root: Path, *, clock: Clock) -> None:
+        self.root = root
+        self._clock = clock
+
+    def lane(self, name: str, *, at_boundary: Boundary = no_boundary) -> Lane:
+        """Give one lane; it need not exist yet."""
+        return Lane(self.root, name, clock=self._clock, at_boundary=at_boundary)
+
+    def lanes(self) -> list[Lane]:
+        """List the lanes that exist, by name."""
+        if not self.root.is_dir():
+            return []
+        return [self.lane(folder.name) for folder in sorted(self.root.iterdir()) if folder.is_dir()]
+
+    def micro_batches(self) -> list[MicroBatch]:
+        """List what has landed in all lanes: by lane, oldest first in each."""
+        return [micro_batch for lane in self.lanes() for micro_batch in lane.micro_batches()]

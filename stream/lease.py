@@ -1,0 +1,66 @@
+"""The lease: DuckDB allows one process per file, so whoever opens it takes an advisory lock first."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from stream.clock import Clock
+from stream.disk import disk_errors
+from stream.errors import WarehouseBusyError
+
+
+class Lease:
+    """The right to open one DuckDB file. Never hold it while waiting for MongoDB.
+
+    The lock is the operating system's: it ends with its process, however that ends.
+    """
+
+    def __init__(self, warehouse: Path, *, clock: Clock) -> None:
+        self._path = warehouse.with_name(f"{warehouse.name}.lease")
+        self._holder_path = warehouse.with_name(f"{warehouse.name}.lease.json")
+        self._clock = clock
+
+    @contextmanager
+    def held(self, *, timeout_seconds: float) -> Iterator[None]:
+        """Hold the lease; wait for it at most so long.
+
+        Raises:
+            WarehouseBusyError: Another process still holds it; the message says which.
+            LandingNotWritableError: The folder cannot be made or written.
+        """
+        with disk_errors(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self._path, mode=0o600)
+            try:
+                lock.acquire(timeout=timeout_seconds, poll_interval=0.02)
+            except Timeout:
+                raise WarehouseBusyError(
+                    f"the warehouse is in use by {self.holder()}",
+                    hint="try again when it has finished; what has landed waits and is not lost",
+                ) from None
+            self._holder_path.write_text(
+                json.dumps(
+                    {
+                        "pid": os.getpid(),
+                        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]]),
+                        "since": self._clock().isoformat(timespec="seconds"),
+                    }
+                )
+            )
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def holder(self) -> str:
+        """Describe who took the lease last."""
+        try:
+            holder = json.loads(self._holder_path.read_text())
+            return f"`{holder['command']}` (process {holder['pid']}, since {holder['since']})"
+        except (OSError, ValueError, KeyError):
+            return "another process"

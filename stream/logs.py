@@ -1,0 +1,46 @@
+"""Log lines: for people on a terminal, JSON otherwise; one per micro-batch and per step."""
+
+import logging
+import sys
+from typing import TextIO
+
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, WrappedLogger
+
+from stream.errors import mask_secrets
+from stream.settings import LoggingSettings
+
+Logger = FilteringBoundLogger
+
+
+def configure(settings: LoggingSettings, *, output: TextIO = sys.stderr) -> None:
+    """Set up logging for the whole process; called once, by the command line."""
+    is_console = settings.format == "console" or (settings.format == "auto" and output.isatty())
+    renderer = (
+        structlog.dev.ConsoleRenderer(colors=output.isatty())
+        if is_console
+        else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _mask,
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, settings.level.upper())),
+        logger_factory=structlog.WriteLoggerFactory(file=output),
+        cache_logger_on_first_use=False,
+    )
+
+
+def logger(name: str) -> Logger:
+    """Give the logger of one part of the program."""
+    found: Logger = structlog.get_logger(part=name)
+    return found
+
+
+def _mask(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    return {key: mask_secrets(value) if isinstance(value, str) else value for key, value in event.items()}

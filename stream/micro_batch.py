@@ -1,0 +1,136 @@
+"""A micro-batch at rest: its name, what its footer says, its columns."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stream.errors import AnalyticsError, MicroBatchCorruptError, SchemaTooNewError
+from stream.position import Position
+from stream.schema import LANDING_SCHEMA, LANDING_SCHEMA_VERSION, Row
+
+NAME = re.compile(r"(?P<sequence>\d{12})-[0-9a-f]{8}\.parquet")
+"""File name of a micro-batch: its place in the lane, and what makes it unique for ever."""
+
+_FOOTER_KEY = b"claude_analytics"
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """One landed file, known by its name alone.
+
+    Attributes:
+        path: Where it is.
+        lane: Whose it is.
+        sequence: Its place in the lane, ascending; gaps are possible.
+    """
+
+    path: Path
+    lane: str
+    sequence: int
+
+    @property
+    def id(self) -> str:
+        """Unique for ever: `<lane>/<sequence>-<random>`."""
+        return f"{self.lane}/{self.path.stem}"
+
+
+@dataclass(frozen=True)
+class Footer:
+    """What a landed file says about itself.
+
+    Attributes:
+        micro_batch_id: `MicroBatch.id`.
+        rows: Upserts and deletes together.
+        dead_letters: Documents rejected in the same window.
+        first_cluster_time: Oldest `source_version`, None without rows.
+        last_cluster_time: Newest `source_version`, None without rows.
+        position: Where the stream stood behind its last event; None in a backfill lane.
+        landed_at: When it was written, ISO 8601.
+    """
+
+    micro_batch_id: str
+    rows: int
+    upserts: int
+    deletes: int
+    dead_letters: int
+    first_cluster_time: int | None
+    last_cluster_time: int | None
+    position: Position | None
+    landed_at: str
+    schema_version: int = LANDING_SCHEMA_VERSION
+
+    def to_metadata(self) -> dict[bytes, bytes]:
+        """Give the form it has in a Parquet footer."""
+        fields = vars(self) | {"position": self.position.to_json() if self.position else None}
+        return {_FOOTER_KEY: json.dumps(fields).encode()}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[bytes, bytes] | None) -> "Footer":
+        """Read what `to_metadata` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is something else.
+            SchemaTooNewError: A newer version of this program wrote it.
+        """
+        fields: dict[str, Any] = json.loads((metadata or {})[_FOOTER_KEY])
+        if fields["schema_version"] > LANDING_SCHEMA_VERSION:
+            raise SchemaTooNewError(
+                f"micro-batch `{fields['micro_batch_id']}` has schema version {fields['schema_version']}, "
+                f"this program knows {LANDING_SCHEMA_VERSION}",
+                hint="run the newer version of claude-analytics that wrote it",
+            )
+        position = fields.pop("position")
+        return cls(position=Position.from_json(position) if position else None, **fields)
+
+
+def to_table(rows: Sequence[Row]) -> pa.Table:
+    """Lay rows out as columns of `LANDING_SCHEMA`, in the order given."""
+    if not rows:
+        return LANDING_SCHEMA.empty_table()
+    columns = zip(*rows, strict=True)
+    return pa.Table.from_arrays(
+        [pa.array(values, type=field.type) for values, field in zip(columns, LANDING_SCHEMA, strict=True)],
+        schema=LANDING_SCHEMA,
+    )
+
+
+def read_footer(micro_batch: MicroBatch) -> Footer:
+    """Read what a landed file says about itself, without its rows.
+
+    Raises:
+        MicroBatchCorruptError: It is truncated, or no landed file.
+        SchemaTooNewError: A newer version of this program wrote it.
+    """
+    try:
+        return Footer.from_metadata(pq.read_metadata(micro_batch.path).metadata)
+    except AnalyticsError:
+        raise
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        raise corrupt(micro_batch, error) from error
+
+
+def corrupt(micro_batch: MicroBatch, problem: object) -> MicroBatchCorruptError:
+    """Make the error for a landed file that cannot be read."""
+    return MicroBatchCorruptError(
+        f"micro-batch `{micro_batch.path}` is corrupt: {problem}",
+        hint="restore it from a backup; or move it away (the stream continues behind the file before it, "
+        "if the oplog still reaches back that far) and run `claude-analytics backfill`",
+    )
+
+
+def check_content(micro_batch: MicroBatch) -> None:
+    """Read a landed file wholly, and compare its checksums.
+
+    Raises:
+        MicroBatchCorruptError: It is damaged.
+    """
+    try:
+        pq.read_table(micro_batch.path, page_checksum_verification=True, partitioning=None)
+    except (OSError, pa.ArrowException) as error:
+        raise corrupt(micro_batch, error) from error

@@ -1,0 +1,162 @@
+"""Talking to MongoDB: one client, and one place that says what its errors mean."""
+
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.errors import (
+    AutoReconnect,
+    ConfigurationError,
+    ConnectionFailure,
+    InvalidURI,
+    OperationFailure,
+    PyMongoError,
+)
+
+from stream.errors import (
+    AccessDeniedError,
+    AnalyticsError,
+    HistoryLostError,
+    SettingsError,
+    SourceUnreachableError,
+    SourceUnsuitableError,
+    StepFailedError,
+    mask_secrets,
+)
+from stream.position import Fingerprint
+from stream.settings import MongoSettings
+
+Client = MongoClient[dict[str, Any]]
+
+_HISTORY_LOST_CODES = frozenset({136, 260, 280, 286})
+_ACCESS_CODES = frozenset({13, 18, 8000})
+_NO_REPLICA_SET_CODES = frozenset({40573})
+_CURSOR_GONE_CODES = frozenset({43, 237})
+_SOCKET_TIMEOUT_MS = 60_000
+
+
+def connect(settings: MongoSettings) -> Client:
+    """Make a client; it connects when it is first used.
+
+    Raises:
+        SettingsError: MONGO_URI cannot be understood.
+    """
+    try:
+        client: Client = MongoClient(
+            settings.uri.get_secret_value(),
+            appname="claude-analytics",
+            serverSelectionTimeoutMS=round(settings.connect_timeout_seconds * 1000),
+            connectTimeoutMS=round(settings.connect_timeout_seconds * 1000),
+            socketTimeoutMS=_SOCKET_TIMEOUT_MS,
+            readConcernLevel="majority",
+        )
+    except (InvalidURI, ConfigurationError, ValueError) as error:
+        raise SettingsError(
+            f"cannot use MONGO_URI: {mask_secrets(str(error))}",
+            hint="write it as mongodb://user:password@host:27017/?replicaSet=name",
+        ) from None
+    return client
+
+
+def explained(error: PyMongoError, *, doing: str) -> AnalyticsError:
+    """Say what an error of MongoDB means and what to do about it.
+
+    Args:
+        error: What PyMongo raised.
+        doing: What failed, after "cannot", e.g. "read `claude_logs.conversations`".
+    """
+    text = f"cannot {doing}: {mask_secrets(str(error)).split(', full error')[0]}"
+    code = error.code if isinstance(error, OperationFailure) else None
+    if code in _HISTORY_LOST_CODES:
+        return HistoryLostError(
+            text,
+            hint="changes since the saved position are no longer in the oplog; run `claude-analytics backfill` "
+            "after moving `landing/stream/position.json` away, and give the server a larger oplog",
+        )
+    if code in _ACCESS_CODES:
+        return AccessDeniedError(
+            text,
+            hint="check user, password and authSource in MONGO_URI; "
+            "the account needs `find` and `changeStream` on the collection",
+        )
+    if code in _NO_REPLICA_SET_CODES:
+        return _unsuitable(text)
+    if isinstance(error, ConfigurationError):
+        return SettingsError(text, hint="correct MONGO_URI")
+    if isinstance(error, ConnectionFailure):
+        return SourceUnreachableError(
+            text,
+            hint="check that MongoDB runs and that MONGO_URI names it; "
+            "without one at hand, `claude-analytics mongo` starts one",
+        )
+    return StepFailedError(text, hint="try again; if it stays, look into the server's log")
+
+
+def _unsuitable(text: str) -> SourceUnsuitableError:
+    return SourceUnsuitableError(
+        text,
+        hint="change streams need a replica set or a sharded cluster; one server is enough: start it with "
+        "`--replSet rs0` and run `rs.initiate()` once",
+    )
+
+
+def is_passing(error: PyMongoError) -> bool:
+    """Whether a change stream may simply be opened again after this error."""
+    if isinstance(error, OperationFailure):
+        return error.code in _CURSOR_GONE_CODES or error.has_error_label("ResumableChangeStreamError")
+    return isinstance(error, AutoReconnect | ConnectionFailure)
+
+
+def fingerprint(client: Client, settings: MongoSettings, *, pipeline: str) -> Fingerprint:
+    """Ask the server who it is.
+
+    Raises:
+        SourceUnreachableError: It does not answer.
+        SourceUnsuitableError: It is a server without a replica set.
+        AccessDeniedError: It refuses the credentials.
+    """
+    doing = f"connect to MongoDB for `{settings.namespace}`"
+    try:
+        hello = client.admin.command("hello")
+        is_sharded = hello.get("msg") == "isdbgrid"
+        if not is_sharded and "setName" not in hello:
+            raise _unsuitable(
+                f"cannot follow `{settings.namespace}`: the server is not part of a replica set"
+            )
+        cluster_id = _cluster_id(client, is_sharded=is_sharded)
+    except PyMongoError as error:
+        raise explained(error, doing=doing) from error
+    return Fingerprint(
+        cluster_id=cluster_id,
+        set_name=hello.get("setName", ""),
+        namespace=settings.namespace,
+        pipeline=pipeline,
+    )
+
+
+def _cluster_id(client: Client, *, is_sharded: bool) -> str | None:
+    """Read the id that the cluster got when it was made; None without the privilege to."""
+    try:
+        if is_sharded:
+            version = client["config"]["version"].find_one() or {}
+            return str(version["clusterId"]) if "clusterId" in version else None
+        config = client.admin.command("replSetGetConfig")["config"]
+        return str(config["settings"]["replicaSetId"])
+    except OperationFailure:
+        return None
+
+
+def oplog_bounds(client: Client) -> tuple[int, int] | None:
+    """Give the first and last second of the oplog, in seconds since 1970; None without the privilege to.
+
+    Raises:
+        PyMongoError: The server does not answer.
+    """
+    try:
+        oplog = client["local"]["oplog.rs"]
+        first = oplog.find({}, {"ts": 1}).sort("$natural", 1).limit(1).try_next()
+        last = oplog.find({}, {"ts": 1}).sort("$natural", -1).limit(1).try_next()
+    except OperationFailure:
+        return None
+    if first is None or last is None:
+        return None
+    return first["ts"].time, last["ts"].time
