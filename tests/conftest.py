@@ -1,0 +1,62 @@
+"""Fixtures that every kind of test may ask for."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from pymongo.collection import Collection
+
+from batch.mongod import MongodOptions
+from batch.replica_set import EmbeddedMongo
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def replica_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongo]:
+    """Give a running single-node replica set; whoever kills or stops its node starts it again."""
+    options = MongodOptions(cache_size_gb=0.25, oplog_size_mb=512)
+    with EmbeddedMongo(tmp_path_factory.mktemp("mongo"), options=options) as embedded:
+        yield embedded
+
+
+@pytest.fixture
+def mongo_uri(replica_set: EmbeddedMongo) -> str:
+    """Give the connection string of the running set."""
+    return replica_set.uri
+
+
+@pytest.fixture
+def collection(mongo_uri: str) -> Iterator[Collection[dict[str, Any]]]:
+    """Give the empty collection `conversations` in a database of this test's own, dropped afterwards."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with MongoClient[dict[str, Any]](mongo_uri, tz_aware=True) as client:
+        yield client[name]["conversations"]
+        client.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def shared_logs() -> Path:
+    """Give the folder of real logs beside the checkout; skips the test where there is none."""
+    folder = SHARED / "claude" / "projects"
+    if not folder.is_dir():
+        pytest.skip("no real logs beside the checkout")
+    return folder
+
+
+@pytest.fixture
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Give an empty working folder without any of our settings in the environment."""
+    for name in list(os.environ):
+        if name.startswith(("MONGO_", "DUCKDB_", "STREAM_", "METRICS_", "LOG_", "DBT_")) or name in {
+            "DATA_DIR",
+            "BATCH_SIZE",
+            "REPORTING_TIMEZONE",
+        }:
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
