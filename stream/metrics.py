@@ -56,7 +56,7 @@ class StreamMetrics:
         )
         self.oplog_headroom_seconds = Gauge(
             f"{_PREFIX}_oplog_headroom_seconds",
-            "How long until the saved position falls off the oplog: time left to act when the worker is down.",
+            "Time left until the saved position falls off the oplog, and changes are lost for good.",
             registry=registry,
         )
         self.pending_micro_batches = Gauge(

@@ -1,5 +1,6 @@
 """Talking to MongoDB: one client, and one place that says what its errors mean."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from pymongo import MongoClient
@@ -69,8 +70,8 @@ def explained(error: PyMongoError, *, doing: str) -> AnalyticsError:
     if code in _HISTORY_LOST_CODES:
         return HistoryLostError(
             text,
-            hint="changes since the saved position are no longer in the oplog; run `claude-analytics backfill` "
-            "after moving `landing/stream/position.json` away, and give the server a larger oplog",
+            hint="changes since the saved position are no longer in the oplog: start again with "
+            "`claude-analytics stream --from-now`, then run `claude-analytics backfill`; enlarge the oplog",
         )
     if code in _ACCESS_CODES:
         return AccessDeniedError(
@@ -145,18 +146,55 @@ def _cluster_id(client: Client, *, is_sharded: bool) -> str | None:
         return None
 
 
-def oplog_bounds(client: Client) -> tuple[int, int] | None:
-    """Give the first and last second of the oplog, in seconds since 1970; None without the privilege to.
+@dataclass(frozen=True)
+class Oplog:
+    """How far the server's oplog reaches.
+
+    Attributes:
+        first_second: Of its oldest entry, seconds since 1970.
+        last_second: Of its newest entry, seconds since 1970.
+        fill: How full it is, 0 to 1; 1 if the account may not see it.
+    """
+
+    first_second: int
+    last_second: int
+    fill: float
+
+    @property
+    def window_seconds(self) -> int:
+        """Time it reaches back."""
+        return self.last_second - self.first_second
+
+    def headroom_seconds(self, second: int) -> int:
+        """Estimate how long a point stays readable if writing goes on at the present rate.
+
+        An oplog that is not full yet reaches back further once it is; a full one drops its oldest entry with
+        each new one, so that a point's headroom is its distance from the oldest.
+        """
+        full_window = self.window_seconds / max(self.fill, 0.001)
+        return max(0, round(full_window - (self.last_second - second)))
+
+
+def read_oplog(client: Client) -> Oplog | None:
+    """Measure the oplog; None without the privilege to.
 
     Raises:
         PyMongoError: The server does not answer.
     """
     try:
         oplog = client["local"]["oplog.rs"]
-        first = oplog.find({}, {"ts": 1}).sort("$natural", 1).limit(1).try_next()
-        last = oplog.find({}, {"ts": 1}).sort("$natural", -1).limit(1).try_next()
+        first = oplog.find_one({}, {"ts": 1}, sort=[("$natural", 1)])
+        last = oplog.find_one({}, {"ts": 1}, sort=[("$natural", -1)])
     except OperationFailure:
         return None
     if first is None or last is None:
         return None
-    return first["ts"].time, last["ts"].time
+    return Oplog(first["ts"].time, last["ts"].time, _fill(client))
+
+
+def _fill(client: Client) -> float:
+    try:
+        stats = next(client["local"]["oplog.rs"].aggregate([{"$collStats": {"storageStats": {}}}]))
+        return min(1.0, float(stats["storageStats"]["size"]) / float(stats["storageStats"]["maxSize"]))
+    except (OperationFailure, StopIteration, KeyError, ZeroDivisionError):
+        return 1.0

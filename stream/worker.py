@@ -1,0 +1,210 @@
+"""The always-on worker: puts the parts together, minds signals, and says how it ended."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from types import FrameType
+
+from bytewax.dataflow import Dataflow
+from bytewax.run import cli_main
+from prometheus_client import CollectorRegistry
+
+from stream.change_reader import ChangeReader
+from stream.change_stream import ChangeStream, start_position
+from stream.clock import Clock, utc_now
+from stream.dead_letters import DeadLetterStore
+from stream.errors import AnalyticsError, WarehouseBusyError
+from stream.flow import build_flow
+from stream.flush import Flusher
+from stream.landing import STREAM_LANE, Boundary, LandingZone, no_boundary
+from stream.load import LoadResult
+from stream.loader import Loader
+from stream.logs import Logger
+from stream.metrics import StreamMetrics
+from stream.mongo import connect
+from stream.oplog import OplogWatch
+from stream.position import Position
+from stream.settings import DataSettings, DuckDBSettings, MongoSettings, StreamSettings
+from stream.source import ChangeStreamSource, Prefetch
+from stream.stop import StopSignal
+from stream.warehouse import Warehouse
+from stream.window import FlushPolicy, Window
+
+_EPOCH_INTERVAL = timedelta(seconds=30)
+_FINAL_LOAD_SECONDS = 5.0
+_JOIN_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class WorkerSummary:
+    """What a worker did from start to end.
+
+    Attributes:
+        events: Change events read.
+        seconds: From start to end.
+        loaded: What went into the warehouse.
+        position: Where it stands now.
+        signal_number: The signal that ended it, if one did.
+    """
+
+    events: int
+    seconds: float
+    loaded: LoadResult
+    position: Position
+    signal_number: int | None
+
+
+@contextmanager
+def _signals(stop: StopSignal) -> Iterator[None]:
+    """Let SIGTERM and SIGINT end the worker after a last flush, once; a second one kills as usual."""
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        stop.interrupt(number)
+        for each in previous:
+            signal.signal(each, signal.SIG_DFL)
+
+    previous = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Everything the stream worker needs, made by the command line.
+
+    Attributes:
+        warehouse: What has landed is loaded there.
+        registry: Metrics are registered here.
+        at_boundary: Tests crash the process at its boundaries.
+    """
+
+    mongo: MongoSettings
+    data: DataSettings
+    settings: StreamSettings
+    duckdb: DuckDBSettings
+    warehouse: Warehouse
+    registry: CollectorRegistry
+    log: Logger
+    clock: Clock = utc_now
+    at_boundary: Boundary = no_boundary
+
+    def take_position(self) -> Position:
+        """Make sure there is a position, without reading anything: the present, if there is none yet.
+
+        Raises:
+            AlreadyRunningError: A worker runs (which has taken one).
+            AnalyticsError: MongoDB cannot be used, or the saved position is another source's.
+        """
+        lane = LandingZone(self.data.landing_dir, clock=self.clock).lane(STREAM_LANE)
+        with connect(self.mongo) as client, lane.writing():
+            return start_position(client, self.mongo, lane, from_now=False, log=self.log)
+
+    def run(self, *, until_idle_seconds: float | None = None, from_now: bool = False) -> WorkerSummary:
+        """Follow the collection: for ever, or until nothing has arrived for a while.
+
+        Args:
+            until_idle_seconds: End after so long without a change, and after everything is loaded.
+            from_now: Leave the saved position, and begin at the present.
+
+        Raises:
+            AlreadyRunningError: Another worker uses the same DATA_DIR.
+            PositionMismatchError: The saved position is another source's.
+            AnalyticsError: What ended the worker; all that was read before has landed.
+        """
+        started = time.monotonic()
+        landing = LandingZone(self.data.landing_dir, clock=self.clock)
+        lane = landing.lane(STREAM_LANE, at_boundary=self.at_boundary)
+        dead_letters = DeadLetterStore(self.data.dead_letter_dir, clock=self.clock)
+        stop = StopSignal()
+        metrics = StreamMetrics(self.registry)
+        with _signals(stop), connect(self.mongo) as client, lane.writing():
+            dead_letters.remove_orphans(landing, STREAM_LANE)
+            position = start_position(client, self.mongo, lane, from_now=from_now, log=self.log)
+            flusher = Flusher(
+                lane, dead_letters, position, clock=self.clock, stop=stop, metrics=metrics, log=self.log
+            )
+            reader = ChangeReader(position, clock=self.clock, stop=stop, metrics=metrics, flusher=flusher)
+            loader = Loader(self.warehouse, metrics=metrics, log=self.log)
+            oplog = OplogWatch(client, flusher, stop=stop, metrics=metrics, log=self.log)
+            changes = ChangeStream(
+                client,
+                self.mongo,
+                batch_size=min(self.settings.batch_size, self.settings.max_rows),
+                token=position.token,
+                stop=stop,
+                metrics=metrics,
+                log=self.log,
+            )
+            self.log.info(
+                "stream_started", namespace=self.mongo.namespace, position=position.instant.isoformat()
+            )
+            loader.start()
+            oplog.start()
+            try:
+                _run_dataflow(
+                    build_flow(
+                        source=ChangeStreamSource(
+                            Prefetch(changes, stop), stop, until_idle_seconds=until_idle_seconds
+                        ),
+                        normalise=reader.read,
+                        window=Window(self._policy(), idle_since=time.monotonic()),
+                        flusher=flusher,
+                        loader=loader,
+                    )
+                )
+            finally:
+                stop.finish()
+                self._load_the_rest(loader, has_time=until_idle_seconds is not None)
+                oplog.join(_JOIN_SECONDS)
+        if stop.error:
+            raise stop.error
+        summary = WorkerSummary(
+            reader.events, time.monotonic() - started, loader.total, reader.position, stop.signal_number
+        )
+        self.log.info("stream_stopped", events=summary.events, seconds=round(summary.seconds, 1))
+        return summary
+
+    def _policy(self) -> FlushPolicy:
+        return FlushPolicy(
+            max_rows=self.settings.max_rows,
+            max_size_bytes=self.settings.max_size_bytes,
+            max_age=self.settings.max_age,
+            idle_position=timedelta(seconds=self.settings.idle_position_seconds),
+        )
+
+    def _load_the_rest(self, loader: Loader, *, has_time: bool) -> None:
+        """Load what has landed last; an always-on worker that was told to stop does not wait for others."""
+        try:
+            loader.finish(
+                timeout_seconds=self.duckdb.lease_timeout_seconds if has_time else _FINAL_LOAD_SECONDS
+            )
+        except WarehouseBusyError as error:
+            if has_time:
+                raise
+            self.log.warning("load_left_for_later", problem=error.message)
+
+
+def _run_dataflow(flow: Dataflow) -> None:
+    """Run a dataflow in this process until its source ends.
+
+    Raises:
+        AnalyticsError: Raised by a step; Bytewax wraps it, the cause is given back as it was.
+    """
+    # Bytewax would serve the dataflow on every interface if this were so much as set.
+    os.environ.pop("BYTEWAX_DATAFLOW_API_ENABLED", None)
+    try:
+        cli_main(flow, epoch_interval=_EPOCH_INTERVAL)  # type: ignore[no-untyped-call]
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, AnalyticsError):
+                raise cause from None
+            cause = cause.__cause__ or cause.__context__
+        raise
