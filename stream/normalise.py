@@ -4,6 +4,7 @@ How values that have no place of their own in Parquet and JSON are written:
 
 - dates inside `message` and unnamed fields: ISO 8601 in UTC;
 - ObjectId, Decimal128, binary, regular expression, timestamp and other BSON types: MongoDB Extended JSON;
+- JavaScript code: its text;
 - NaN and infinities inside JSON: null, as JSON has no such numbers;
 - U+0000: U+FFFD, as most databases cannot store it in text.
 """
@@ -91,7 +92,7 @@ def document_key(value: object) -> str:
     """
     if type(value) is ObjectId:
         return str(value)
-    if isinstance(value, str) and "\0" not in value:
+    if type(value) is str and "\0" not in value:  # JavaScript code is a `str` too, but another `_id`
         return f"s:{value}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"i:{value}"
@@ -271,7 +272,8 @@ def _text(value: str | None) -> str | None:
 def _json(value: object) -> bytes:
     written = orjson.dumps(value, _extended_json, _JSON_OPTIONS)
     if _ESCAPED_NUL in written:
-        written = orjson.dumps(_without_nul(value), _extended_json, _JSON_OPTIONS)
+        # Read back, as a value may hold text that only its Extended JSON shows.
+        written = orjson.dumps(_without_nul(orjson.loads(written)), option=_JSON_OPTIONS)
     return written
 
 

@@ -12,6 +12,8 @@ from pymongo.collection import Collection
 
 from batch.mongod import MongodOptions
 from batch.replica_set import EmbeddedMongo
+from stream.settings import MongoSettings
+from tests.streaming import StreamRunner, mongo_settings
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -60,3 +62,15 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def mongo(collection: Collection[dict[str, Any]], mongo_uri: str) -> MongoSettings:
+    """Give the settings that name this test's own collection."""
+    return mongo_settings(collection, mongo_uri)
+
+
+@pytest.fixture
+def stream(mongo: MongoSettings, tmp_path: Path) -> StreamRunner:
+    """Give what runs stream workers on this test's own collection and folder, one after the other."""
+    return StreamRunner(mongo, tmp_path / "data")
