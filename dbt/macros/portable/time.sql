@@ -1,0 +1,65 @@
+{# An instant on the wall clock of the reporting time zone. #}
+{% macro local_time(instant) -%}
+    timezone('{{ var("reporting_timezone") }}', {{ instant }})
+{%- endmacro %}
+
+{# The day an instant falls on in the reporting time zone. #}
+{% macro local_date(instant) -%}
+    cast({{ local_time(instant) }} as date)
+{%- endmacro %}
+
+{# The day an instant falls on in UTC; prices change on UTC days. #}
+{% macro utc_date(instant) -%}
+    cast(timezone('UTC', {{ instant }}) as date)
+{%- endmacro %}
+
+{# Milliseconds between two instants. #}
+{% macro milliseconds_between(start, finish) -%}
+    {{ adapter.dispatch('milliseconds_between')(start, finish) }}
+{%- endmacro %}
+
+{% macro duckdb__milliseconds_between(start, finish) -%}
+    (epoch_ms({{ finish }}) - epoch_ms({{ start }}))
+{%- endmacro %}
+
+{% macro default__milliseconds_between(start, finish) -%}
+    cast(
+        floor(extract(epoch from {{ finish }}) * 1000) - floor(extract(epoch from {{ start }}) * 1000) as bigint
+    )
+{%- endmacro %}
+
+{# English name of a day of the week, 1 = Monday; not the engine's, whose names follow its locale. #}
+{% macro day_name(isodow) -%}
+    case {{ isodow }}
+        when 1 then 'Monday'
+        when 2 then 'Tuesday'
+        when 3 then 'Wednesday'
+        when 4 then 'Thursday'
+        when 5 then 'Friday'
+        when 6 then 'Saturday'
+        when 7 then 'Sunday'
+    end
+{%- endmacro %}
+
+{# A part of a date or of a wall-clock time as a whole number. #}
+{% macro time_part(part, value) -%}
+    cast(extract({{ part }} from {{ value }}) as integer)
+{%- endmacro %}
+
+{# A table `series(number)` of the whole numbers from 0 up to a bound, without it. #}
+{% macro number_series(bound) -%}
+    {{ adapter.dispatch('number_series')(bound) }}
+{%- endmacro %}
+
+{% macro duckdb__number_series(bound) -%}
+    generate_series(0, {{ bound }} - 1) as series (number)
+{%- endmacro %}
+
+{% macro default__number_series(bound) -%}
+    generate_series(0, {{ bound }} - 1) as series (number)
+{%- endmacro %}
+
+{# A date so many days later. #}
+{% macro days_after(day, days) -%}
+    cast({{ day }} + cast({{ days }} as integer) as date)
+{%- endmacro %}

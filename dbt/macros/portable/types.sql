@@ -1,0 +1,59 @@
+{# Text as a whole number; null if it is none. #}
+{% macro to_integer(expression) -%}
+    {{ adapter.dispatch('to_integer')(expression) }}
+{%- endmacro %}
+
+{% macro duckdb__to_integer(expression) -%}
+    try_cast({{ expression }} as bigint)
+{%- endmacro %}
+
+{% macro default__to_integer(expression) -%}
+    case when {{ expression }} ~ '^-?[0-9]{1,18}$' then cast({{ expression }} as bigint) end
+{%- endmacro %}
+
+{# Text as a truth; everything but `true` is false, also nothing. #}
+{% macro to_truth(expression) -%}
+    coalesce({{ expression }} = 'true', false)
+{%- endmacro %}
+
+{# Whether any row is true. #}
+{% macro any_true(condition) -%}
+    (max(case when {{ condition }} then 1 else 0 end) = 1)
+{%- endmacro %}
+
+{# How many rows fulfil a condition. #}
+{% macro count_if(condition) -%}
+    count(case when {{ condition }} then 1 end)
+{%- endmacro %}
+
+{# A part of a whole, null if the whole is 0. #}
+{% macro ratio(part, whole) -%}
+    cast({{ part }} as double precision) / nullif({{ whole }}, 0)
+{%- endmacro %}
+
+{# A percentile, 0 to 1, between the neighbouring values. #}
+{% macro percentile(column, fraction) -%}
+    {{ adapter.dispatch('percentile')(column, fraction) }}
+{%- endmacro %}
+
+{% macro duckdb__percentile(column, fraction) -%}
+    quantile_cont({{ column }}, {{ fraction }})
+{%- endmacro %}
+
+{% macro default__percentile(column, fraction) -%}
+    percentile_cont({{ fraction }}) within group (order by {{ column }})
+{%- endmacro %}
+
+{# Key of a row: the md5 of its parts, where null differs from empty text. #}
+{% macro surrogate_key(columns) -%}
+    md5(
+        {%- for column in columns -%}
+            coalesce(cast({{ column }} as {{ dbt.type_string() }}), '_null_') {{- " || '|' || " if not loop.last -}}
+        {%- endfor -%}
+    )
+{%- endmacro %}
+
+{# The sum of whole numbers as a whole number of 8 bytes; some engines would widen it. #}
+{% macro total(expression) -%}
+    cast(coalesce(sum({{ expression }}), 0) as bigint)
+{%- endmacro %}

@@ -1,0 +1,44 @@
+-- A pull-request line names no branch: it was opened from the one that the conversation was on just before.
+with pull_requests as (
+    select * from {{ ref('stg_pull_requests') }}
+),
+
+messages as (
+    select
+        session_id,
+        git_branch,
+        created_at
+    from {{ ref('fct_messages') }}
+    where git_branch is not null
+),
+
+located as (
+    select
+        pull_requests.*,
+        messages.git_branch,
+        row_number() over (
+            partition by pull_requests.line_id
+            order by
+                case when messages.created_at <= pull_requests.written_at then 0 else 1 end,
+                messages.created_at desc,
+                messages.git_branch
+        ) as choice
+    from pull_requests
+    left join messages on pull_requests.session_id = messages.session_id
+),
+
+final as (
+    select
+        line_id,
+        session_id,
+        project_id,
+        coalesce(git_branch, 'unknown') as git_branch,
+        pull_request_url,
+        pull_request_number,
+        pull_request_repository,
+        written_at
+    from located
+    where choice = 1
+)
+
+select * from final

@@ -1,0 +1,36 @@
+with sessions as (
+    select * from {{ ref('dim_sessions') }}
+),
+
+projects as (
+    select
+        project_id,
+        count(*) as total_sessions,
+        count(distinct project_folder) as total_folders,
+        min(session_start) as first_activity,
+        max(session_end) as last_activity,
+        {{ total('message_count') }} as total_messages,
+        {{ total('tool_call_count') }} as total_tool_calls,
+        sum(active_seconds) as active_seconds,
+        sum(cost_usd) as cost_usd
+    from sessions
+    group by project_id
+),
+
+final as (
+    select
+        {{ surrogate_key(['project_id']) }} as project_key,
+        project_id,
+        coalesce({{ extract_match('project_id', '([^/]+)$') }}, project_id) as project_name,
+        total_sessions,
+        total_folders,
+        first_activity,
+        last_activity,
+        total_messages,
+        total_tool_calls,
+        active_seconds,
+        cost_usd
+    from projects
+)
+
+select * from final

@@ -1,0 +1,50 @@
+{{ config(materialized='incremental') }}
+
+with lines as (
+    select
+        *,
+        {{ normal_path('working_folder') }} as folder
+    from {{ ref('base_lines') }}
+    where {{ is_affected() }}
+),
+
+folders as (
+    select
+        session_id,
+        folder,
+        row_number() over (
+            partition by session_id
+            order by
+                -- Claude Code names the log's folder after the one it was started in.
+                case when {{ replace_matches('working_folder', '[^A-Za-z0-9]', '-') }} = project_folder then 0 else 1 end,
+                written_at,
+                line_id
+        ) as choice
+    from lines
+    where folder is not null
+),
+
+sessions as (
+    select
+        session_id,
+        min(project_folder) as project_folder,
+        {{ any_true('is_message') }} as has_messages,
+        min(case when is_message then written_at end) as first_message_at,
+        min(written_at) as first_written_at,
+        max(written_at) as last_written_at,
+        min(date_key) as first_date_key,
+        count(*) as line_count
+    from lines
+    group by session_id
+),
+
+with_project as (
+    select
+        sessions.*,
+        folders.folder as working_folder,
+        coalesce({{ project_root('folders.folder') }}, sessions.project_folder, 'unknown') as project_id
+    from sessions
+    left join folders on sessions.session_id = folders.session_id and folders.choice = 1
+)
+
+select * from with_project
