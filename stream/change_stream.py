@@ -131,8 +131,7 @@ def start_position(
             f"cannot {doing}: the server gives no resume token", hint="MongoDB 4.0.7 or newer is needed"
         )
     position = Position(reply.token, cluster_time_of_token(reply.token) or reply.operation_time, source)
-    newest = lane.newest()
-    lane.save_position(position, sequence=newest.sequence if newest else -1)
+    lane.save_position(position, behind=lane.newest())
     if has_history:
         log.warning(
             "history_not_read",

@@ -6,7 +6,7 @@ from collections import Counter
 from stream.clock import Clock
 from stream.dead_letters import DeadLetterStore
 from stream.errors import LandingFullError
-from stream.landing import Lane
+from stream.landing import Boundary, Lane, no_boundary
 from stream.logs import Logger
 from stream.metrics import StreamMetrics
 from stream.micro_batch import Footer, MicroBatch, to_table
@@ -28,6 +28,7 @@ class Flusher:
         stop: Ends the waiting for a full disk.
         metrics: Counted into.
         log: One line per micro-batch.
+        at_boundary: Called between two steps that a crash may part.
 
     Attributes:
         durable: Everything before this position is in the landing zone.
@@ -43,6 +44,7 @@ class Flusher:
         stop: StopSignal,
         metrics: StreamMetrics,
         log: Logger,
+        at_boundary: Boundary = no_boundary,
     ) -> None:
         self._lane = lane
         self._dead_letters = dead_letters
@@ -50,8 +52,8 @@ class Flusher:
         self._stop = stop
         self._metrics = metrics
         self._log = log
-        newest = lane.newest()
-        self._sequence = newest.sequence if newest else -1
+        self._at_boundary = at_boundary
+        self._newest = lane.newest()
         self.durable = position
 
     def flush(self, window: ClosedWindow) -> MicroBatch | None:
@@ -64,28 +66,34 @@ class Flusher:
             LandingFullError: Still no space when the worker was told to stop; the window is read again later.
             LandingNotWritableError: The folder cannot be written.
         """
+        # One name for all attempts: what an attempt leaves behind, the next one overwrites.
+        micro_batch = None if window.is_empty else self._lane.new_name(self._next_sequence())
         while True:
             try:
-                landed = self._land(window)
+                if micro_batch is None:
+                    self._lane.save_position(window.position, behind=self._newest)
+                else:
+                    self._land(micro_batch, window)
             except LandingFullError as error:
                 self._log.error("disk_full", problem=error.message, hint=error.hint)
                 if self._stop.wait(_RETRY_SECONDS):
                     raise
             else:
                 self.durable = window.position
-                return landed
+                return micro_batch
 
-    def _land(self, window: ClosedWindow) -> MicroBatch | None:
-        if window.is_empty:
-            self._lane.save_position(window.position, sequence=self._sequence)
-            return None
+    def _next_sequence(self) -> int:
+        return self._newest.sequence + 1 if self._newest else 0
+
+    def _land(self, micro_batch: MicroBatch, window: ClosedWindow) -> None:
         started = time.perf_counter()
-        micro_batch = self._lane.new_name(self._sequence + 1)
+        self._at_boundary("window_closed")
         if window.dead_letters:
             self._dead_letters.store(micro_batch, window.dead_letters)
+            self._at_boundary("dead_letters_stored")
         footer = footer_of(micro_batch, window, landed_at=self._clock().isoformat())
         self._lane.land(micro_batch, to_table(window.rows), footer)
-        self._sequence += 1
+        self._newest = micro_batch
         self._metrics.flush_seconds.observe(time.perf_counter() - started)
         self._metrics.rows_landed.inc(len(window.rows))
         for reason, count in Counter(letter.reason for letter in window.dead_letters).items():
@@ -99,7 +107,6 @@ class Flusher:
             seconds=round(time.perf_counter() - started, 3),
             position=window.position.instant.isoformat(),
         )
-        return micro_batch
 
 
 def footer_of(micro_batch: MicroBatch, window: ClosedWindow, *, landed_at: str) -> Footer:

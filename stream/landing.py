@@ -26,6 +26,8 @@ from stream.micro_batch import NAME, Footer, MicroBatch, read_footer
 from stream.position import Position
 
 STREAM_LANE = "stream"
+_WRITER_TIMEOUT_SECONDS = 0.2
+"""Long enough that somebody who only looks (`is_being_written`) is not taken for a writer."""
 _DICTIONARY_COLUMNS = ["op", "type", "session_id", "project_id", "message_role", "source_file"]
 
 Boundary = Callable[[str], None]
@@ -56,14 +58,13 @@ class Lane:
         with disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.folder / "writer.lock", mode=0o600)
-        try:
-            with disk_errors(self.folder):
-                lock.acquire(timeout=0)
-        except Timeout:
-            raise AlreadyRunningError(
-                f"another process already writes the lane `{self.name}` in `{self.folder}`",
-                hint="stop it first (one writer a lane keeps the order), or use another DATA_DIR",
-            ) from None
+            try:
+                lock.acquire(timeout=_WRITER_TIMEOUT_SECONDS, poll_interval=0.02)
+            except Timeout:  # an OSError to `disk_errors`
+                raise AlreadyRunningError(
+                    f"another process already writes the lane `{self.name}` in `{self.folder}`",
+                    hint="stop it first (one writer a lane keeps the order), or use another DATA_DIR",
+                ) from None
         try:
             with disk_errors(self.folder):
                 for left_over in self.folder.rglob(f".*{TEMPORARY_SUFFIX}"):
@@ -152,27 +153,30 @@ class Lane:
         """
         newest = self.newest()
         saved = self._saved_position()
-        if saved is not None and (newest is None or saved[0] >= newest.sequence):
+        if saved is not None and (newest is None or saved[0] == newest.id):
             return saved[1]
+        # Not only when files have landed since: one may have been moved away, to be read again.
         return read_footer(newest).position if newest else None
 
-    def save_position(self, position: Position, *, sequence: int) -> None:
+    def save_position(self, position: Position, *, behind: MicroBatch | None) -> None:
         """Carry the position on while nothing lands.
 
         Args:
             position: The new one.
-            sequence: Of the newest file when it was taken, -1 if there is none.
+            behind: The newest file when it was taken, None if there is none.
         """
         path = self.folder / "position.json"
         with disk_errors(path):
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_durably(path, json.dumps({"after_sequence": sequence} | position.to_json()).encode())
+            content = {"behind": behind.id if behind else None} | position.to_json()
+            write_durably(path, json.dumps(content).encode())
+        self._at_boundary("position_saved")
 
-    def _saved_position(self) -> tuple[int, Position] | None:
+    def _saved_position(self) -> tuple[str | None, Position] | None:
         path = self.folder / "position.json"
         try:
             data = json.loads(path.read_bytes())
-            return int(data["after_sequence"]), Position.from_json(data)
+            return data["behind"], Position.from_json(data)
         except FileNotFoundError:
             return None
         except (KeyError, TypeError, ValueError) as error:

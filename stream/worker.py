@@ -128,7 +128,14 @@ class Worker:
             dead_letters.remove_orphans(landing, STREAM_LANE)
             position = start_position(client, self.mongo, lane, from_now=from_now, log=self.log)
             flusher = Flusher(
-                lane, dead_letters, position, clock=self.clock, stop=stop, metrics=metrics, log=self.log
+                lane,
+                dead_letters,
+                position,
+                clock=self.clock,
+                stop=stop,
+                metrics=metrics,
+                log=self.log,
+                at_boundary=self.at_boundary,
             )
             reader = ChangeReader(position, clock=self.clock, stop=stop, metrics=metrics, flusher=flusher)
             loader = Loader(self.warehouse, metrics=metrics, log=self.log)
