@@ -1,0 +1,25 @@
+"""Where the data is that ships with the program: dbt project, expectations, sample logs."""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def dbt_project() -> Path:
+    """Give the folder of the dbt project, inside an installed wheel or in a checkout."""
+    return _shipped("dbt")
+
+
+def gx_project() -> Path:
+    """Give the folder of the Great Expectations project, inside an installed wheel or in a checkout."""
+    return _shipped("gx")
+
+
+def sample_logs() -> Path:
+    """Give the folder of the sample logs: one folder a project, as under `~/.claude/projects`."""
+    return _PACKAGE / "sample" / "projects"
+
+
+def _shipped(name: str) -> Path:
+    packaged = _PACKAGE / f"_{name}"
+    return packaged if packaged.is_dir() else _PACKAGE.parent / name

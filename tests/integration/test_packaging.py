@@ -1,0 +1,111 @@
+"""The wheel, installed away from the checkout, and what `make` says when it cannot install."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder that holds the wheel's content and nothing else."""
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder / "dist", ROOT]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = (folder / "dist").glob("*.whl")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target"]
+    subprocess.run([*pip, folder / "site", wheel], check=True, capture_output=True)
+    return folder / "site"
+
+
+@pytest.fixture
+def elsewhere(installed: Path, tmp_path: Path) -> dict[str, str]:
+    """Give an environment in which the installed wheel comes before the checkout."""
+    return {"PYTHONPATH": str(installed), "PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+
+
+def test_the_command_works_in_any_folder(installed: Path, elsewhere: dict[str, str], tmp_path: Path) -> None:
+    """Outside the checkout `claude-analytics --help` prints the commands."""
+    command = [installed / "bin" / "claude-analytics", "--help"]
+    shown = subprocess.run(command, cwd=tmp_path, env=elsewhere, capture_output=True, text=True, check=True)
+    assert "stream" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        ("dbt_project", "_dbt/dbt_project.yml"),
+        ("gx_project", "_gx/README.md"),
+        ("sample_logs", "sample/projects/-home-dev-work-tideline"),
+    ],
+)
+def test_the_wheel_brings_its_data(
+    function: str, expected: str, installed: Path, elsewhere: dict[str, str]
+) -> None:
+    """The dbt project, expectations and sample logs are found beside the installed code."""
+    program = f"from batch import shipped; print(shipped.{function}())"
+    command = [sys.executable, "-c", program]
+    shown = subprocess.run(
+        command, cwd=installed.parent, env=elsewhere, capture_output=True, text=True, check=True
+    )
+    found = Path(shown.stdout.strip())
+    member = installed / "batch" / expected
+    assert found in member.parents
+    assert member.exists()
+
+
+def test_a_checkout_finds_the_same_data() -> None:
+    """Without an installed wheel the folders of the checkout are used."""
+    program = "from batch import shipped; print(shipped.dbt_project()); print(shipped.gx_project())"
+    command = [sys.executable, "-c", program]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert [str(ROOT / "dbt"), str(ROOT / "gx")] == shown.stdout.split()
+
+
+def test_build_leftovers_stay_out_of_the_wheel(installed: Path) -> None:
+    """Neither dbt's target and logs nor caches are shipped."""
+    leftovers = {"target", "logs", "__pycache__"}
+    names = {path.name for path in (installed / "batch" / "_dbt").rglob("*") if path.is_dir()}
+    assert set() == names & leftovers
+
+
+@pytest.fixture
+def bare_checkout(tmp_path: Path) -> Path:
+    """Give a folder with what `make install` reads, without an environment."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def test_make_names_the_way_out_without_a_fitting_python(bare_checkout: Path) -> None:
+    """With no Python 3.11 or 3.12 at hand, `make install` says which it needs and how to name one."""
+    command = ["make", "install", "PYTHON=false"]
+    made = subprocess.run(command, cwd=bare_checkout, capture_output=True, text=True, check=False)
+    assert made.returncode == 2
+    assert "no Python 3.11 or 3.12" in made.stderr
+    assert "PYTHON=/path/to/python3.12" in made.stderr
+
+
+def test_make_says_when_packages_are_out_of_reach(bare_checkout: Path) -> None:
+    """Without a package index `make install` fails, points to the whole log and will try again next time."""
+    environment = {
+        **os.environ,
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": "",
+    }
+    command = ["make", "install", f"PYTHON={sys.executable}"]
+    made = subprocess.run(
+        command, cwd=bare_checkout, env=environment, capture_output=True, text=True, check=False
+    )
+    assert made.returncode == 2
+    assert "could not be installed" in made.stderr
+    assert (bare_checkout / ".venv" / "pip.log").read_text(encoding="utf-8")
+    assert not (bare_checkout / ".venv" / "installed").exists()
