@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from stream.errors import mask_secrets
 from stream.settings import (
     DataSettings,
     DuckDBSettings,
@@ -41,6 +42,25 @@ class GreatExpectationsSettings(BaseSettings):
     """The gate before publishing."""
 
     model_config = _CONFIG
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting, for people to read.
+
+    Attributes:
+        name: Of its environment variable.
+        value: As in force; passwords masked, empty if unset.
+        default: As built in.
+        origin: `set` or `default`.
+        description: What it is for.
+    """
+
+    name: str
+    value: str
+    default: str
+    origin: str
+    description: str
 
 
 @dataclass(frozen=True)
@@ -80,3 +100,23 @@ class Settings:
     def warehouse_path(self) -> Path:
         """The DuckDB file."""
         return self.duckdb.path or self.data.data_dir / "analytics.duckdb"
+
+    def describe(self) -> list[Setting]:
+        """List every setting, group by group."""
+        return [
+            Setting(
+                name=str(info.validation_alias),
+                value=_shown(getattr(group, field)),
+                default=_shown(info.default),
+                origin="set" if field in group.model_fields_set else "default",
+                description=info.description or "",
+            )
+            for group in vars(self).values()
+            for field, info in type(group).model_fields.items()
+        ]
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ""
+    return mask_secrets(value.get_secret_value() if isinstance(value, SecretStr) else str(value))

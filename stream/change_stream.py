@@ -26,6 +26,8 @@ PIPELINE_VERSION = "1"
 
 _UNUSED_FIELDS = {"updateDescription": 0, "ns": 0, "lsid": 0, "txnNumber": 0, "wallTime": 0}
 _AWAIT_MS = 500
+_REPLY_SIZE_BYTES = 4_000_000
+_FIRST_BATCH_SIZE = 1_000
 _FIRST_BACKOFF_SECONDS = 0.2
 _MAX_BACKOFF_SECONDS = 30.0
 _RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
@@ -46,7 +48,8 @@ class ChangeCursor:
     ) -> None:
         self._database = client[settings.database]
         self._collection = settings.collection
-        self._batch_size = batch_size
+        self._max_batch_size = batch_size
+        self._batch_size = min(batch_size, _FIRST_BATCH_SIZE)
         self._session: ClientSession = client.start_session(causal_consistency=False)
         self._cursor_id = 0
         stage: dict[str, Any] = {"fullDocument": "updateLookup"}
@@ -72,7 +75,7 @@ class ChangeCursor:
         Raises:
             PyMongoError: The cursor is of no more use.
         """
-        return self._run(
+        reply = self._run(
             {
                 "getMore": self._cursor_id,
                 "collection": self._collection,
@@ -80,6 +83,15 @@ class ChangeCursor:
                 "maxTimeMS": _AWAIT_MS,
             }
         )
+        self._adapt(len(reply.batch))
+        return reply
+
+    def _adapt(self, size_bytes: int) -> None:
+        """Keep replies near a size that is cheap to ask for and small in memory once decoded."""
+        if size_bytes > _REPLY_SIZE_BYTES:
+            self._batch_size = max(1, self._batch_size // 2)
+        elif size_bytes > _REPLY_SIZE_BYTES // 8 and size_bytes < _REPLY_SIZE_BYTES // 2:
+            self._batch_size = min(self._max_batch_size, self._batch_size * 2)
 
     def close(self) -> None:
         """Free the cursor on the server, as far as the server can be reached."""

@@ -4,19 +4,20 @@ Versions (cluster times) decide which of two changes of a document is the later,
 tombstones keep an older row from bringing a deleted document back.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 
+from stream import sql
 from stream.clock import Clock
 from stream.micro_batch import Footer, MicroBatch
 from stream.schema import RAW_CONVERSATIONS_COLUMNS
 
 BULK_ROWS = 100_000
 """From so many changed rows on, a load says "everything may have changed" instead of listing lines."""
-
-_COLUMNS = ", ".join(f'"{name}"' for name in RAW_CONVERSATIONS_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,10 @@ class LoadTransaction:
         self._connection = connection
         self._chunk = chunk
         self._now = clock()
+        paths = sql.array(str(micro_batch.path) for micro_batch, _ in chunk)
+        self._landed = (
+            f"read_parquet({paths}, filename = true, file_row_number = true, hive_partitioning = false)"
+        )
 
     def run(self) -> LoadResult:
         """Merge the last change of each document, note what changed, mark the micro-batches as loaded."""
@@ -71,38 +76,95 @@ class LoadTransaction:
         upserted = deleted = 0
         is_bulk = rows >= BULK_ROWS
         if rows:
-            self._stage()
-            if not is_bulk:
-                self._record_changed_lines(load_id)
-            upserted, deleted = self._merge()
+            self._name_files()
+            if self._is_all_new():
+                upserted = self._insert(load_id, is_bulk=is_bulk)
+            else:
+                self._stage()
+                if not is_bulk:
+                    self._record_changed_lines(load_id)
+                upserted, deleted = self._merge()
         self._record(load_id, upserted, deleted, is_bulk=is_bulk)
         return LoadResult(len(self._chunk), rows, upserted, deleted)
 
-    def _stage(self) -> None:
-        """Put the last change of each `_id` into `staged`, less what a tombstone or a newer row outdates."""
-        self._connection.execute(
-            "create or replace temp table staged_files as "
-            "select unnest(?) as filename, unnest(?) as micro_batch_id, unnest(?) as position",
-            [
-                [str(micro_batch.path) for micro_batch, _ in self._chunk],
-                [micro_batch.id for micro_batch, _ in self._chunk],
-                list(range(len(self._chunk))),
-            ],
+    def _name_files(self) -> None:
+        names = sql.rows(
+            (str(micro_batch.path), micro_batch.id, position)
+            for position, (micro_batch, _) in enumerate(self._chunk)
         )
-        self._connection.execute(
+        self._execute(
+            f"""
+            create or replace temp table staged_files as
+            select * from (values {names}) as files (filename, micro_batch_id, position)
             """
+        )
+
+    def _is_all_new(self) -> bool:
+        """Whether all rows are documents never seen before, each once: the usual case, and the cheap one.
+
+        Asks whether the table or a tombstone has anything in the range of the new ids; zone maps answer that.
+        """
+        rows, ids, upserts, first, last = one_row(
+            self._connection,
+            f"""
+            select count(*), count(distinct _id), count(*) filter (op = 'upsert'), min(_id), max(_id)
+            from {self._landed} as landed
+            """,
+        )
+        if not rows == ids == upserts:
+            return False
+        interval = f"between {sql.literal(first)} and {sql.literal(last)}"
+        (is_known,) = one_row(
+            self._connection,
+            f"""
+            select
+                exists (select 1 from raw.conversations where _id {interval})
+                or exists (select 1 from raw.tombstones where _id {interval})
+            """,
+        )
+        return not is_known
+
+    def _insert(self, load_id: int, *, is_bulk: bool) -> int:
+        """Insert rows that are all new."""
+        if not is_bulk:
+            self._execute(
+                f"""
+                insert into raw.changed_lines
+                select distinct {load_id}, session_id, source_file, uuid, message_id
+                from {self._landed} as landed
+                """
+            )
+        self._execute(
+            f"""
+            insert into raw.conversations
+            select {_columns("staged_files")}
+            from {self._landed} as landed
+            inner join staged_files on landed.filename = staged_files.filename
+            """
+        )
+        return sum(footer.rows for _, footer in self._chunk)
+
+    def _stage(self) -> None:
+        """Find the last change of each `_id`, less what a tombstone outdates: narrow columns only.
+
+        The wide columns stay in their files until they are written into the table, once.
+        """
+        self._execute(
+            f"""
             create or replace temp table staged as
-            select landed.* exclude (file_row_number), staged_files.micro_batch_id
-            from read_parquet(?, filename = true, file_row_number = true, hive_partitioning = false) as landed
+            select
+                landed._id, landed.op, landed.source_version, landed.session_id, landed.source_file,
+                landed.uuid, landed.message_id, landed.file_row_number,
+                staged_files.filename, staged_files.micro_batch_id
+            from {self._landed} as landed
             inner join staged_files on landed.filename = staged_files.filename
             qualify row_number() over (
                 partition by landed._id
                 order by landed.source_version desc, staged_files.position desc, landed.file_row_number desc
             ) = 1
-            """,
-            [[str(micro_batch.path) for micro_batch, _ in self._chunk]],
+            """
         )
-        self._connection.execute(
+        self._execute(
             """
             delete from staged using raw.tombstones as tombstones
             where staged._id = tombstones._id and tombstones.source_version > staged.source_version
@@ -110,72 +172,81 @@ class LoadTransaction:
         )
 
     def _record_changed_lines(self, load_id: int) -> None:
-        self._connection.execute(
-            """
+        self._execute(
+            f"""
             insert into raw.changed_lines
-            select ?, session_id, source_file, uuid, message_id from staged where op = 'upsert'
+            select {load_id}, session_id, source_file, uuid, message_id from staged where op = 'upsert'
             union
             select
-                ?, conversations.session_id, conversations.source_file, conversations.uuid,
+                {load_id}, conversations.session_id, conversations.source_file, conversations.uuid,
                 json_extract_string(conversations.message_raw, '$.id')
             from raw.conversations as conversations
             inner join staged on conversations._id = staged._id
             where staged.source_version >= conversations.source_version
-            """,
-            [load_id, load_id],
+            """
         )
 
     def _merge(self) -> tuple[int, int]:
-        values = ", ".join(f'staged."{name}"' for name in RAW_CONVERSATIONS_COLUMNS)
-        updates = ", ".join(f'"{name}" = staged."{name}"' for name in RAW_CONVERSATIONS_COLUMNS)
-        actions = self._connection.execute(
+        names = [sql.identifier(name) for name in RAW_CONVERSATIONS_COLUMNS]
+        self._execute(
             f"""
             merge into raw.conversations as target
-            using (select * from staged order by _id) as staged
-            on target._id = staged._id
-            when matched and staged.source_version < target.source_version then do nothing
-            when matched and staged.op = 'delete' then delete
-            when matched then update set {updates}
-            when not matched and staged.op = 'upsert' then insert ({_COLUMNS}) values ({values})
+            using (
+                select {_columns("staged")}, staged.op
+                from {self._landed} as landed
+                inner join staged
+                    on landed.filename = staged.filename and landed.file_row_number = staged.file_row_number
+            ) as landed
+            on target._id = landed._id
+            when matched and landed.source_version < target.source_version then do nothing
+            when matched and landed.op = 'delete' then delete
+            when matched then update set {", ".join(f"{name} = landed.{name}" for name in names)}
+            when not matched and landed.op = 'upsert'
+                then insert ({", ".join(names)}) values ({", ".join(f"landed.{name}" for name in names)})
             returning merge_action
-            """  # noqa: S608 - column names are ours
-        ).fetchall()
-        self._connection.execute(
-            "insert into raw.tombstones select _id, source_version from staged where op = 'delete'"
+            """
         )
-        deleted = sum(1 for (action,) in actions if action == "DELETE")
-        return len(actions) - deleted, deleted
+        actions = Counter(action for (action,) in self._connection.fetchall())
+        self._execute("insert into raw.tombstones select _id, source_version from staged where op = 'delete'")
+        return actions["INSERT"] + actions["UPDATE"], actions["DELETE"]
 
     def _record(self, load_id: int, upserted: int, deleted: int, *, is_bulk: bool) -> None:
-        self._connection.executemany(
-            "insert into raw.micro_batches values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    micro_batch.id,
-                    micro_batch.lane,
-                    micro_batch.sequence,
-                    footer.rows,
-                    footer.upserts,
-                    footer.deletes,
-                    footer.dead_letters,
-                    footer.first_cluster_time,
-                    footer.last_cluster_time,
-                    footer.landed_at,
-                    load_id,
-                    self._now,
-                )
-                for micro_batch, footer in self._chunk
-            ],
+        manifest = sql.rows(
+            (
+                micro_batch.id,
+                micro_batch.lane,
+                micro_batch.sequence,
+                footer.rows,
+                footer.upserts,
+                footer.deletes,
+                footer.dead_letters,
+                footer.first_cluster_time,
+                footer.last_cluster_time,
+                footer.landed_at,
+                load_id,
+                self._now,
+            )
+            for micro_batch, footer in self._chunk
         )
-        self._connection.execute(
-            "insert into raw.loads values (?, ?, ?, ?, ?, ?)",
-            [load_id, self._now, len(self._chunk), upserted, deleted, is_bulk],
-        )
+        self._execute(f"insert into raw.micro_batches values {manifest}")
+        load = sql.rows([(load_id, self._now, len(self._chunk), upserted, deleted, is_bulk)])
+        self._execute(f"insert into raw.loads values {load}")
+
+    def _execute(self, statement: str) -> None:
+        self._connection.execute(statement)
 
 
-def one_row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
+def _columns(manifest: str) -> str:
+    """List the columns of a row: all from the file, only the micro-batch's id from another table."""
+    return ", ".join(
+        f"{manifest if name == 'micro_batch_id' else 'landed'}.{sql.identifier(name)}"
+        for name in RAW_CONVERSATIONS_COLUMNS
+    )
+
+
+def one_row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
     """Give the only row of an aggregate."""
     row = connection.execute(query).fetchone()
     if row is None:  # an aggregate always gives a row
         raise ValueError(query)
-    return row
+    return tuple(row)

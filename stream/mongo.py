@@ -33,6 +33,7 @@ _ACCESS_CODES = frozenset({13, 18, 8000})
 _NO_REPLICA_SET_CODES = frozenset({40573})
 _CURSOR_GONE_CODES = frozenset({43, 237})
 _SOCKET_TIMEOUT_MS = 60_000
+_LEAST_FILL = 0.0001
 
 
 def connect(settings: MongoSettings) -> Client:
@@ -171,7 +172,7 @@ class Oplog:
         An oplog that is not full yet reaches back further once it is; a full one drops its oldest entry with
         each new one, so that a point's headroom is its distance from the oldest.
         """
-        full_window = self.window_seconds / max(self.fill, 0.001)
+        full_window = self.window_seconds / max(self.fill, _LEAST_FILL)
         return max(0, round(full_window - (self.last_second - second)))
 
 

@@ -12,6 +12,7 @@ from stream.stop import StopSignal
 
 _INTERVAL_SECONDS = 30.0
 _WARN_BELOW_SECONDS = 3600
+_WARN_FROM_FILL = 0.5  # an oplog that has just begun drops nothing yet
 
 
 class OplogWatch:
@@ -62,7 +63,7 @@ class OplogWatch:
         second = self._flusher.durable.cluster_time >> 32
         headroom_seconds = oplog.headroom_seconds(second)
         self._metrics.oplog_headroom_seconds.set(headroom_seconds)
-        if headroom_seconds < _WARN_BELOW_SECONDS:
+        if headroom_seconds < _WARN_BELOW_SECONDS and oplog.fill >= _WARN_FROM_FILL:
             self._log.warning(
                 "history_soon_lost",
                 headroom_seconds=headroom_seconds,

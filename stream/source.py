@@ -14,7 +14,7 @@ from stream.errors import AnalyticsError, StepFailedError
 from stream.stop import StopSignal
 
 _MAX_QUEUED_REPLIES = 8
-_MAX_QUEUED_BYTES = 32_000_000
+_MAX_QUEUED_BYTES = 16_000_000
 _POLL_SECONDS = 0.1
 
 

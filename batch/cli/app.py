@@ -1,0 +1,72 @@
+"""The `claude-analytics` program: all commands, and how each ends."""
+
+import signal
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from batch.cli import develop, look, steps
+from stream.errors import AnalyticsError
+
+_EPILOG = "Settings come from the environment or `.env`; `claude-analytics config` shows them."
+
+app = typer.Typer(
+    name="claude-analytics",
+    help="Conversation logs of Claude Code, from MongoDB to a tested star schema in DuckDB, exactly once.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+
+def _print_version(value: bool) -> None:  # noqa: FBT001 - the shape Typer asks for
+    if value:
+        typer.echo(f"claude-analytics {version('claude-analytics')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    pass
+
+
+for module in (develop, steps, look):
+    module.add_to(app)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit: 0 done, 1 may help to try again, 2 a person must act, 130/143 stopped."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
+    try:
+        app(args=None if arguments is None else list(arguments))
+    except AnalyticsError as error:
+        explain(error, Console(stderr=True, highlight=False))
+        sys.exit(error.exit_code)
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """Unwind whatever is open, then exit as a shell expects of a signal."""
+    sys.exit(128 + number)
+
+
+def explain(error: AnalyticsError, console: Console) -> None:
+    """Print what failed and what to do, on one screen."""
+    console.print(f"[bold red]error:[/] {_plain(error.message)}")
+    console.print(f"[bold]  what to do:[/] {_plain(error.hint)}")
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")

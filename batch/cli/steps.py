@@ -1,0 +1,75 @@
+"""Commands that move data: `stream` and `load`."""
+
+from typing import Annotated
+
+import typer
+from prometheus_client import CollectorRegistry
+
+from batch.cli.context import Context
+from batch.cli.progress import counting
+from stream import metrics
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    app.command()(stream)
+    app.command()(load)
+
+
+def stream(
+    until_idle: Annotated[
+        float | None,
+        typer.Option(
+            min=0.1, metavar="SECONDS", help="Catch up, and exit once nothing has arrived for this long."
+        ),
+    ] = None,
+    from_now: Annotated[
+        bool, typer.Option("--from-now", help="Leave the saved position and begin at the present.")
+    ] = False,
+) -> None:
+    """Follow the collection's change stream into the landing zone and DuckDB, exactly once.
+
+    Runs for ever. SIGTERM or Ctrl-C flush what has been read, and exit within ten seconds.
+    """
+    context = Context.from_environment()
+    registry = CollectorRegistry()
+    settings = context.settings.metrics
+    worker = context.worker(registry)
+    server = metrics.serve(registry, host=settings.host, port=settings.port if until_idle is None else 0)
+    try:
+        summary = worker.run(until_idle_seconds=until_idle, from_now=from_now)
+    finally:
+        if server:
+            server.shutdown()
+    if summary.signal_number:
+        raise typer.Exit(128 + summary.signal_number)
+    context.console.print(
+        f"{summary.events:,} change events read, {summary.loaded.rows:,} rows loaded "
+        f"in {summary.seconds:.1f} s; position {summary.position.instant:%Y-%m-%d %H:%M:%S} UTC"
+    )
+
+
+def load(
+    full_refresh: Annotated[
+        bool, typer.Option("--full-refresh", help="Forget all rows and rebuild them from the landing zone.")
+    ] = False,
+    stats: Annotated[bool, typer.Option("--stats", help="Show what the warehouse holds afterwards.")] = False,
+) -> None:
+    """Load landed micro-batches into DuckDB; what is loaded already is left alone."""
+    context = Context.from_environment()
+    timeout_seconds = context.settings.duckdb.lease_timeout_seconds
+    with counting("Loading micro-batches", context.console) as show:
+        if full_refresh:
+            result = context.warehouse.rebuild(timeout_seconds=timeout_seconds, on_progress=show)
+        else:
+            result = context.warehouse.load(timeout_seconds=timeout_seconds, on_progress=show)
+    context.console.print(
+        f"{result.micro_batches:,} micro-batches with {result.rows:,} rows loaded: "
+        f"{result.rows_upserted:,} documents inserted or replaced, {result.rows_deleted:,} deleted"
+    )
+    if stats:
+        from batch.cli.tables import print_summary  # noqa: PLC0415 - only when asked for
+        from batch.summary import summarise  # noqa: PLC0415
+
+        with context.warehouse.opened(timeout_seconds=timeout_seconds) as connection:
+            print_summary(summarise(connection), context.console)

@@ -1,0 +1,84 @@
+"""Results as tables for people."""
+
+from rich.console import Console
+from rich.table import Table
+
+from batch.status import Status
+from batch.summary import Summary
+
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+_STEP = 1000
+
+
+def size_text(size_bytes: float) -> str:
+    """Write a size with a unit, e.g. `12.3 MB`."""
+    for unit in _UNITS:
+        if size_bytes < _STEP or unit == _UNITS[-1]:
+            break
+        size_bytes /= _STEP
+    return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+
+
+def age_text(seconds: float) -> str:
+    """Write an age, e.g. `3 s`, `12 min`, `5 h`, `2 d`."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0, seconds):.0f} s"
+
+
+def facts(title: str) -> Table:
+    """Give a table of names and values."""
+    table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    return table
+
+
+def print_summary(summary: Summary, console: Console) -> None:
+    """Show what the warehouse holds."""
+    table = Table(title="Documents by type", title_justify="left", title_style="bold", box=None)
+    table.add_column("type", no_wrap=True)
+    table.add_column("documents", justify="right")
+    table.add_column("share", justify="right", style="dim")
+    for kind, documents in summary.documents_by_type.items():
+        table.add_row(kind, f"{documents:,}", f"{documents / summary.documents:.1%}")
+    totals = facts("Warehouse")
+    totals.add_row("documents", f"{summary.documents:,}")
+    totals.add_row("conversations", f"{summary.conversations:,}")
+    totals.add_row("projects", f"{summary.projects:,}")
+    totals.add_row("days", f"{summary.days:,}  ({summary.first_date} to {summary.last_date})")
+    totals.add_row("micro-batches", f"{summary.micro_batches:,}")
+    totals.add_row("dead letters", f"{summary.dead_letters:,}")
+    console.print(table)
+    console.print()
+    console.print(totals)
+
+
+def print_status(status: Status, console: Console) -> None:
+    """Show one screen of status."""
+    table = facts("Claude Analytics")
+    table.add_row("stream worker", "running" if status.is_streaming else "not running")
+    if status.position_at is None or status.position_age_seconds is None:
+        table.add_row("position", "none yet: `claude-analytics stream` takes one")
+    else:
+        table.add_row(
+            "position",
+            f"{status.position_at:%Y-%m-%d %H:%M:%S} UTC  ({age_text(status.position_age_seconds)} ago)",
+        )
+    table.add_row(
+        "landing zone",
+        f"{status.landed_micro_batches:,} micro-batches, {size_text(status.landed_size_bytes)}",
+    )
+    pending = "unknown" if status.pending_micro_batches is None else f"{status.pending_micro_batches:,}"
+    table.add_row("pending", f"{pending} micro-batches")
+    table.add_row("dead letters", f"{status.dead_letters:,}")
+    table.add_row("warehouse", size_text(status.warehouse_size_bytes) if status.warehouse else "none yet")
+    if status.warehouse:
+        held = status.warehouse
+        table.add_row("documents", f"{held.documents:,} in {held.conversations:,} conversations")
+        if held.last_loaded_at:
+            table.add_row("last load", f"{held.last_loaded_at:%Y-%m-%d %H:%M:%S} UTC")
+    console.print(table)
+    for problem in status.problems:
+        console.print(f"[yellow]problem:[/] {problem}", markup=True)

@@ -1,0 +1,81 @@
+"""What the warehouse holds, counted for people."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import duckdb
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Figures of `raw.conversations` and its manifest.
+
+    Attributes:
+        documents: Rows.
+        documents_by_type: Rows of each type, most frequent first.
+        conversations: Different session ids.
+        projects: Different project ids.
+        first_date: Of the oldest document with a timestamp.
+        last_date: Of the newest document with a timestamp.
+        days: Days with at least one such document.
+        micro_batches: Loaded files.
+        dead_letters: Rejected in loaded micro-batches.
+        tombstones: Deletes remembered.
+        last_loaded_at: When the newest load was done.
+    """
+
+    documents: int
+    documents_by_type: Mapping[str, int]
+    conversations: int
+    projects: int
+    first_date: date | None
+    last_date: date | None
+    days: int
+    micro_batches: int
+    dead_letters: int
+    tombstones: int
+    last_loaded_at: datetime | None
+
+
+def summarise(connection: duckdb.DuckDBPyConnection) -> Summary:
+    """Count what `raw` holds; reads only narrow columns."""
+    totals = _one(
+        connection,
+        """
+        select
+            count(*), count(distinct session_id), count(distinct project_id),
+            min(date) filter ("timestamp" is not null), max(date) filter ("timestamp" is not null),
+            count(distinct date) filter ("timestamp" is not null)
+        from raw.conversations
+        """,
+    )
+    manifest = _one(
+        connection,
+        "select count(*), coalesce(sum(dead_letters), 0)::bigint, max(loaded_at) from raw.micro_batches",
+    )
+    (tombstones,) = _one(connection, "select count(distinct _id) from raw.tombstones")
+    by_type = connection.execute(
+        "select type, count(*) as documents from raw.conversations group by all order by documents desc, type"
+    ).fetchall()
+    return Summary(
+        documents=totals[0],
+        documents_by_type=dict(by_type),
+        conversations=totals[1],
+        projects=totals[2],
+        first_date=totals[3],
+        last_date=totals[4],
+        days=totals[5],
+        micro_batches=manifest[0],
+        dead_letters=manifest[1],
+        tombstones=tombstones,
+        last_loaded_at=manifest[2],
+    )
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
+    row = connection.execute(query).fetchone()
+    if row is None:  # an aggregate always gives a row
+        raise ValueError(query)
+    return row
