@@ -49,9 +49,16 @@
     Gives `is_whole`, `sessions` (the conversations to rebuild, none if all), `has_news` (an input has a newer
     version), `sequence` (of the version to build), `whole_sequence`, `fingerprint`, `macros_checksum` and
     `inputs`: for each its `name`, the newest `sequence` and `stamp`, and `seen`, the version this model has
-    seen (none if it never has).
+    seen (none if it never has). Made once per model and run, kept in dbt's graph: nothing of it can change
+    before the model is built.
 #}
 {% macro build_plan() %}
+    {%- set node = graph.nodes[model.unique_id] -%}
+    {%- if 'build_plan' not in node -%}{%- do node.update({'build_plan': make_build_plan()}) -%}{%- endif -%}
+    {% do return(node['build_plan']) %}
+{% endmacro %}
+
+{% macro make_build_plan() %}
     {%- set macros_checksum = var('macros_checksum') -%}
     {%- set last = run_query(
         "select sequence, whole_sequence, fingerprint, macros_checksum from ops.model_builds "

@@ -57,3 +57,16 @@
 {% macro total(expression) -%}
     cast(coalesce(sum({{ expression }}), 0) as bigint)
 {%- endmacro %}
+
+{#
+    Sum of money, null if there is none. Summed as whole ten-billionths of a dollar: the sum of floating-point
+    numbers would depend on their order, and so on how a table was built.
+#}
+{% macro total_usd(expression) -%}
+    cast(sum(cast(round({{ expression }} * 10000000000) as bigint)) as double precision) / 10000000000
+{%- endmacro %}
+
+{# Sum of seconds with three decimals; as whole milliseconds, for the same reason. #}
+{% macro total_seconds(expression) -%}
+    cast(sum(cast(round({{ expression }} * 1000) as bigint)) as double precision) / 1000
+{%- endmacro %}

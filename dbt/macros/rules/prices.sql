@@ -8,7 +8,7 @@
         {{ replace_matches(
             replace_matches(
                 replace_matches('lower(' ~ model ~ ')', '^.*(claude-)', '\\1'),
-                '([\[:@].*|-v[0-9]+(:.*)?)$',
+                '([@:[].*|-v[0-9]+(:.*)?)$',
                 ''
             ),
             '-(20[0-9][0-9][0-9][0-9][0-9][0-9].*|latest)$',

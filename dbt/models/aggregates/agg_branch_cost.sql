@@ -13,7 +13,7 @@ spending as (
         count(*) as api_calls,
         {{ total('total_tokens') }} as total_tokens,
         {{ total('output_tokens') }} as output_tokens,
-        sum(cost_usd) as cost_usd,
+        {{ total_usd('cost_usd') }} as cost_usd,
         {{ count_if('cost_usd is null') }} as unpriced_calls,
         min(date_key) as first_date_key,
         max(date_key) as last_date_key

@@ -26,12 +26,12 @@ final as (
         {{ total('case when not is_progress_only then cache_read_tokens end') }} as cache_read_tokens,
         {{ total('case when not is_progress_only then total_tokens end') }} as total_tokens,
         -- Null, not 0, where no call has a price.
-        sum(case when not is_progress_only then cost_usd end) as cost_usd,
+        {{ total_usd('case when not is_progress_only then cost_usd end') }} as cost_usd,
         {{ count_if('cost_usd is null and not is_progress_only') }} as unpriced_calls,
         {{ count_if('not is_final and not is_progress_only') }} as unfinished_calls,
         {{ count_if('is_progress_only') }} as progress_api_calls,
         {{ total('case when is_progress_only then total_tokens end') }} as progress_tokens,
-        sum(case when is_progress_only then cost_usd end) as progress_cost_usd
+        {{ total_usd('case when is_progress_only then cost_usd end') }} as progress_cost_usd
     from calls
     group by date_key, project_id, model
 )

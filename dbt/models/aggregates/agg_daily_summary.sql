@@ -30,7 +30,7 @@ spending as (
         count(*) as api_calls,
         {{ total('total_tokens') }} as total_tokens,
         {{ total('output_tokens') }} as output_tokens,
-        sum(cost_usd) as cost_usd,
+        {{ total_usd('cost_usd') }} as cost_usd,
         {{ count_if('cost_usd is null') }} as unpriced_calls
     from {{ ref('fct_api_calls') }}
     group by date_key
@@ -39,7 +39,7 @@ spending as (
 progress_spending as (
     select
         date_key,
-        sum(cost_usd) as cost_usd
+        {{ total_usd('cost_usd') }} as cost_usd
     from {{ ref('fct_progress_api_calls') }}
     group by date_key
 ),
@@ -55,7 +55,7 @@ sessions as (
 active_time as (
     select
         date_key,
-        sum(active_seconds) as active_seconds
+        {{ total_seconds('active_seconds') }} as active_seconds
     from {{ ref('fct_active_hours') }}
     group by date_key
 ),

@@ -37,7 +37,7 @@ spending as (
     select
         {{ time_part('isodow', local_time('created_at')) }} as day_of_week,
         {{ time_part('hour', local_time('created_at')) }} as hour_of_day,
-        sum(cost_usd) as cost_usd
+        {{ total_usd('cost_usd') }} as cost_usd
     from {{ ref('fct_api_calls') }}
     where created_at is not null
     group by 1, 2
@@ -47,7 +47,7 @@ active_time as (
     select
         day_of_week,
         hour_of_day,
-        sum(active_seconds) as active_seconds
+        {{ total_seconds('active_seconds') }} as active_seconds
     from {{ ref('fct_active_hours') }}
     group by day_of_week, hour_of_day
 ),

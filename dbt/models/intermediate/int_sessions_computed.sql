@@ -37,7 +37,7 @@ times as (
         session_id,
         min(first_written_at) as session_start,
         max(last_written_at) as session_end,
-        sum(active_seconds) as active_seconds
+        {{ total_seconds('active_seconds') }} as active_seconds
     from {{ ref('fct_active_hours') }}
     group by session_id
 ),
@@ -134,7 +134,7 @@ spending as (
         {{ total('cache_write_5m_tokens') }} as cache_write_5m_tokens,
         {{ total('cache_write_1h_tokens') }} as cache_write_1h_tokens,
         {{ total('cache_read_tokens') }} as cache_read_tokens,
-        sum(cost_usd) as cost_usd,
+        {{ total_usd('cost_usd') }} as cost_usd,
         {{ count_if('cost_usd is null') }} as unpriced_call_count,
         {{ joined('model') }} as models
     from api_calls

@@ -10,7 +10,7 @@ models as (
         min(model_family) as model_family,
         count(*) as total_calls,
         {{ total('total_tokens') }} as total_tokens,
-        sum(cost_usd) as cost_usd,
+        {{ total_usd('cost_usd') }} as cost_usd,
         {{ count_if('cost_usd is null') }} as unpriced_calls,
         min(created_at) as first_used_at,
         max(created_at) as last_used_at

@@ -11,8 +11,8 @@ projects as (
         max(session_end) as last_activity,
         {{ total('message_count') }} as total_messages,
         {{ total('tool_call_count') }} as total_tool_calls,
-        sum(active_seconds) as active_seconds,
-        sum(cost_usd) as cost_usd
+        {{ total_seconds('active_seconds') }} as active_seconds,
+        {{ total_usd('cost_usd') }} as cost_usd
     from sessions
     group by project_id
 ),
