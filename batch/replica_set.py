@@ -1,11 +1,8 @@
 """The embedded MongoDB: a replica set of real mongods in a folder, owned by one process at a time."""
 
-import json
-import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,58 +11,17 @@ from filelock import FileLock, Timeout
 from pymongo import MongoClient
 from pymongo.errors import AutoReconnect, OperationFailure, PyMongoError
 
-from batch.mongod import LOOPBACK, Mongod, MongodOptions, end_leftover, find_mongod, is_mongod_on
+from batch.mongod import LOOPBACK, Mongod, MongodOptions
+from batch.mongod_process import end_leftover
+from batch.mongod_program import find_mongod
+from batch.replica_set_state import REPLICA_SET, Member, read_members, running_uri, save_members, uri_of
+from stream.disk import disk_errors
 from stream.errors import AlreadyRunningError, MongodFailedError
 
-REPLICA_SET = "claude_analytics"
-_STATE_FILE = "mongo.json"
 _LOCK_FILE = "owner.lock"
 _POLL_SECONDS = 0.02
 _NOT_YET_INITIALIZED = 94
 _UNAUTHORIZED = 13
-
-
-@dataclass(frozen=True)
-class Member:
-    """A mongod as the state file tells of it.
-
-    Attributes:
-        db_path: Folder of its data, absolute.
-        port: Where it listens, or listened last.
-        pid: Its process; None once it was stopped cleanly.
-    """
-
-    db_path: str
-    port: int | None
-    pid: int | None
-
-    @property
-    def is_running(self) -> bool:
-        """Whether that very process is there and still is this mongod."""
-        return self.pid is not None and is_mongod_on(self.pid, Path(self.db_path))
-
-
-def read_members(folder: Path) -> list[Member]:
-    """Read what the last owner of a folder wrote; empty if there was none or the file is damaged."""
-    try:
-        return [Member(**member) for member in json.loads((folder / _STATE_FILE).read_bytes())["members"]]
-    except (OSError, ValueError, TypeError, KeyError):
-        # Only a convenience is lost: the ports of last time.
-        return []
-
-
-def running_uri(folder: Path) -> str | None:
-    """Give the connection string of the embedded MongoDB that runs on a folder, None without one."""
-    members = read_members(folder)
-    if members and any(member.is_running for member in members):
-        return uri_of([member.port for member in members])
-    return None
-
-
-def uri_of(ports: list[int | None]) -> str:
-    """Give the connection string of the replica set with these ports."""
-    hosts = ",".join(f"{LOOPBACK}:{port}" for port in ports)
-    return f"mongodb://{hosts}/?replicaSet={REPLICA_SET}"
 
 
 class EmbeddedMongo:
@@ -101,7 +57,7 @@ class EmbeddedMongo:
         self._size = size
         self._options = options or MongodOptions()
         self._program = program
-        self._lock = FileLock(self.folder / _LOCK_FILE)
+        self._lock = FileLock(self.folder / _LOCK_FILE, thread_local=False)
 
     def __enter__(self) -> Self:
         self.start()
@@ -129,6 +85,8 @@ class EmbeddedMongo:
             AlreadyRunningError: Another process owns the folder; the hint says where its set listens.
             MongodMissingError: There is no mongod on this machine.
             MongodFailedError: A mongod does not start, or no primary is elected in time.
+            LandingNotWritableError: The folder cannot be written.
+            LandingFullError: There is no space for it.
         """
         program = self._program or find_mongod()
         self._acquire()
@@ -228,28 +186,22 @@ class EmbeddedMongo:
         return found[0]
 
     def _acquire(self) -> None:
-        try:
+        with disk_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(blocking=False)
-        except Timeout as error:
-            uri = running_uri(self.folder)
-            raise AlreadyRunningError(
-                f"an embedded MongoDB is already running on `{self.folder}`",
-                hint=f"use it with MONGO_URI={uri}" if uri else "it is just starting or stopping: try again",
-            ) from error
-        except OSError as error:
-            raise MongodFailedError(
-                f"cannot write `{self.folder}`: {(error.strerror or str(error)).lower()}",
-                hint="set DATA_DIR to a folder on a disk with free space that you may write",
-            ) from error
+            try:
+                self._lock.acquire(blocking=False)
+            except Timeout as error:
+                uri = running_uri(self.folder)
+                raise AlreadyRunningError(
+                    f"an embedded MongoDB is already running on `{self.folder}`",
+                    hint=f"use it with MONGO_URI={uri}"
+                    if uri
+                    else "it is just starting or stopping: try again",
+                ) from error
 
     def _save(self) -> None:
-        members = [asdict(Member(str(node.db_path), node.port, node.pid)) for node in self.nodes]
-        temporary = self.folder / f"{_STATE_FILE}.tmp"
-        temporary.write_text(
-            json.dumps({"uri": self.uri, "owner_pid": os.getpid(), "members": members}, indent=2)
-        )
-        temporary.replace(self.folder / _STATE_FILE)
+        with disk_errors(self.folder):
+            save_members(self.folder, [Member(str(node.db_path), node.port, node.pid) for node in self.nodes])
 
     def _configure(self) -> None:
         """Found the set, or tell it about ports that changed; returns when the first node knows all members.
@@ -288,10 +240,15 @@ class EmbeddedMongo:
     def _wait(self, is_done: Callable[[], bool], otherwise: str) -> None:
         deadline = time.monotonic() + self._options.start_timeout_seconds
         while not is_done():
-            if time.monotonic() > deadline:
+            is_running = any(node.is_running for node in self.nodes)
+            if not is_running or time.monotonic() > deadline:
+                cause = (
+                    f"{self._options.start_timeout_seconds:g} s have passed"
+                    if is_running
+                    else "no mongod runs"
+                )
                 raise MongodFailedError(
-                    f"{otherwise} within {self._options.start_timeout_seconds:g} s on `{self.folder}`",
-                    hint=f"see `{self.folder}/node-*.log`",
+                    f"{otherwise} on `{self.folder}`: {cause}", hint=f"see `{self.folder}/node-*.log`"
                 )
             time.sleep(_POLL_SECONDS)
 

@@ -18,9 +18,11 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from batch.mongod import MongodOptions, free_port, is_mongod_on
-from batch.replica_set import EmbeddedMongo, read_members, running_uri
-from stream.errors import AlreadyRunningError, MongodFailedError
+from batch.mongod import MongodOptions, free_port
+from batch.mongod_process import is_mongod_on
+from batch.replica_set import EmbeddedMongo
+from batch.replica_set_state import read_members, running_uri
+from stream.errors import AlreadyRunningError, LandingNotWritableError, MongodFailedError
 
 pytestmark = pytest.mark.integration
 
@@ -223,9 +225,17 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     """A file where the folder should be is an error of one line with a hint."""
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(MongodFailedError, match=r"cannot write `.*/file/mongo`: not a directory") as caught:
+    with pytest.raises(LandingNotWritableError, match=r"cannot write `.*/file/mongo`: Not a dir") as caught:
         EmbeddedMongo(tmp_path / "file" / "mongo", options=SMALL).start()
     assert "DATA_DIR" in caught.value.hint
+
+
+def test_a_set_without_any_mongod_has_no_primary(tmp_path: Path) -> None:
+    """When every node is gone, the wait for a primary ends at once."""
+    with EmbeddedMongo(tmp_path, options=SMALL) as mongo:
+        mongo.kill_node(0)
+        with pytest.raises(MongodFailedError, match=r"no primary was elected on `.*`: no mongod runs"):
+            mongo.wait_for_primary()
 
 
 def test_a_wrong_argument_is_said_with_what_the_mongod_said(tmp_path: Path) -> None:

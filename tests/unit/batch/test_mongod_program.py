@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from batch.mongod import candidate_programs, end_leftover, find_mongod, is_mongod_on
-from batch.replica_set import Member, read_members, running_uri, uri_of
+from batch.mongod_process import end_leftover, is_mongod_on
+from batch.mongod_program import candidate_programs, find_mongod
+from batch.replica_set_state import Member, read_members, running_uri, uri_of
 from stream.errors import MongodMissingError
 
 
