@@ -1,0 +1,100 @@
+"""A stream worker that kills itself with SIGKILL at a boundary; a script, run by the chaos tests.
+
+    python crashing_worker.py '<JSON>'
+
+Keys: `uri`, `database`, `collection`, `folder`; `boundary` and `nth` (kill at the n-th reach), `delay_ms` (so
+much later, from a thread, while the work goes on); `settings` of the stream; `metrics_port`;
+`until_idle_seconds`. Without a boundary it runs until it is told to stop, and prints its summary.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from stream.clock import utc_now
+from stream.landing import LandingZone
+from stream.metrics import serve
+from stream.settings import DataSettings, DuckDBSettings, MongoSettings, StreamSettings
+from stream.warehouse import Warehouse
+from stream.worker import Worker
+
+
+class Bomb:
+    """Called at every boundary; goes off at the n-th reach of its own."""
+
+    def __init__(self, boundary: str | None, nth: int, delay_ms: float | None) -> None:
+        self._boundary = boundary
+        self._left = nth
+        self._delay_ms = delay_ms
+
+    def __call__(self, boundary: str) -> None:
+        """Count a boundary that was reached."""
+        if boundary != self._boundary:
+            return
+        self._left -= 1
+        if self._left == 0:
+            if self._delay_ms is None:
+                self._go_off()
+            else:
+                threading.Thread(target=self._go_off_later, args=(self._delay_ms,), daemon=True).start()
+
+    def _go_off_later(self, delay_ms: float) -> None:
+        time.sleep(delay_ms / 1000)
+        self._go_off()
+
+    def _go_off(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main() -> None:
+    """Run the worker."""
+    options: dict[str, Any] = json.loads(sys.argv[1])
+    folder = Path(options["folder"])
+    bomb = Bomb(options.get("boundary"), options.get("nth", 1), options.get("delay_ms"))
+    registry = CollectorRegistry()
+    serve(registry, host="127.0.0.1", port=options.get("metrics_port", 0))
+    landing = LandingZone(folder / "landing", clock=utc_now)
+    warehouse = Warehouse(
+        folder / "analytics.duckdb", landing=landing, clock=utc_now, threads=1, at_boundary=bomb
+    )
+    worker = Worker(
+        mongo=MongoSettings(
+            MONGO_URI=options["uri"], MONGO_DB=options["database"], MONGO_COLLECTION=options["collection"]
+        ),
+        data=DataSettings(DATA_DIR=folder),
+        settings=StreamSettings(
+            **{
+                "STREAM_MAX_ROWS": 40,
+                "BATCH_SIZE": 25,
+                "STREAM_MAX_AGE_SECONDS": 0.05,
+                "STREAM_IDLE_POSITION_SECONDS": 0.05,
+            }
+            | options.get("settings", {})
+        ),
+        duckdb=DuckDBSettings(DUCKDB_THREADS=1),
+        warehouse=warehouse,
+        registry=registry,
+        log=structlog.wrap_logger(
+            structlog.PrintLogger(sys.stderr), processors=[structlog.processors.JSONRenderer()]
+        ),
+        at_boundary=bomb,
+    )
+    summary = worker.run(until_idle_seconds=options.get("until_idle_seconds"))
+    told = {
+        "events": summary.events,
+        "signal_number": summary.signal_number,
+        "rows_upserted": summary.loaded.rows_upserted,
+    }
+    sys.stdout.write(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()
