@@ -21,7 +21,7 @@ LOGS ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: install demo test check bench format lock clean help
+.PHONY: install demo test check bench docs format lock clean help
 
 install: $(INSTALLED) ## Make .venv and install everything into it (repeated only when the packages change)
 
@@ -40,6 +40,9 @@ check: $(INSTALLED) ## Format, lint, types, import contracts, SQL
 
 bench: $(INSTALLED) ## Measure speed, latency and memory on this machine
 	$(BIN)/python -m pytest -s -m bench tests/bench $(ARGS)
+
+docs: $(INSTALLED) ## Write the README's tables of commands and settings from the code
+	$(BIN)/python -m tests.readme_tables
 
 format: $(INSTALLED) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format .

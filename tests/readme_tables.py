@@ -1,0 +1,102 @@
+"""Writes the README's tables of settings and commands from the code: `make docs`.
+
+Each table stands between `<!-- name: made by make docs -->` and `<!-- end of name -->`.
+"""
+
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_type_hints
+
+import click
+import typer
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from batch.cli.app import app
+from batch.settings import Settings
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+_PROGRAM = "claude-analytics"
+
+
+def refreshed(text: str) -> str:
+    """Give the README's text with every table as the code has it today."""
+    for name, table in (("commands", commands_table()), ("settings", settings_table())):
+        begin, end = f"<!-- {name}: made by make docs -->", f"<!-- end of {name} -->"
+        if text.count(begin) != 1 or text.count(end) != 1:
+            raise ValueError(f"the README lacks the marks of `{name}`")
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}\n{table}\n{end}{rest.partition(end)[2]}"
+    return text
+
+
+def settings_table() -> str:
+    """Give one row for each setting of every group."""
+    rows = [
+        f"| `{field.validation_alias}` | {_default(field)} | {_sentence(field.description)} |"
+        for group in get_type_hints(Settings).values()
+        for field in group.model_fields.values()
+    ]
+    return "\n".join(["| setting | default | what it is |", "|---|---|---|", *rows])
+
+
+def commands_table() -> str:
+    """Give one row for each command."""
+    rows = [f"| `{_usage(path, command)}` | {_first_line(command)} |" for path, command in _commands()]
+    return "\n".join(["| command | does |", "|---|---|", *rows])
+
+
+def _commands() -> Iterator[tuple[str, click.Command]]:
+    program = typer.main.get_command(app)
+    pending = [("", program)]
+    while pending:
+        path, command = pending.pop(0)
+        if isinstance(command, click.Group):
+            pending[:0] = [
+                (f"{path} {name}".strip(), each) for name, each in command.commands.items() if not each.hidden
+            ]
+        else:
+            yield path, command
+
+
+def _usage(path: str, command: click.Command) -> str:
+    return " ".join([path, *(_parameter(each) for each in command.params if _is_shown(each))])
+
+
+def _is_shown(parameter: click.Parameter) -> bool:
+    return not getattr(parameter, "hidden", False) and "--help" not in parameter.opts
+
+
+def _parameter(parameter: click.Parameter) -> str:
+    if isinstance(parameter, click.Argument):
+        name = (parameter.metavar or parameter.name or "").upper().strip("[]").removesuffix("...")
+        name += "…" if parameter.nargs == -1 else ""
+        return name if parameter.required else f"[{name}]"
+    name = max(parameter.opts, key=len)
+    is_flag = isinstance(parameter, click.Option) and parameter.is_flag
+    value = "" if is_flag else f" {parameter.metavar or parameter.type.name.upper()}"
+    return f"{name}{value}" if parameter.required else f"[{name}{value}]"
+
+
+def _first_line(command: click.Command) -> str:
+    paragraph = inspect.cleandoc(command.help or "").split("\n\n")[0]
+    return " ".join(paragraph.split()).replace("|", "\\|")
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    return "" if value is None else f"`{value}`"
+
+
+def _sentence(description: str | None) -> str:
+    if not description:
+        raise ValueError("a setting has no description")
+    return re.sub(r"\s+", " ", description).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    README.write_text(refreshed(README.read_text(encoding="utf-8")), encoding="utf-8")
