@@ -26,7 +26,7 @@ _LONGEST_PAUSE_SECONDS = 5.0
 
 
 class _StoppedError(Exception):
-    """It was time to stop while MongoDB did not answer; what is missing, the next start imports."""
+    """It was time to stop; what is missing, the next start imports."""
 
 
 class Follower:
@@ -105,6 +105,8 @@ class Follower:
                 writer.add(line)
                 if writer.is_full:
                     self._insist(writer.flush)
+                    if self._stop.is_set():
+                        raise _StoppedError
         except OSError as error:
             self._complain(report, tail.log.path, (error.strerror or str(error)).lower())
         else:

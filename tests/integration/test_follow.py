@@ -197,6 +197,18 @@ def test_it_stops_while_mongodb_is_away(folder: Path) -> None:
         assert seconds_until(lambda: not followed.thread.is_alive()) < 5
 
 
+def test_it_stops_amid_a_long_import_and_goes_on_later(folder: Path, collection: Documents) -> None:
+    """The first import of many logs need not be waited for; the next start does the rest."""
+    append(folder / "app" / "one.jsonl", "".join(line(number) for number in range(60_000)))
+    with following(folder, collection) as followed:
+        seconds_until(lambda: collection.estimated_document_count() >= 1000)
+        followed.stop.set()
+    assert collection.count_documents({}) < 60_000
+
+    with following(folder, collection):
+        seconds_until(lambda: collection.estimated_document_count() == 60_000, limit=60)
+
+
 def test_an_append_costs_only_the_new_bytes(folder: Path, collection: Documents) -> None:
     """What was read is not read again."""
     log = folder / "app" / "one.jsonl"
