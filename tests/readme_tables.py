@@ -7,9 +7,8 @@ import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
-import click
 import typer
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
@@ -48,39 +47,34 @@ def commands_table() -> str:
     return "\n".join(["| command | does |", "|---|---|", *rows])
 
 
-def _commands() -> Iterator[tuple[str, click.Command]]:
-    program = typer.main.get_command(app)
-    pending = [("", program)]
+# Typer brings classes of its own for what it makes of functions, hence Any.
+def _commands() -> Iterator[tuple[str, Any]]:
+    pending: list[tuple[str, Any]] = [("", typer.main.get_command(app))]
     while pending:
         path, command = pending.pop(0)
-        if isinstance(command, click.Group):
-            pending[:0] = [
-                (f"{path} {name}".strip(), each) for name, each in command.commands.items() if not each.hidden
-            ]
-        else:
+        members = getattr(command, "commands", None)
+        if members is None:
             yield path, command
+        else:
+            pending[:0] = [
+                (f"{path} {name}".strip(), each) for name, each in members.items() if not each.hidden
+            ]
 
 
-def _usage(path: str, command: click.Command) -> str:
-    return " ".join([path, *(_parameter(each) for each in command.params if _is_shown(each))])
+def _usage(path: str, command: Any) -> str:
+    return " ".join([path, *(_parameter(each) for each in command.params)])
 
 
-def _is_shown(parameter: click.Parameter) -> bool:
-    return not getattr(parameter, "hidden", False) and "--help" not in parameter.opts
-
-
-def _parameter(parameter: click.Parameter) -> str:
-    if isinstance(parameter, click.Argument):
-        name = (parameter.metavar or parameter.name or "").upper().strip("[]").removesuffix("...")
-        name += "…" if parameter.nargs == -1 else ""
-        return name if parameter.required else f"[{name}]"
+def _parameter(parameter: Any) -> str:
     name = max(parameter.opts, key=len)
-    is_flag = isinstance(parameter, click.Option) and parameter.is_flag
-    value = "" if is_flag else f" {parameter.metavar or parameter.type.name.upper()}"
-    return f"{name}{value}" if parameter.required else f"[{name}{value}]"
+    if parameter.param_type_name == "argument":
+        name = parameter.metavar or name.upper()
+    elif not parameter.is_flag:
+        name = f"{name} {parameter.metavar or parameter.name.upper()}"
+    return name if parameter.required else f"[{name}]"
 
 
-def _first_line(command: click.Command) -> str:
+def _first_line(command: Any) -> str:
     paragraph = inspect.cleandoc(command.help or "").split("\n\n")[0]
     return " ".join(paragraph.split()).replace("|", "\\|")
 
