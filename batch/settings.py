@@ -1,6 +1,6 @@
 """Settings of the batch runner, and all groups together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import Field, SecretStr
@@ -95,6 +95,10 @@ class Settings:
             metrics=read(MetricsSettings),
             logging=read(LoggingSettings),
         )
+
+    def replace(self, **groups: BaseSettings) -> "Settings":
+        """Give a copy with other groups."""
+        return replace(self, **groups)  # type: ignore[arg-type]
 
     @property
     def warehouse_path(self) -> Path:

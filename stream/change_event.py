@@ -77,6 +77,8 @@ def _elements(document: bytes) -> Iterator[tuple[int, bytes, int, int]]:
             size = 5 + _INT32.unpack_from(document, start)[0]
         else:
             size = _FIXED_SIZES[kind]
+        if size < 0:
+            raise ValueError(f"a value of {size} bytes")
         yield kind, name, start, start + size
         at = start + size
 
@@ -108,7 +110,7 @@ def parse_reply(raw: bytes) -> Reply:
             elif kind == _TIMESTAMP_TYPE and name == b"operationTime":
                 increment, seconds = _TIMESTAMP.unpack_from(raw, start)
                 operation_time = seconds << 32 | increment
-    except (struct.error, KeyError, ValueError, BSONError) as error:
+    except (struct.error, LookupError, ValueError, BSONError) as error:
         raise StepFailedError(
             f"cannot read the server's reply: {error!r}",
             hint="try again; if it stays, check what stands between this program and MongoDB",

@@ -26,8 +26,8 @@ PIPELINE_VERSION = "1"
 
 _UNUSED_FIELDS = {"updateDescription": 0, "ns": 0, "lsid": 0, "txnNumber": 0, "wallTime": 0}
 _AWAIT_MS = 500
-_REPLY_SIZE_BYTES = 4_000_000
-_FIRST_BATCH_SIZE = 1_000
+_REPLY_SIZE_BYTES = 1_000_000
+_FIRST_BATCH_SIZE = 250
 _FIRST_BACKOFF_SECONDS = 0.2
 _MAX_BACKOFF_SECONDS = 30.0
 _RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)

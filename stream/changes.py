@@ -7,7 +7,7 @@ from typing import Any
 
 from bson import json_util
 
-from stream.change_event import INVALIDATING_OPERATIONS, Reply, UndecodableEvent, decode_batch
+from stream.change_event import INVALIDATING_OPERATIONS, Reply, UndecodableEvent, decode_batch, is_write
 from stream.errors import CollectionInvalidatedError
 from stream.normalise import DeadLetter, deletion, normalise, undecodable
 from stream.position import Position, cluster_time_of, cluster_time_of_token
@@ -58,6 +58,8 @@ def read_changes(reply: Reply, *, behind: Position, extracted_at: int) -> Change
                 operations,
                 _invalidated(operation, event, behind),
             )
+        if not is_write(event):
+            continue  # about the collection, no document: an index that was made, say
         operations[operation] += 1
         found = _row_of(event, operation, extracted_at)
         if isinstance(found, Row):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stream.clock import Clock
-from stream.disk import disk_errors, write_durably
+from stream.disk import TEMPORARY_SUFFIX, disk_errors, write_durably
 from stream.landing import LandingZone
 from stream.micro_batch import MicroBatch
 from stream.normalise import DeadLetter
@@ -71,7 +71,9 @@ class DeadLetterStore:
         for micro_batch in landing.micro_batches():
             path = self._path(micro_batch)
             if path.exists():
-                found += [_parse(json.loads(line)) for line in path.read_text().splitlines()]
+                # Not `splitlines`: a line separator inside a document's text is no end of a line.
+                lines = path.read_bytes().split(b"\n")
+                found += [_parse(json.loads(line)) for line in lines if line]
         return found
 
     def count(self, landing: LandingZone) -> int:
@@ -79,11 +81,15 @@ class DeadLetterStore:
         return len(self.list(landing))
 
     def remove_orphans(self, landing: LandingZone, lane: str) -> int:
-        """Delete files whose micro-batch never landed; only for the lane's writer. Gives their number."""
+        """Delete files whose micro-batch never landed; only for the lane's writer. Gives their number.
+
+        Raises:
+            LandingNotWritableError: A file cannot be deleted.
+        """
         landed = {micro_batch.path.stem for micro_batch in landing.lane(lane).micro_batches()}
         orphans = [path for path in (self.root / lane).glob("*.jsonl") if path.stem not in landed]
         with disk_errors(self.root / lane):
-            for path in orphans:
+            for path in [*orphans, *(self.root / lane).glob(f".*{TEMPORARY_SUFFIX}")]:
                 path.unlink()
         return len(orphans)
 

@@ -45,9 +45,14 @@ def sync_folder(folder: Path) -> None:
 def write_durably(path: Path, content: bytes) -> None:
     """Write a small file so that it is there as a whole or not at all, also after a power cut."""
     temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        # Half a file would keep the space that is missing.
+        temporary.unlink(missing_ok=True)
+        raise
     sync_folder(path.parent)

@@ -27,14 +27,21 @@ AnalyticsError                     every error has a message (what failed, and w
 import re
 from typing import ClassVar
 
+# Up to the last `@`: a password that should have been percent-encoded is a secret too.
 _PASSWORD_IN_URI = re.compile(
-    r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<user>[^\s:/@]*):(?P<password>[^\s/]*)@", re.IGNORECASE
+    r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<user>[^\s:]*):(?P<password>\S*)@", re.IGNORECASE
+)
+_SECRET_OPTION = re.compile(
+    r"(?P<name>\w*(?:password|passphrase|secret|session_token))(?P<is>[=:])(?P<value>[^\s&,]+)", re.IGNORECASE
 )
 
 
 def mask_secrets(text: str) -> str:
-    """Replace the password of every URI in a text by `***`; the user name stays, to tell accounts apart."""
-    return _PASSWORD_IN_URI.sub(r"\g<scheme>\g<user>:***@", text)
+    """Replace the password of every URI in a text by `***`, and secrets among its options.
+
+    The user name stays, to tell accounts apart. In doubt too much is masked rather than too little.
+    """
+    return _SECRET_OPTION.sub(r"\g<name>\g<is>***", _PASSWORD_IN_URI.sub(r"\g<scheme>\g<user>:***@", text))
 
 
 class AnalyticsError(Exception):

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -43,24 +43,26 @@ class Lease:
                     f"the warehouse is in use by {self.holder()}",
                     hint="try again when it has finished; what has landed waits and is not lost",
                 ) from None
-            self._holder_path.write_text(
-                json.dumps(
-                    {
-                        "pid": os.getpid(),
-                        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]]),
-                        "since": self._clock().isoformat(timespec="seconds"),
-                    }
-                )
-            )
         try:
+            self._sign()
             yield
         finally:
             lock.release()
+
+    def _sign(self) -> None:
+        """Leave a note of who holds it; only for messages, so a full disk does not matter."""
+        note = {
+            "pid": os.getpid(),
+            "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]]),
+            "since": self._clock().isoformat(timespec="seconds"),
+        }
+        with suppress(OSError):
+            self._holder_path.write_text(json.dumps(note))
 
     def holder(self) -> str:
         """Describe who took the lease last."""
         try:
             holder = json.loads(self._holder_path.read_text())
             return f"`{holder['command']}` (process {holder['pid']}, since {holder['since']})"
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             return "another process"

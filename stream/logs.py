@@ -13,11 +13,21 @@ from stream.settings import LoggingSettings
 Logger = FilteringBoundLogger
 
 
-def configure(settings: LoggingSettings, *, output: TextIO = sys.stderr) -> None:
-    """Set up logging for the whole process; called once, by the command line."""
+def configure(
+    settings: LoggingSettings, *, level: str | None = None, output: TextIO = sys.stderr
+) -> None:
+    """Set up logging for the whole process; called once, by the command line.
+
+    Args:
+        settings: How lines look.
+        level: Takes the place of the setting.
+        output: Where they go.
+    """
     is_console = settings.format == "console" or (settings.format == "auto" and output.isatty())
     renderer = (
-        structlog.dev.ConsoleRenderer(colors=output.isatty())
+        structlog.dev.ConsoleRenderer(
+            colors=output.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
         if is_console
         else structlog.processors.JSONRenderer()
     )
@@ -26,11 +36,11 @@ def configure(settings: LoggingSettings, *, output: TextIO = sys.stderr) -> None
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _mask,
             structlog.processors.format_exc_info,
+            _mask,  # behind what turns exceptions into text
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, settings.level.upper())),
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, (level or settings.level).upper())),
         logger_factory=structlog.WriteLoggerFactory(file=output),
         cache_logger_on_first_use=False,
     )
@@ -43,4 +53,15 @@ def logger(name: str) -> Logger:
 
 
 def _mask(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    return {key: mask_secrets(value) if isinstance(value, str) else value for key, value in event.items()}
+    return {key: _masked(value) for key, value in event.items()}
+
+
+def _masked(value: object) -> object:
+    if isinstance(value, str):
+        return mask_secrets(value)
+    if isinstance(value, dict):
+        return {key: _masked(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked(inner) for inner in value]
+    # An exception, a path: what the renderer would print.
+    return value if value is None or isinstance(value, int | float) else mask_secrets(str(value))

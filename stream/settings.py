@@ -114,7 +114,7 @@ class StreamSettings(BaseSettings):
         20_000, validation_alias="STREAM_MAX_ROWS", description="rows that close a micro-batch"
     )
     max_size_bytes: Positive = Field(
-        32_000_000, validation_alias="STREAM_MAX_BYTES", description="BSON bytes that close a micro-batch"
+        8_000_000, validation_alias="STREAM_MAX_BYTES", description="BSON bytes that close a micro-batch"
     )
     max_age_seconds: float = Field(
         2,

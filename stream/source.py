@@ -11,10 +11,11 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from stream.change_event import Reply
 from stream.change_stream import ChangeStream
 from stream.errors import AnalyticsError, StepFailedError
+from stream.position import cluster_time_of_token
 from stream.stop import StopSignal
 
 _MAX_QUEUED_REPLIES = 8
-_MAX_QUEUED_BYTES = 16_000_000
+_MAX_QUEUED_BYTES = 4_000_000
 _POLL_SECONDS = 0.1
 
 
@@ -91,7 +92,7 @@ class _ChangesPartition(StatefulSourcePartition[Reply | None, None]):
 
     def __post_init__(self) -> None:
         self._busy_at = self.monotonic()
-        self._has_caught_up = False
+        self._goal: int | None = None
         self.prefetch.start()
 
     def next_batch(self) -> list[Reply | None]:
@@ -99,17 +100,27 @@ class _ChangesPartition(StatefulSourcePartition[Reply | None, None]):
         if self.stop.is_set:
             raise StopIteration
         reply = self.prefetch.take(_POLL_SECONDS)
-        if reply is not None:
-            self._has_caught_up = reply.is_empty
-            if not reply.is_empty:
-                self._busy_at = self.monotonic()
-        if (
-            self.until_idle_seconds is not None
-            and self._has_caught_up
-            and self.monotonic() - self._busy_at >= self.until_idle_seconds
-        ):
+        if reply is not None and self._is_idle(reply):
             self.stop.finish()
         return [reply]
+
+    def _is_idle(self, reply: Reply) -> bool:
+        """Whether to end, with nothing left to read.
+
+        Only a reply can tell: silence may be an outage, and an empty reply from the midst of a long oplog does
+        not count. The stream must have come to where the server was when it answered first.
+        """
+        if self._goal is None:
+            self._goal = reply.operation_time
+        if not reply.is_empty:
+            self._busy_at = self.monotonic()
+        reached = cluster_time_of_token(reply.token) if reply.token else None
+        return (
+            self.until_idle_seconds is not None
+            and reply.is_empty
+            and (reached is None or reached >= self._goal)
+            and self.monotonic() - self._busy_at >= self.until_idle_seconds
+        )
 
     def snapshot(self) -> None:
         """Keep nothing in Bytewax: the landing zone holds the position."""

@@ -1,8 +1,11 @@
 """One signal to end the worker, from whoever has a reason: a person, an error, or the end of the work."""
 
 import threading
+import time
 
 from stream.errors import AnalyticsError
+
+_LONGEST_SLEEP_SECONDS = 0.2
 
 
 class StopSignal:
@@ -10,13 +13,14 @@ class StopSignal:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._lock = threading.Lock()
         self._error: AnalyticsError | None = None
         self._signal_number: int | None = None
 
     @property
     def is_set(self) -> bool:
         """Whether the worker should end."""
-        return self._event.is_set()
+        return self._signal_number is not None or self._event.is_set()
 
     @property
     def error(self) -> AnalyticsError | None:
@@ -34,16 +38,23 @@ class StopSignal:
 
     def fail(self, error: AnalyticsError) -> None:
         """End with an error, after what has been read is flushed."""
-        if not self._event.is_set():
-            self._error = error
-        self._event.set()
+        with self._lock:
+            if not self.is_set:
+                self._error = error
+            self._event.set()
 
     def interrupt(self, signal_number: int) -> None:
-        """End because of a signal of the operating system."""
-        if not self._event.is_set():
+        """End because of a signal of the operating system, also when the end has begun already.
+
+        Called in a signal handler, which can interrupt the very thread that holds a lock: so only a number is
+        noted here. Whoever sleeps in `wait` looks at it often enough.
+        """
+        if self._signal_number is None:
             self._signal_number = signal_number
-        self._event.set()
 
     def wait(self, seconds: float) -> bool:
         """Sleep until the signal is set, at most so long; give whether it is set."""
-        return self._event.wait(seconds)
+        until = time.monotonic() + seconds
+        while not self.is_set and (left := until - time.monotonic()) > 0:
+            self._event.wait(min(left, _LONGEST_SLEEP_SECONDS))
+        return self.is_set

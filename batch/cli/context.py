@@ -1,19 +1,28 @@
 """What every command starts from: settings, logging, and the objects made of them."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
 from rich.console import Console
 
+from batch.replica_set_state import running_uri
 from batch.settings import Settings
 from stream import logs
 from stream.clock import utc_now
 from stream.dead_letters import DeadLetterStore
 from stream.landing import LandingZone
+from stream.settings import MongoSettings
 from stream.warehouse import Warehouse
 from stream.worker import Worker
+
+if TYPE_CHECKING:
+    from batch.dbt_project import DbtProject
 
 
 @dataclass
@@ -29,15 +38,26 @@ class Context:
     console: Console
 
     @classmethod
-    def from_environment(cls) -> "Context":
+    def from_environment(cls, *, quiet: bool = False) -> Context:
         """Read the settings and set up logging.
+
+        Args:
+            quiet: Log warnings and errors only, whatever LOG_LEVEL says; for commands that tell a story.
 
         Raises:
             SettingsError: A setting does not fit.
         """
         settings = Settings.from_environment()
-        logs.configure(settings.logging)
+        is_louder = settings.logging.level in {"debug", "info"}
+        logs.configure(settings.logging, level="warning" if quiet and is_louder else None)
         return cls(settings, Console(highlight=False))
+
+    @cached_property
+    def mongo(self) -> MongoSettings:
+        """Where the source is: as set, else the embedded MongoDB if one runs here, else the default."""
+        settings = self.settings.mongo
+        embedded = None if "uri" in settings.model_fields_set else running_uri(self.mongo_dir)
+        return settings.model_copy(update={"uri": SecretStr(embedded)}) if embedded else settings
 
     @cached_property
     def landing(self) -> LandingZone:
@@ -60,10 +80,24 @@ class Context:
             memory_limit=self.settings.duckdb.memory_limit,
         )
 
+    @cached_property
+    def dbt_project(self) -> DbtProject:
+        """The dbt project on this warehouse."""
+        from batch.dbt_project import DbtProject  # noqa: PLC0415 - brings dbt along
+
+        return DbtProject(
+            warehouse=self.settings.warehouse_path,
+            data_dir=self.settings.data.data_dir,
+            target=self.settings.dbt.target,
+            threads=self.settings.duckdb.threads,
+            memory_limit=self.settings.duckdb.memory_limit,
+            reporting_timezone=self.settings.pipeline.reporting_timezone,
+        )
+
     def worker(self, registry: CollectorRegistry) -> Worker:
         """Give a stream worker."""
         return Worker(
-            mongo=self.settings.mongo,
+            mongo=self.mongo,
             data=self.settings.data,
             settings=self.settings.stream,
             duckdb=self.settings.duckdb,

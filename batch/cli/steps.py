@@ -14,6 +14,7 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command()(stream)
     app.command()(load)
+    app.command()(transform)
 
 
 def stream(
@@ -73,3 +74,30 @@ def load(
 
         with context.warehouse.opened(timeout_seconds=timeout_seconds) as connection:
             print_summary(summarise(connection), context.console)
+
+
+def transform(
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--models", metavar="SELECTOR", help="Only these models, as dbt selects them."),
+    ] = None,
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Build every row anew.")] = False,
+) -> None:
+    """Build the star schema with dbt: only conversations that changed since the last build."""
+    from batch.transform import transform as build  # noqa: PLC0415 - brings dbt along
+
+    context = Context.from_environment()
+    with counting("Building", context.console) as show:
+        result = build(
+            context.dbt_project,
+            lease=context.warehouse.lease.held(timeout_seconds=context.settings.duckdb.lease_timeout_seconds),
+            models=models or (),
+            full_refresh=full_refresh,
+            on_progress=lambda progress: show(progress.done, progress.total),
+        )
+    checks = sum(1 for node in result.nodes if node.kind == "test")
+    context.console.print(
+        f"{len(result.models)} models built and {checks} checks passed in {result.seconds:.1f} s"
+    )
+    for node in result.warnings:
+        context.console.print(f"[yellow]warning:[/] {node.name}: {node.message}")

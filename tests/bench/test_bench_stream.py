@@ -265,6 +265,6 @@ def test_latency(server: EmbeddedMongo, tmp_path: Path) -> None:
     loads = dict(zip(sorted({load for _, load in rows}), committed, strict=True))
     waits = sorted(loads[load_id] - inserted[key] for key, load_id in rows)
     Console(width=110).print(
-        f"insert → committed in DuckDB, {len(waits)} inserts, windows of {worker.settings.max_age_seconds} s:\n"
+        f"insert → committed, {len(waits)} inserts, windows of {worker.settings.max_age_seconds} s: "
         f"p50 {waits[len(waits) // 2]:.2f} s, p99 {waits[int(len(waits) * 0.99)]:.2f} s"
     )

@@ -1,0 +1,129 @@
+"""The whole product on one machine, told as a story: a MongoDB of its own, import, stream, build."""
+
+import time
+from contextlib import closing
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+from rich.console import Console
+
+from batch.cli.context import Context
+from batch.cli.progress import counting, reading
+from batch.cli.tables import duration_text, print_highlights, print_summary, size_text
+from batch.highlights import highlights
+from batch.import_report import ImportReport
+from batch.importer import import_logs
+from batch.replica_set import EmbeddedMongo
+from batch.settings import Settings
+from batch.shipped import sample_logs
+from batch.summary import summarise
+from batch.transform import transform
+from stream.clock import utc_now
+from stream.mongo import connect
+from stream.worker import WorkerSummary
+
+_IDLE_SECONDS = 1.0
+_LAG = "claude_analytics_stream_durable_lag_seconds"
+
+
+def run_demo(settings: Settings, log_dir: Path | None, console: Console) -> None:
+    """Run everything once, from logs to figures; doing it again adds only what is new.
+
+    Args:
+        settings: Used but for where MongoDB and the files are: the demo has its own, below DATA_DIR.
+        log_dir: Logs to import; the sample if None.
+        console: Told the story.
+
+    Raises:
+        AnalyticsError: What a step said.
+    """
+    started = time.monotonic()
+    folder = (settings.data.data_dir / "demo" / ("sample" if log_dir is None else "logs")).resolve()
+    with EmbeddedMongo(folder / "mongo") as embedded:
+        _tell(console, 1, f"a MongoDB of its own runs: {embedded.uri}")
+        context = Context(_own(settings, embedded.uri, folder), console)
+        registry = CollectorRegistry()
+        worker = context.worker(registry)
+        # Before the import, so that the change stream brings every document of it.
+        worker.take_position()
+        report = _import(log_dir or sample_logs(), context)
+        _tell(console, 2, _told_import(report, is_sample=log_dir is None))
+        with console.status("following the change stream …"):
+            streamed = worker.run(until_idle_seconds=_IDLE_SECONDS)
+        _tell(console, 3, _told_stream(streamed, registry.get_sample_value(_LAG)))
+        with counting("building the marts", console) as show:
+            built = transform(
+                context.dbt_project,
+                lease=context.warehouse.lease.held(timeout_seconds=settings.duckdb.lease_timeout_seconds),
+                on_progress=lambda progress: show(progress.done, progress.total),
+            )
+        checks = sum(1 for node in built.nodes if node.kind == "test")
+        _tell(
+            console, 4, f"{len(built.models)} models built, {checks} checks passed in {built.seconds:.1f} s"
+        )
+    with context.warehouse.opened(timeout_seconds=settings.duckdb.lease_timeout_seconds) as connection:
+        console.print()
+        print_summary(summarise(connection), console)
+        console.print()
+        print_highlights(highlights(connection), console)
+    _print_places(context, console)
+    console.print(
+        f"\nDone in {duration_text(time.monotonic() - started)}. Run it again: nothing comes twice."
+    )
+
+
+def _own(settings: Settings, uri: str, folder: Path) -> Settings:
+    """Give the settings with MongoDB, files and warehouse of the demo."""
+    return settings.replace(
+        mongo=settings.mongo.model_copy(update={"uri": SecretStr(uri)}),
+        data=settings.data.model_copy(update={"data_dir": folder}),
+        duckdb=settings.duckdb.model_copy(update={"path": folder / "analytics.duckdb"}),
+    )
+
+
+def _import(log_dir: Path, context: Context) -> ImportReport:
+    with (
+        closing(connect(context.settings.mongo)) as client,
+        reading("importing", context.console) as show,
+    ):
+        return import_logs(
+            [log_dir],
+            client[context.settings.mongo.database][context.settings.mongo.collection],
+            clock=utc_now,
+            on_progress=lambda progress: show(progress.done_bytes, progress.total_bytes),
+        )
+
+
+def _told_import(report: ImportReport, *, is_sample: bool) -> str:
+    rate = report.lines / report.seconds if report.seconds else 0
+    unreadable = f", {report.unreadable_count:,} unreadable" if report.unreadable_count else ""
+    return (
+        f"{report.lines:,} lines of {report.files:,} {'sample ' if is_sample else ''}logs "
+        f"({size_text(report.size_bytes)}) imported: {report.inserted:,} new, "
+        f"{report.already_there:,} there already{unreadable}; {rate:,.0f} lines/s"
+    )
+
+
+def _told_stream(streamed: WorkerSummary, lag_seconds: float | None) -> str:
+    busy_seconds = max(streamed.seconds - _IDLE_SECONDS, 0.001)
+    rate = f"; {streamed.events / busy_seconds:,.0f} events/s" if streamed.events else ""
+    return (
+        f"{streamed.events:,} change events streamed, {streamed.loaded.rows:,} rows in "
+        f"{streamed.loaded.micro_batches:,} micro-batches loaded{rate}; "
+        f"lag {'unknown' if lag_seconds is None else f'{lag_seconds:.0f} s'} at {streamed.position.instant:%Y-%m-%d %H:%M:%S} UTC"
+    )
+
+
+def _tell(console: Console, number: int, text: str) -> None:
+    console.print(f"[bold green]{number}[/] {text}", soft_wrap=True)
+
+
+def _print_places(context: Context, console: Console) -> None:
+    console.print()
+    for name, path in (
+        ("landing zone", context.landing.root),
+        ("dead letters", context.dead_letters.root),
+        ("warehouse", context.warehouse.path),
+    ):
+        console.print(f"  [dim]{name:13}[/] {path}", soft_wrap=True)
