@@ -38,7 +38,7 @@ def demo(
 
     A second run adds nothing twice. Nothing keeps running, and nothing leaves this machine.
     """
-    from batch.demo import run_demo  # noqa: PLC0415 - brings dbt along
+    from batch.cli.demo import run_demo  # noqa: PLC0415 - brings dbt along
 
     context = Context.from_environment(quiet=True)
     run_demo(context.settings, log_dir.expanduser() if log_dir else None, context.console)
