@@ -13,9 +13,7 @@ from stream.settings import LoggingSettings
 Logger = FilteringBoundLogger
 
 
-def configure(
-    settings: LoggingSettings, *, level: str | None = None, output: TextIO = sys.stderr
-) -> None:
+def configure(settings: LoggingSettings, *, level: str | None = None, output: TextIO = sys.stderr) -> None:
     """Set up logging for the whole process; called once, by the command line.
 
     Args:
@@ -40,7 +38,9 @@ def configure(
             _mask,  # behind what turns exceptions into text
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, (level or settings.level).upper())),
+        wrapper_class=structlog.make_filtering_bound_logger(
+            getattr(logging, (level or settings.level).upper())
+        ),
         logger_factory=structlog.WriteLoggerFactory(file=output),
         cache_logger_on_first_use=False,
     )

@@ -107,8 +107,8 @@ class _ChangesPartition(StatefulSourcePartition[Reply | None, None]):
     def _is_idle(self, reply: Reply) -> bool:
         """Whether to end, with nothing left to read.
 
-        Only a reply can tell: silence may be an outage, and an empty reply from the midst of a long oplog does
-        not count. The stream must have come to where the server was when it answered first.
+        Only a reply can tell: silence may be an outage. An empty one from the midst of a long oplog does not
+        count: the stream must have come to where the server was when it answered first.
         """
         if self._goal is None:
             self._goal = reply.operation_time
