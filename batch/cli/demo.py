@@ -108,10 +108,11 @@ def _told_import(report: ImportReport, *, is_sample: bool) -> str:
 def _told_stream(streamed: WorkerSummary, lag_seconds: float | None) -> str:
     busy_seconds = max(streamed.seconds - _IDLE_SECONDS, 0.001)
     rate = f"; {streamed.events / busy_seconds:,.0f} events/s" if streamed.events else ""
+    lag = "unknown" if lag_seconds is None else f"{lag_seconds:.0f} s"
     return (
         f"{streamed.events:,} change events streamed, {streamed.loaded.rows:,} rows in "
         f"{streamed.loaded.micro_batches:,} micro-batches loaded{rate}; "
-        f"lag {'unknown' if lag_seconds is None else f'{lag_seconds:.0f} s'} at {streamed.position.instant:%Y-%m-%d %H:%M:%S} UTC"
+        f"lag {lag} at {streamed.position.instant:%Y-%m-%d %H:%M:%S} UTC"
     )
 
 
