@@ -1,5 +1,6 @@
 """Talking to MongoDB: one client, and one place that says what its errors mean."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,8 @@ _NO_REPLICA_SET_CODES = frozenset({40573})
 _CURSOR_GONE_CODES = frozenset({43, 237})
 _SOCKET_TIMEOUT_MS = 60_000
 _LEAST_FILL = 0.0001
+_DRIVER_DETAILS = re.compile(r",? \(configured timeouts|, full error|, Timeout: ")
+"""Where a message of the driver stops speaking to people."""
 
 
 def connect(settings: MongoSettings) -> Client:
@@ -66,7 +69,7 @@ def explained(error: PyMongoError, *, doing: str) -> AnalyticsError:
         error: What PyMongo raised.
         doing: What failed, after "cannot", e.g. "read `claude_logs.conversations`".
     """
-    text = f"cannot {doing}: {mask_secrets(str(error)).split(', full error')[0]}"
+    text = f"cannot {doing}: {_DRIVER_DETAILS.split(mask_secrets(str(error)), maxsplit=1)[0]}"
     code = error.code if isinstance(error, OperationFailure) else None
     if code in _HISTORY_LOST_CODES:
         return HistoryLostError(

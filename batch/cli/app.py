@@ -64,8 +64,8 @@ def _leave(number: int, _frame: FrameType | None) -> None:
 
 def explain(error: AnalyticsError, console: Console) -> None:
     """Print what failed and what to do, on one screen."""
-    console.print(f"[bold red]error:[/] {_plain(error.message)}")
-    console.print(f"[bold]  what to do:[/] {_plain(error.hint)}")
+    console.print(f"[bold red]error:[/] {_plain(error.message)}", soft_wrap=True)
+    console.print(f"[bold]  what to do:[/] {_plain(error.hint)}", soft_wrap=True)
 
 
 def _plain(text: str) -> str:
