@@ -43,7 +43,7 @@ class DeadLetterStore:
         self._clock = clock
 
     def _path(self, micro_batch: MicroBatch) -> Path:
-        return self.root / micro_batch.lane / f"{micro_batch.path.stem}.jsonl"
+        return self.root / micro_batch.lane / f"{micro_batch.stem}.jsonl"
 
     def store(self, micro_batch: MicroBatch, letters: Sequence[DeadLetter]) -> None:
         """Make the dead letters of a micro-batch durable; to be called before it lands.
@@ -86,7 +86,7 @@ class DeadLetterStore:
         Raises:
             LandingNotWritableError: A file cannot be deleted.
         """
-        landed = {micro_batch.path.stem for micro_batch in landing.lane(lane).micro_batches()}
+        landed = {micro_batch.stem for micro_batch in landing.lane(lane).micro_batches()}
         orphans = [path for path in (self.root / lane).glob("*.jsonl") if path.stem not in landed]
         with disk_errors(self.root / lane):
             for path in [*orphans, *(self.root / lane).glob(f".*{TEMPORARY_SUFFIX}")]:

@@ -2,6 +2,8 @@
 
 import time
 from collections import Counter
+from collections.abc import Callable
+from typing import TypeVar
 
 from stream.clock import Clock
 from stream.dead_letters import DeadLetterStore
@@ -15,6 +17,8 @@ from stream.stop import StopSignal
 from stream.window import ClosedWindow
 
 _RETRY_SECONDS = 5.0
+
+Written = TypeVar("Written")
 
 
 class Flusher:
@@ -66,47 +70,49 @@ class Flusher:
             LandingFullError: Still no space when the worker was told to stop; the window is read again later.
             LandingNotWritableError: The folder cannot be written.
         """
-        # One name for all attempts: what an attempt leaves behind, the next one overwrites.
-        micro_batch = None if window.is_empty else self._lane.new_name(self._next_sequence())
+        if window.is_empty:
+            self._until_there_is_space(lambda: self._lane.save_position(window.position, behind=self._newest))
+            landed = None
+        else:
+            # One name and one content for all attempts: what one leaves behind, the next one overwrites.
+            micro_batch = self._lane.new_name(self._newest.sequence + 1 if self._newest else 0)
+            footer = footer_of(micro_batch, window, landed_at=self._clock().isoformat())
+            landed = self._until_there_is_space(lambda: self._land(micro_batch, window, footer))
+            self._newest = landed
+        self.durable = window.position
+        return landed
+
+    def _until_there_is_space(self, write: Callable[[], Written]) -> Written:
         while True:
             try:
-                if micro_batch is None:
-                    self._lane.save_position(window.position, behind=self._newest)
-                else:
-                    self._land(micro_batch, window)
+                return write()
             except LandingFullError as error:
                 self._log.error("disk_full", problem=error.message, hint=error.hint)
                 if self._stop.wait(_RETRY_SECONDS):
                     raise
-            else:
-                self.durable = window.position
-                return micro_batch
 
-    def _next_sequence(self) -> int:
-        return self._newest.sequence + 1 if self._newest else 0
-
-    def _land(self, micro_batch: MicroBatch, window: ClosedWindow) -> None:
+    def _land(self, micro_batch: MicroBatch, window: ClosedWindow, footer: Footer) -> MicroBatch:
         started = time.perf_counter()
         self._at_boundary("window_closed")
         if window.dead_letters:
             self._dead_letters.store(micro_batch, window.dead_letters)
             self._at_boundary("dead_letters_stored")
-        footer = footer_of(micro_batch, window, landed_at=self._clock().isoformat())
-        self._lane.land(micro_batch, to_table(window.rows), footer)
-        self._newest = micro_batch
-        self._metrics.flush_seconds.observe(time.perf_counter() - started)
+        landed = self._lane.land(micro_batch, to_table(window.rows), footer)
+        seconds = time.perf_counter() - started
+        self._metrics.flush_seconds.observe(seconds)
         self._metrics.rows_landed.inc(len(window.rows))
         for reason, count in Counter(letter.reason for letter in window.dead_letters).items():
             self._metrics.dead_letters.labels(reason=reason).inc(count)
         self._log.info(
             "micro_batch_landed",
-            micro_batch=micro_batch.id,
+            micro_batch=landed.id,
             upserts=footer.upserts,
             deletes=footer.deletes,
             dead_letters=footer.dead_letters,
-            seconds=round(time.perf_counter() - started, 3),
+            seconds=round(seconds, 3),
             position=window.position.instant.isoformat(),
         )
+        return landed
 
 
 def footer_of(micro_batch: MicroBatch, window: ClosedWindow, *, landed_at: str) -> Footer:

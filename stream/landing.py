@@ -1,11 +1,12 @@
 """The landing zone: the log of the platform. A micro-batch exists once its file has its final name.
 
-    landing/<lane>/date=<UTC day it closed>/<sequence>-<random>.parquet
+    landing/<lane>/date=<UTC day it closed>/<sequence>-<random>-<checksum>.parquet
     landing/<lane>/position.json           where the lane stood when nothing arrived
     landing/<lane>/writer.lock             one writer a lane
 
 Files are immutable. Their names order them within a lane; the random part makes a name unique for ever, so
-that a warehouse never takes a new file for one it has loaded. Lanes: `stream`, and one for each backfill.
+that a warehouse never takes a new file for one it has loaded; the checksum is that of the whole file. Lanes:
+`stream`, and one for each backfill.
 """
 
 import json
@@ -13,6 +14,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,7 +24,7 @@ from filelock import FileLock, Timeout
 from stream.clock import Clock
 from stream.disk import TEMPORARY_SUFFIX, disk_errors, sync_folder, write_durably
 from stream.errors import AlreadyRunningError, MicroBatchCorruptError
-from stream.micro_batch import NAME, Footer, MicroBatch, read_footer
+from stream.micro_batch import NAME, Footer, MicroBatch, check_content, checksum_of, read_footer
 from stream.position import Position
 
 STREAM_LANE = "stream"
@@ -107,13 +109,18 @@ class Lane:
         folder = self.folder / f"date={self._clock().date().isoformat()}"
         return MicroBatch(folder / f"{sequence:012d}-{secrets.token_hex(4)}.parquet", self.name, sequence)
 
-    def land(self, micro_batch: MicroBatch, table: pa.Table, footer: Footer) -> None:
+    def land(self, micro_batch: MicroBatch, table: pa.Table, footer: Footer) -> MicroBatch:
         """Write a micro-batch; when this returns it is durable, when it raises there is none.
+
+        To land the same again under the same name, after an error, leaves one file.
 
         Args:
             micro_batch: From `new_name`.
             table: Columns of `LANDING_SCHEMA`.
             footer: Goes into the file.
+
+        Returns:
+            The same micro-batch, where it has landed.
 
         Raises:
             LandingFullError: No space; the half-written file is gone.
@@ -138,12 +145,15 @@ class Lane:
                     file.flush()
                     os.fsync(file.fileno())
                 self._at_boundary("file_synced")
-                temporary.rename(path)
+                checksum, _ = checksum_of(temporary)
+                landed = replace(micro_batch, path=path.with_name(f"{path.stem}-{checksum}.parquet"))
+                temporary.rename(landed.path)
             except OSError:
                 temporary.unlink(missing_ok=True)
                 raise
             sync_folder(path.parent)
         self._at_boundary("file_renamed")
+        return landed
 
     def position(self) -> Position | None:
         """Give where the lane stands: behind the newest file, or further if the source was idle since.
@@ -155,8 +165,11 @@ class Lane:
         saved = self._saved_position()
         if saved is not None and (newest is None or saved[0] == newest.id):
             return saved[1]
+        if newest is None:
+            return None
         # Not only when files have landed since: one may have been moved away, to be read again.
-        return read_footer(newest).position if newest else None
+        check_content(newest)
+        return read_footer(newest).position
 
     def save_position(self, position: Position, *, behind: MicroBatch | None) -> None:
         """Carry the position on while nothing lands.
