@@ -33,8 +33,8 @@ from pathlib import Path
 from batch.mongod import MongodOptions
 from batch.replica_set import EmbeddedMongo
 with EmbeddedMongo(Path(sys.argv[1]), options=MongodOptions(cache_size_gb=0.25, oplog_size_mb=64)) as mongo:
-    print(mongo.uri, flush=True)
     try:
+        print(mongo.uri, flush=True)
         time.sleep(60)
     except KeyboardInterrupt:
         print("interrupted, running:", mongo.nodes[0].is_running, flush=True)
