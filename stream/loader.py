@@ -1,8 +1,10 @@
 """A thread beside the dataflow that loads what has landed, so that reading never waits for DuckDB."""
 
 import threading
+import time
+from collections.abc import Callable
 
-from stream.errors import AnalyticsError, TerminalError, TransientError, WarehouseBusyError
+from stream.errors import AnalyticsError, StepFailedError, WarehouseBusyError
 from stream.load import LoadResult
 from stream.logs import Logger
 from stream.metrics import StreamMetrics
@@ -10,6 +12,10 @@ from stream.warehouse import Warehouse
 
 _BUSY_RETRY_SECONDS = 1.0
 _FAILURE_RETRY_SECONDS = 30.0
+_PAUSE_SECONDS = 1.0
+"""Between two loads; in a backlog, few large loads cost far less than many small ones."""
+_POLL_SECONDS = 0.1
+_HURRY_SECONDS = 5.0
 
 
 class Loader:
@@ -19,6 +25,9 @@ class Loader:
         warehouse: Where to load.
         metrics: Counted into.
         log: One line per load, one per change of trouble.
+
+    Attributes:
+        total: What was loaded so far.
     """
 
     def __init__(self, warehouse: Warehouse, *, metrics: StreamMetrics, log: Logger) -> None:
@@ -26,66 +35,96 @@ class Loader:
         self._metrics = metrics
         self._log = log
         self._wake = threading.Event()
-        self._is_stopping = False
+        self._stopping = threading.Event()
+        self._give_up_at = 0.0
+        self._error: AnalyticsError | None = None
         self._trouble: str | None = None
-        self._landed_since_load = 0
+        # Each is written by one thread only: their difference cannot drift.
+        self._landed = 0
+        self._loaded = 0
         self._thread = threading.Thread(target=self._run, name="load", daemon=True)
         self.total = LoadResult()
 
     def start(self) -> None:
         """Begin, with what an earlier worker left pending."""
+        self._metrics.pending_micro_batches.set_function(lambda: self._landed - self._loaded)
         self._wake.set()
         self._thread.start()
 
     def notify(self) -> None:
         """Say that a micro-batch has landed."""
-        self._landed_since_load += 1
-        self._metrics.pending_micro_batches.set(self._landed_since_load)
+        self._landed += 1
         self._wake.set()
 
-    def finish(self, *, timeout_seconds: float) -> None:
-        """Stop the thread, then load the rest.
+    def finish(self, *, timeout_seconds: float, is_hurried: Callable[[], bool] = lambda: False) -> None:
+        """Load the rest and end the thread.
 
         Args:
             timeout_seconds: How long to wait for another process to release the warehouse.
+            is_hurried: Whether the worker was told to stop: then all this, a long load too, is broken off
+                after a few seconds.
 
         Raises:
-            WarehouseBusyError: It did not; what has landed waits for the next load.
+            WarehouseBusyError: It was not released, or time ran out; the next load takes what has landed.
             AnalyticsError: The warehouse or a landed file is damaged.
         """
-        self._is_stopping = True
+        self._give_up_at = time.monotonic() + timeout_seconds
+        self._stopping.set()
         self._wake.set()
-        self._thread.join()
-        self._load(timeout_seconds=timeout_seconds)
+        hurried_at: float | None = None
+        while self._thread.is_alive():
+            self._thread.join(_POLL_SECONDS)
+            if hurried_at is None and is_hurried():
+                hurried_at = time.monotonic()
+                self._give_up_at = min(self._give_up_at, hurried_at + _HURRY_SECONDS)
+            if hurried_at is not None and time.monotonic() > hurried_at + _HURRY_SECONDS:
+                self._warehouse.interrupt()
+        if self._error:
+            raise self._error
 
     def _run(self) -> None:
         retry_seconds: float | None = None
-        while True:
+        while not self._stopping.is_set():
             self._wake.wait(retry_seconds)
             self._wake.clear()
-            if self._is_stopping:
-                return
-            retry_seconds = self._try_load()
+            if not self._stopping.is_set():
+                retry_seconds = self._try_to_load()
+                self._stopping.wait(_PAUSE_SECONDS)
+        self._load_the_rest()
 
-    def _try_load(self) -> float | None:
-        try:
-            self._load(timeout_seconds=0)
-        except WarehouseBusyError as error:
-            self._report(error)
-            return _BUSY_RETRY_SECONDS
-        except (TransientError, TerminalError) as error:
-            self._report(error)
-            return _FAILURE_RETRY_SECONDS
-        if self._trouble:
-            self._log.info("load_recovered")
+    def _try_to_load(self) -> float | None:
+        """Load; give the seconds after which to try again, None if it went well."""
+        error = self._load()
+        if error is None:
+            if self._trouble:
+                self._log.info("load_recovered")
             self._trouble = None
-        return None
+            return None
+        if error.message != self._trouble:
+            self._log.warning("load_waits", problem=error.message, hint=error.hint)
+        self._trouble = error.message
+        return _BUSY_RETRY_SECONDS if isinstance(error, WarehouseBusyError) else _FAILURE_RETRY_SECONDS
 
-    def _load(self, *, timeout_seconds: float) -> None:
-        landed = self._landed_since_load
-        result = self._warehouse.load(timeout_seconds=timeout_seconds)
-        self._landed_since_load -= landed
-        self._metrics.pending_micro_batches.set(self._landed_since_load)
+    def _load_the_rest(self) -> None:
+        while True:
+            self._error = self._load()
+            if not isinstance(self._error, WarehouseBusyError) or time.monotonic() >= self._give_up_at:
+                return
+            time.sleep(_POLL_SECONDS)
+
+    def _load(self) -> AnalyticsError | None:
+        """Load what has landed; give the error instead of raising it, as this thread must not die of any."""
+        landed = self._landed
+        try:
+            result = self._warehouse.load(timeout_seconds=0)
+        except AnalyticsError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - see above
+            return StepFailedError(
+                f"cannot load into the warehouse: {type(error).__name__}: {error}",
+                hint="a defect of claude-analytics: please report it; what has landed is not lost",
+            )
+        self._loaded = landed
         self._metrics.rows_loaded.inc(result.rows)
         self.total += result
         if result.micro_batches:
@@ -96,8 +135,4 @@ class Loader:
                 upserted=result.rows_upserted,
                 deleted=result.rows_deleted,
             )
-
-    def _report(self, error: AnalyticsError) -> None:
-        if error.message != self._trouble:
-            self._log.warning("load_waits", problem=error.message, hint=error.hint)
-            self._trouble = error.message
+        return None

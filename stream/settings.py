@@ -122,6 +122,11 @@ class StreamSettings(BaseSettings):
         validation_alias="STREAM_MAX_AGE_SECONDS",
         description="age of its first row that closes a micro-batch",
     )
+    memory_limit: str = Field(
+        "256MB",
+        validation_alias="STREAM_DUCKDB_MEMORY_LIMIT",
+        description="memory that DuckDB may take inside the stream worker",
+    )
     idle_position_seconds: float = Field(
         10,
         gt=0,

@@ -72,12 +72,15 @@ class Context:
     @cached_property
     def warehouse(self) -> Warehouse:
         """The warehouse."""
+        return self._warehouse(self.settings.duckdb.memory_limit)
+
+    def _warehouse(self, memory_limit: str) -> Warehouse:
         return Warehouse(
             self.settings.warehouse_path,
             landing=self.landing,
             clock=utc_now,
             threads=self.settings.duckdb.threads,
-            memory_limit=self.settings.duckdb.memory_limit,
+            memory_limit=memory_limit,
         )
 
     @cached_property
@@ -101,7 +104,7 @@ class Context:
             data=self.settings.data,
             settings=self.settings.stream,
             duckdb=self.settings.duckdb,
-            warehouse=self.warehouse,
+            warehouse=self._warehouse(self.settings.stream.memory_limit),
             registry=registry,
             log=logs.logger("stream"),
         )

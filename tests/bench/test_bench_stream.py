@@ -97,15 +97,15 @@ def fill(uri: str, database: str, documents: int, size_bytes: int) -> dict[str, 
 
 def worker_of(uri: str, database: str, folder: Path) -> Worker:
     os.environ.update(MONGO_URI=uri, MONGO_DB=database, DATA_DIR=str(folder))
-    data, duckdb = DataSettings(), DuckDBSettings()
+    data, settings = DataSettings(), StreamSettings()
     landing = LandingZone(data.landing_dir, clock=utc_now)
     return Worker(
         mongo=MongoSettings(),
         data=data,
-        settings=StreamSettings(),
-        duckdb=duckdb,
+        settings=settings,
+        duckdb=DuckDBSettings(),
         warehouse=Warehouse(
-            folder / "analytics.duckdb", landing=landing, clock=utc_now, memory_limit=duckdb.memory_limit
+            folder / "analytics.duckdb", landing=landing, clock=utc_now, memory_limit=settings.memory_limit
         ),
         registry=CollectorRegistry(),
         log=logs.logger("stream"),
@@ -195,7 +195,7 @@ def test_throughput(server: EmbeddedMongo, tmp_path: Path) -> None:
         "RSS MiB",
     ):
         table.add_column(heading, justify="right")
-    for size_bytes, documents in ((500, 60_000), (2_000, 40_000), (8_000, 12_000)):
+    for size_bytes, documents in ((500, 120_000), (2_000, 80_000), (8_000, 24_000)):
         database = f"bench_{size_bytes}"
         token = fill(server.uri, database, documents, size_bytes)
         limits, bares, ours, peaks = [], [], [], []
