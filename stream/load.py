@@ -172,17 +172,29 @@ class LoadTransaction:
         )
 
     def _record_changed_lines(self, load_id: int) -> None:
+        """Note the lines of old and new versions; a row that is outdated on arrival changes nothing."""
         self._execute(
             f"""
             insert into raw.changed_lines
-            select {load_id}, session_id, source_file, uuid, message_id from staged where op = 'upsert'
+            with previous as (
+                select
+                    conversations._id, conversations.source_version, conversations.session_id,
+                    conversations.source_file, conversations.uuid,
+                    json_extract_string(conversations.message_raw, '$.id') as message_id
+                from raw.conversations as conversations
+                inner join staged on conversations._id = staged._id
+            )
+            select {load_id}, staged.session_id, staged.source_file, staged.uuid, staged.message_id
+            from staged
+            left join previous on staged._id = previous._id
+            where staged.op = 'upsert'
+                and (previous._id is null or staged.source_version >= previous.source_version)
             union
             select
-                {load_id}, conversations.session_id, conversations.source_file, conversations.uuid,
-                json_extract_string(conversations.message_raw, '$.id')
-            from raw.conversations as conversations
-            inner join staged on conversations._id = staged._id
-            where staged.source_version >= conversations.source_version
+                {load_id}, previous.session_id, previous.source_file, previous.uuid, previous.message_id
+            from previous
+            inner join staged on previous._id = staged._id
+            where staged.source_version >= previous.source_version
             """
         )
 

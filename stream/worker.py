@@ -125,7 +125,7 @@ class Worker:
         dead_letters = DeadLetterStore(self.data.dead_letter_dir, clock=self.clock)
         stop = StopSignal()
         metrics = StreamMetrics(self.registry)
-        with _signals(stop), _rare_garbage_collection(), connect(self.mongo) as client, lane.writing():
+        with _rare_garbage_collection(), connect(self.mongo) as client, lane.writing():
             dead_letters.remove_orphans(landing, STREAM_LANE)
             position = start_position(client, self.mongo, lane, from_now=from_now, log=self.log)
             flusher = Flusher(
@@ -153,23 +153,25 @@ class Worker:
             self.log.info(
                 "stream_started", namespace=self.mongo.namespace, position=position.instant.isoformat()
             )
-            loader.start()
-            oplog.start()
-            try:
-                _run_dataflow(
-                    build_flow(
-                        source=ChangeStreamSource(
-                            Prefetch(changes, stop), stop, until_idle_seconds=until_idle_seconds
-                        ),
-                        normalise=reader.read,
-                        window=Window(self._policy(), idle_since=time.monotonic()),
-                        flusher=flusher,
-                        loader=loader,
-                    )
-                )
-            finally:
-                stop.finish()
-                self._load_the_rest(loader, has_time=until_idle_seconds is not None)
+            flow = build_flow(
+                source=ChangeStreamSource(
+                    Prefetch(changes, stop), stop, until_idle_seconds=until_idle_seconds
+                ),
+                normalise=reader.read,
+                window=Window(self._policy(), idle_since=time.monotonic()),
+                flusher=flusher,
+                loader=loader,
+            )
+            # Not before: until here there is nothing to flush, and a signal may end the process at once.
+            with _signals(stop):
+                loader.start()
+                oplog.start()
+                try:
+                    _run_dataflow(flow)
+                except BaseException:
+                    self._load_the_rest(loader, stop, has_time=False)
+                    raise
+                self._load_the_rest(loader, stop, has_time=until_idle_seconds is not None)
                 oplog.join(_JOIN_SECONDS)
         if stop.error:
             raise stop.error
@@ -187,16 +189,22 @@ class Worker:
             idle_position=timedelta(seconds=self.settings.idle_position_seconds),
         )
 
-    def _load_the_rest(self, loader: Loader, *, has_time: bool) -> None:
-        """Load what has landed last; an always-on worker that was told to stop does not wait for others."""
+    def _load_the_rest(self, loader: Loader, stop: StopSignal, *, has_time: bool) -> None:
+        """Load what has landed last. Unless the work is done, others are not waited for.
+
+        An error here must not hide the one that ended the stream: what has landed waits for the next load.
+        """
+        stop.finish()
         try:
             loader.finish(
-                timeout_seconds=self.duckdb.lease_timeout_seconds if has_time else _FINAL_LOAD_SECONDS
+                timeout_seconds=self.duckdb.lease_timeout_seconds if has_time else _FINAL_LOAD_SECONDS,
+                is_hurried=lambda: stop.signal_number is not None,
             )
-        except WarehouseBusyError as error:
-            if has_time:
+        except AnalyticsError as error:
+            is_busy = isinstance(error, WarehouseBusyError)
+            if has_time and not stop.error and not (is_busy and stop.signal_number is not None):
                 raise
-            self.log.warning("load_left_for_later", problem=error.message)
+            self.log.warning("load_left_for_later", problem=error.message, hint=error.hint)
 
 
 @contextmanager
