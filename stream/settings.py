@@ -123,7 +123,7 @@ class StreamSettings(BaseSettings):
         description="age of its first row that closes a micro-batch",
     )
     memory_limit: str = Field(
-        "256MB",
+        "128MB",
         validation_alias="STREAM_DUCKDB_MEMORY_LIMIT",
         description="memory that DuckDB may take inside the stream worker",
     )
