@@ -13,6 +13,7 @@ from stream.settings import (
     LoggingSettings,
     MetricsSettings,
     MongoSettings,
+    Positive,
     StreamSettings,
     read,
 )
@@ -27,6 +28,30 @@ class PipelineSettings(BaseSettings):
 
     reporting_timezone: str = Field(
         "UTC", validation_alias="REPORTING_TIMEZONE", description="time zone of days and hours in the marts"
+    )
+
+
+class BackfillSettings(BaseSettings):
+    """The historical load."""
+
+    model_config = _CONFIG
+
+    workers: Positive | None = Field(
+        None,
+        validation_alias="BACKFILL_WORKERS",
+        description="ranges read at the same time; as many as there are cores unless set",
+    )
+    range_size_bytes: Positive = Field(
+        64_000_000,
+        validation_alias="BACKFILL_RANGE_BYTES",
+        description="BSON bytes in a range, about: what a crash costs at most, for each worker",
+    )
+    metrics_port: int = Field(
+        9465,
+        ge=0,
+        le=65535,
+        validation_alias="BACKFILL_METRICS_PORT",
+        description="port of the metrics endpoint while a backfill runs; 0 turns it off",
     )
 
 
@@ -71,6 +96,7 @@ class Settings:
     data: DataSettings
     duckdb: DuckDBSettings
     stream: StreamSettings
+    backfill: BackfillSettings
     pipeline: PipelineSettings
     dbt: DbtSettings
     great_expectations: GreatExpectationsSettings
@@ -89,6 +115,7 @@ class Settings:
             data=read(DataSettings),
             duckdb=read(DuckDBSettings),
             stream=read(StreamSettings),
+            backfill=read(BackfillSettings),
             pipeline=read(PipelineSettings),
             dbt=read(DbtSettings),
             great_expectations=read(GreatExpectationsSettings),

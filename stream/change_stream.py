@@ -110,7 +110,7 @@ class ChangeCursor:
 
 
 def start_position(
-    client: Client, settings: MongoSettings, lane: Lane, *, from_now: bool, log: Logger
+    client: Client, settings: MongoSettings, lane: Lane, *, from_now: bool, log: Logger | None
 ) -> Position:
     """Give the lane's position; if it has none, take the present and save it, before anything is read.
 
@@ -119,7 +119,7 @@ def start_position(
         settings: Which collection.
         lane: Whose writer the caller is.
         from_now: Take the present even if there is a position.
-        log: Told if history is left to a backfill.
+        log: Told if history is left to a backfill; None for the backfill itself.
 
     Raises:
         PositionMismatchError: The lane's position belongs to another source.
@@ -144,7 +144,7 @@ def start_position(
         )
     position = Position(reply.token, cluster_time_of_token(reply.token) or reply.operation_time, source)
     lane.save_position(position, behind=lane.newest())
-    if has_history:
+    if has_history and log:
         log.warning(
             "history_not_read",
             namespace=settings.namespace,

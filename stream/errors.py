@@ -11,6 +11,7 @@ AnalyticsError                     every error has a message (what failed, and w
     ├── SourceUnsuitableError      MongoDB answers, but is no replica set (no change streams)
     ├── AccessDeniedError          wrong credentials, or a privilege is missing
     ├── HistoryLostError           the saved position has left the oplog
+    ├── BackfillMismatchError      the unfinished backfill is of another collection
     ├── PositionMismatchError      the saved position belongs to another cluster, namespace or pipeline
     ├── CollectionInvalidatedError the collection was dropped or renamed
     ├── AlreadyRunningError        a second worker for the same folder
@@ -107,6 +108,10 @@ class HistoryLostError(TerminalError):
 
 class PositionMismatchError(TerminalError):
     """The saved position belongs to another cluster, namespace or pipeline."""
+
+
+class BackfillMismatchError(TerminalError):
+    """The unfinished backfill belongs to another collection, or takes other documents of it."""
 
 
 class CollectionInvalidatedError(TerminalError):

@@ -12,10 +12,11 @@ that a warehouse never takes a new file for one it has loaded; the checksum is t
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,11 +27,17 @@ from stream.disk import TEMPORARY_SUFFIX, disk_errors, sync_folder, write_durabl
 from stream.errors import AlreadyRunningError, MicroBatchCorruptError
 from stream.micro_batch import NAME, Footer, MicroBatch, check_content, checksum_of, read_footer
 from stream.position import Position
+from stream.schema import LANDING_SCHEMA
 
 STREAM_LANE = "stream"
 _WRITER_TIMEOUT_SECONDS = 0.2
 """Long enough that somebody who only looks (`is_being_written`) is not taken for a writer."""
-_DICTIONARY_COLUMNS = ["op", "type", "session_id", "project_id", "message_role", "source_file"]
+_PARQUET: dict[str, Any] = {
+    "compression": "zstd",
+    "compression_level": 1,
+    "use_dictionary": ["op", "type", "session_id", "project_id", "message_role", "source_file"],
+    "write_page_checksum": True,
+}
 
 Boundary = Callable[[str], None]
 """Called with the name of each step that a crash may separate from the next; tests crash there."""
@@ -126,6 +133,29 @@ class Lane:
             LandingFullError: No space; the half-written file is gone.
             LandingNotWritableError: The folder cannot be written.
         """
+        content = table.replace_schema_metadata(footer.to_metadata())
+        return self._land(micro_batch, lambda file: pq.write_table(content, file, **_PARQUET))
+
+    def land_groups(
+        self, micro_batch: MicroBatch, tables: Iterable[pa.Table], footer: Callable[[], Footer]
+    ) -> MicroBatch:
+        """Write a micro-batch of any size in the memory of one row group; else like `land`.
+
+        Args:
+            micro_batch: From `new_name`.
+            tables: Columns of `LANDING_SCHEMA`, a row group each; what taking one raises is passed on.
+            footer: Called behind the last of them.
+        """
+
+        def write(file: IO[bytes]) -> None:
+            with pq.ParquetWriter(file, LANDING_SCHEMA, **_PARQUET) as writer:
+                for table in tables:
+                    writer.write_table(table)
+                writer.add_key_value_metadata(footer().to_metadata())
+
+        return self._land(micro_batch, write)
+
+    def _land(self, micro_batch: MicroBatch, write: Callable[[IO[bytes]], None]) -> MicroBatch:
         path = micro_batch.path
         temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
         with disk_errors(path):
@@ -133,14 +163,7 @@ class Lane:
             sync_folder(self.folder)
             try:
                 with temporary.open("wb") as file:
-                    pq.write_table(
-                        table.replace_schema_metadata(footer.to_metadata()),
-                        file,
-                        compression="zstd",
-                        compression_level=1,
-                        use_dictionary=_DICTIONARY_COLUMNS,
-                        write_page_checksum=True,
-                    )
+                    write(file)
                     self._at_boundary("file_written")
                     file.flush()
                     os.fsync(file.fileno())
@@ -148,7 +171,7 @@ class Lane:
                 checksum, _ = checksum_of(temporary)
                 landed = replace(micro_batch, path=path.with_name(f"{path.stem}-{checksum}.parquet"))
                 temporary.rename(landed.path)
-            except OSError:
+            except BaseException:
                 temporary.unlink(missing_ok=True)
                 raise
             sync_folder(path.parent)

@@ -107,12 +107,19 @@ class Worker:
         with connect(self.mongo) as client, lane.writing():
             return start_position(client, self.mongo, lane, from_now=False, log=self.log)
 
-    def run(self, *, until_idle_seconds: float | None = None, from_now: bool = False) -> WorkerSummary:
+    def run(
+        self,
+        *,
+        until_idle_seconds: float | None = None,
+        from_now: bool = False,
+        is_landing_only: bool = False,
+    ) -> WorkerSummary:
         """Follow the collection: for ever, or until nothing has arrived for a while.
 
         Args:
             until_idle_seconds: End after so long without a change, and after everything is loaded.
             from_now: Leave the saved position, and begin at the present.
+            is_landing_only: Leave the loading to others.
 
         Raises:
             AlreadyRunningError: Another worker uses the same DATA_DIR.
@@ -164,7 +171,8 @@ class Worker:
             )
             # Not before: until here there is nothing to flush, and a signal may end the process at once.
             with _signals(stop):
-                loader.start()
+                if not is_landing_only:
+                    loader.start()
                 oplog.start()
                 try:
                     _run_dataflow(flow)

@@ -1,5 +1,6 @@
 """Progress bars: on a terminal only, so that logs and pipes stay clean."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,9 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+
+from batch.backfill.progress import STATES
+from batch.backfill.progress import Progress as BackfillProgress
 
 
 @contextmanager
@@ -48,3 +52,34 @@ def counting(title: str, console: Console) -> Iterator[Callable[[int, int], None
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task: TaskID = progress.add_task(title, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextmanager
+def backfilling(title: str, console: Console) -> Iterator[Callable[[BackfillProgress], None]]:
+    """Show a bar in documents, with speed, time left and ranges; the function given takes one look."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f} documents"),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+        TextColumn("[dim]{task.fields[ranges]}"),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task: TaskID = progress.add_task(title, total=0, speed="", ranges="")
+        began = time.monotonic()
+
+        def show(look: BackfillProgress) -> None:
+            speed = look.size_bytes / max(time.monotonic() - began, 0.001) / 1e6
+            states = look.ranges
+            progress.update(
+                task,
+                description=f"{title}: loading" if look.is_read else title,
+                completed=look.documents,
+                total=max(look.documents, look.documents_expected),
+                speed=f"{speed:,.0f} MB/s",
+                ranges=f"ranges: {', '.join(f'{states[state]:,} {state}' for state in STATES)}",
+            )
+
+        yield show

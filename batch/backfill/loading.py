@@ -1,0 +1,127 @@
+"""A thread that loads landed ranges beside the reading: seldom and much at once, as DuckDB likes it."""
+
+import threading
+import time
+
+from batch.backfill.progress import Tally
+from stream.errors import AnalyticsError, StepFailedError, WarehouseBusyError
+from stream.load import LoadResult
+from stream.logs import Logger
+from stream.stop import StopSignal
+from stream.warehouse import MAX_ROWS_PER_TRANSACTION, Warehouse
+
+_LOAD_SIZE_BYTES = 500_000_000
+"""BSON of the ranges that wait; with `MAX_ROWS_PER_TRANSACTION`, what makes a load worth its while."""
+_BUSY_RETRY_SECONDS = 1.0
+_POLL_SECONDS = 0.1
+_HURRY_SECONDS = 5.0
+
+
+class RangeLoader:
+    """Loads whenever enough has landed, and at the end the rest.
+
+    Args:
+        warehouse: Where to load; whatever else has landed is loaded along.
+        tally: Told what is loaded.
+        stop: Once set, a load is broken off after a few seconds, and none is begun.
+        log: One line per load, one per change of trouble.
+
+    Attributes:
+        total: What was loaded so far.
+    """
+
+    def __init__(self, warehouse: Warehouse, *, tally: Tally, stop: StopSignal, log: Logger) -> None:
+        self._warehouse = warehouse
+        self._tally = tally
+        self._stop = stop
+        self._log = log
+        self._lock = threading.Lock()
+        self._is_over = threading.Event()
+        self._rows = self._size_bytes = 0
+        self._trouble: str | None = None
+        self._thread = threading.Thread(target=self._run, name="load", daemon=True)
+        self.total = LoadResult()
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def notify(self, *, rows: int, size_bytes: int) -> None:
+        """Say that a range has landed."""
+        with self._lock:
+            self._rows += rows
+            self._size_bytes += size_bytes
+
+    def finish(self, *, timeout_seconds: float) -> None:
+        """End the thread; unless the stop signal is set, load the rest.
+
+        Args:
+            timeout_seconds: How long to wait for another process to release the warehouse.
+
+        Raises:
+            WarehouseBusyError: It was not released; what has landed waits for the next load.
+            AnalyticsError: The warehouse or a landed file is damaged.
+        """
+        self._is_over.set()
+        hurried_at: float | None = None
+        while self._thread.is_alive():
+            self._thread.join(_POLL_SECONDS)
+            if self._stop.is_set:
+                hurried_at = hurried_at or time.monotonic()
+                if time.monotonic() > hurried_at + _HURRY_SECONDS:
+                    self._warehouse.interrupt()
+        give_up_at = time.monotonic() + timeout_seconds
+        while not self._stop.is_set:
+            error = self._load()
+            if error is None:
+                return
+            if not isinstance(error, WarehouseBusyError) or time.monotonic() > give_up_at:
+                raise error
+            self._report(error)
+            self._stop.wait(_BUSY_RETRY_SECONDS)
+
+    def _run(self) -> None:
+        wait_seconds = _POLL_SECONDS
+        while not self._is_over.wait(wait_seconds) and not self._stop.is_set:
+            wait_seconds = _POLL_SECONDS
+            if self._rows >= MAX_ROWS_PER_TRANSACTION or self._size_bytes >= _LOAD_SIZE_BYTES:
+                error = self._load()
+                if error is not None:
+                    self._report(error)
+                    wait_seconds = _BUSY_RETRY_SECONDS
+
+    def _load(self) -> AnalyticsError | None:
+        """Load what has landed; give what went wrong."""
+        with self._lock:
+            rows, size_bytes = self._rows, self._size_bytes
+        landed = self._tally.landed
+        started = time.monotonic()
+        try:
+            result = self._warehouse.load(timeout_seconds=0)
+        except AnalyticsError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - a thread must not die in silence
+            return StepFailedError(
+                f"cannot load: {type(error).__name__}: {error}",
+                hint="a defect of claude-analytics: please report it; what has landed waits and is not lost",
+            )
+        self._trouble = None
+        with self._lock:
+            self._rows -= rows
+            self._size_bytes -= size_bytes
+        self._tally.load(landed)
+        self.total += result
+        if result.micro_batches:
+            self._log.info(
+                "loaded",
+                micro_batches=result.micro_batches,
+                rows=result.rows,
+                upserted=result.rows_upserted,
+                seconds=round(time.monotonic() - started, 1),
+            )
+        return None
+
+    def _report(self, error: AnalyticsError) -> None:
+        if error.message != self._trouble:
+            self._log.warning("load_waits", problem=error.message, hint=error.hint)
+            self._trouble = error.message

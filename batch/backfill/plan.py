@@ -1,0 +1,189 @@
+"""What a backfill is going to do, durable before it begins; and which one is unfinished."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batch.backfill.filters import Filters
+from batch.backfill.ranges import Bound, Range, ranges_between
+from stream.disk import disk_errors, write_durably
+from stream.errors import BackfillMismatchError, SchemaTooNewError
+from stream.landing import LandingZone
+from stream.position import Fingerprint
+
+LANE_PREFIX = "backfill-"
+PLAN_SCHEMA_VERSION = 1
+_PLAN = "plan.json"
+_FINISHED = "finished.json"
+_ABANDONED = "abandoned.json"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The very collection that is read.
+
+    Attributes:
+        source: Cluster and namespace.
+        collection_id: UUID of the collection, another one after a drop; None where it may not be seen.
+    """
+
+    source: Fingerprint
+    collection_id: str | None
+
+    def differences(self, other: "Origin") -> list[str]:
+        """Name what differs, empty if both are the same collection; what is unknown matches anything."""
+        found = self.source.differences(other.source)
+        if self.collection_id and other.collection_id and self.collection_id != other.collection_id:
+            found.append(f"the collection's id is `{other.collection_id}`, was `{self.collection_id}`")
+        return found
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One backfill: of what, and in which pieces.
+
+    Attributes:
+        id: Unique; names the lane.
+        origin: What is read.
+        filters: What is taken of it.
+        bounds: Where ranges meet.
+        documents: How many there are about.
+        size_bytes: Their size as BSON, about.
+        created_at: When it was made, ISO 8601.
+    """
+
+    id: str
+    origin: Origin
+    filters: Filters
+    bounds: Sequence[Bound]
+    documents: int
+    size_bytes: int
+    created_at: str
+
+    @property
+    def lane(self) -> str:
+        """Name of its lane in the landing zone."""
+        return f"{LANE_PREFIX}{self.id}"
+
+    @property
+    def ranges(self) -> list[Range]:
+        """All ranges, ascending."""
+        return ranges_between(self.bounds)
+
+    def require(self, origin: Origin, filters: Filters) -> None:
+        """Check that the plan may be continued.
+
+        Raises:
+            BackfillMismatchError: The collection is another one, or other documents are asked for.
+        """
+        differences = self.origin.differences(origin)
+        if differences:
+            raise BackfillMismatchError(
+                f"the unfinished backfill `{self.id}` is of another collection: {'; '.join(differences)}",
+                hint="point MONGO_URI, MONGO_DB and MONGO_COLLECTION back to it, use another DATA_DIR, or "
+                "forget it with `claude-analytics backfill --restart`",
+            )
+        if self.filters != filters:
+            raise BackfillMismatchError(
+                f"the unfinished backfill `{self.id}` takes other documents: {_options(self.filters)}",
+                hint="run it with the same options to finish it, or forget it with "
+                "`claude-analytics backfill --restart`",
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Give a form that `json` can write."""
+        return {
+            "schema_version": PLAN_SCHEMA_VERSION,
+            "id": self.id,
+            "created_at": self.created_at,
+            "source": vars(self.origin.source),
+            "collection_id": self.origin.collection_id,
+            "filters": self.filters.to_json(),
+            "documents": self.documents,
+            "size_bytes": self.size_bytes,
+            "bounds": [bound.to_json() for bound in self.bounds],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Plan":
+        """Read what `to_json` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is something else.
+            SchemaTooNewError: A newer version of this program wrote it.
+        """
+        if data["schema_version"] > PLAN_SCHEMA_VERSION:
+            raise SchemaTooNewError(
+                f"the plan of backfill `{data['id']}` has schema version {data['schema_version']}, "
+                f"this program knows {PLAN_SCHEMA_VERSION}",
+                hint="run the newer version of claude-analytics that wrote it",
+            )
+        return cls(
+            id=data["id"],
+            origin=Origin(Fingerprint(**data["source"]), data["collection_id"]),
+            filters=Filters.from_json(data["filters"]),
+            bounds=[Bound.from_json(text) for text in data["bounds"]],
+            documents=data["documents"],
+            size_bytes=data["size_bytes"],
+            created_at=data["created_at"],
+        )
+
+
+def _options(filters: Filters) -> str:
+    given = [f"--{name} {value}" for name, value in filters.to_json().items() if value is not None]
+    return f"`{' '.join(given)}`" if given else "all of them"
+
+
+class PlanStore:
+    """The plans in a landing zone, each in the folder of its lane."""
+
+    def __init__(self, landing: LandingZone) -> None:
+        self._root = landing.root
+
+    def unfinished(self) -> Plan | None:
+        """Give the newest plan that has neither been finished nor abandoned.
+
+        Raises:
+            BackfillMismatchError: It cannot be read.
+        """
+        for path in sorted(self._root.glob(f"{LANE_PREFIX}*/{_PLAN}"), reverse=True):
+            if not any((path.parent / name).exists() for name in (_FINISHED, _ABANDONED)):
+                return _read(path)
+        return None
+
+    def save(self, plan: Plan) -> None:
+        """Make a new plan durable."""
+        self._write(plan.lane, _PLAN, plan.to_json())
+
+    def finish(self, plan: Plan, summary: Mapping[str, Any]) -> None:
+        """Say that everything has been done."""
+        self._write(plan.lane, _FINISHED, summary)
+
+    def abandon(self, *, at: str) -> int:
+        """Forget every unfinished plan, even an unreadable one; what has landed stays. Give how many."""
+        open_lanes = [
+            path.parent
+            for path in self._root.glob(f"{LANE_PREFIX}*/{_PLAN}")
+            if not any((path.parent / name).exists() for name in (_FINISHED, _ABANDONED))
+        ]
+        for folder in open_lanes:
+            self._write(folder.name, _ABANDONED, {"abandoned_at": at})
+        return len(open_lanes)
+
+    def _write(self, lane: str, name: str, content: Mapping[str, Any]) -> None:
+        path = self._root / lane / name
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_durably(path, json.dumps(content, indent=1, ensure_ascii=False).encode())
+
+
+def _read(path: Path) -> Plan:
+    try:
+        return Plan.from_json(json.loads(path.read_bytes()))
+    except (KeyError, TypeError, ValueError) as error:
+        raise BackfillMismatchError(
+            f"cannot read the plan `{path}`: {error!r}",
+            hint="forget it with `claude-analytics backfill --restart`; what has landed stays",
+        ) from error

@@ -1,0 +1,215 @@
+"""Threads that take ranges and land them, each range as one file, until none is left."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+from pymongo.errors import PyMongoError
+
+from batch.backfill.loading import RangeLoader
+from batch.backfill.plan import Plan
+from batch.backfill.progress import Tally
+from batch.backfill.ranges import Range
+from batch.backfill.scan import RangeScan, is_passing
+from batch.backfill.survey import require_origin
+from stream.clock import Clock
+from stream.dead_letters import DeadLetterStore
+from stream.errors import AnalyticsError, LandingFullError, StepFailedError
+from stream.landing import Boundary, Lane, no_boundary
+from stream.logs import Logger
+from stream.micro_batch import Footer, MicroBatch
+from stream.mongo import Client, explained
+from stream.normalise import DeadLetter, microseconds
+from stream.settings import MongoSettings
+from stream.stop import StopSignal
+from stream.tabulate import tabulate
+
+_FIRST_BACKOFF_SECONDS = 0.2
+_MAX_BACKOFF_SECONDS = 30.0
+_FINISH_SECONDS = 5.0
+"""After a stop signal a range may be finished for so long; then it is left for the next run."""
+_POLL_SECONDS = 0.1
+
+
+class _LeftError(Exception):
+    """A range was left half-read, as time ran out after a stop signal."""
+
+
+@dataclass(frozen=True)
+class Collaborators:
+    """What a reader works with; shared by all threads.
+
+    Attributes:
+        lane: Where ranges land; the caller is its writer.
+        batch_size: Documents per reply of the server, at most.
+    """
+
+    client: Client
+    mongo: MongoSettings
+    lane: Lane
+    dead_letters: DeadLetterStore
+    tally: Tally
+    loader: RangeLoader | None
+    stop: StopSignal
+    clock: Clock
+    log: Logger
+    batch_size: int
+    at_boundary: Boundary = no_boundary
+
+
+class RangeReaders:
+    """A pool of threads; parsing, compressing and waiting for the server happen outside of Python's lock.
+
+    Args:
+        plan: What to read.
+        ranges: Those that have not landed yet, in order.
+        parts: What to work with.
+        threads: How many.
+    """
+
+    def __init__(self, plan: Plan, ranges: list[Range], parts: Collaborators, *, threads: int) -> None:
+        self._plan = plan
+        self._ranges = deque(ranges)
+        self._parts = parts
+        self._threads = [
+            threading.Thread(target=self._run, name=f"read-{number}", daemon=True)
+            for number in range(min(threads, len(ranges)))
+        ]
+
+    def run(self, on_tick: Callable[[], None]) -> None:
+        """Read all ranges; returns once all have landed, or soon after the stop signal.
+
+        Args:
+            on_tick: Called several times a second.
+        """
+        for thread in self._threads:
+            thread.start()
+        give_up_at: float | None = None
+        while any(thread.is_alive() for thread in self._threads):
+            time.sleep(_POLL_SECONDS)
+            on_tick()
+            if self._parts.stop.is_set:
+                give_up_at = give_up_at or time.monotonic() + _FINISH_SECONDS + 1
+                if time.monotonic() > give_up_at:
+                    return  # the server holds a thread up; its half-written file is cleared away next time
+
+    def _run(self) -> None:
+        try:
+            while not self._parts.stop.is_set and self._ranges:
+                try:
+                    piece = self._ranges.popleft()
+                except IndexError:
+                    return
+                self._land(piece)
+        except _LeftError:
+            return
+        except AnalyticsError as error:
+            self._parts.stop.fail(error)
+        except Exception as error:  # noqa: BLE001 - a thread must not die in silence
+            self._parts.stop.fail(
+                StepFailedError(
+                    f"cannot read a range: {type(error).__name__}: {error}",
+                    hint="a defect of claude-analytics: please report it; starting again loses nothing",
+                )
+            )
+
+    def _land(self, piece: Range) -> None:
+        """Land a range, however often it must be read again: outages and full disks are waited out."""
+        parts = self._parts
+        backoff_seconds = _FIRST_BACKOFF_SECONDS
+        while not parts.stop.is_set:
+            try:
+                _Attempt(self._plan, piece, parts).land()
+            except PyMongoError as error:
+                problem: AnalyticsError = explained(error, doing=f"read `{parts.mongo.namespace}`")
+                if not is_passing(error):
+                    raise problem from error
+            except LandingFullError as error:
+                problem = error
+            else:
+                return
+            parts.tally.read(piece.number, 0, 0)
+            parts.log.warning(
+                "range_waits",
+                number=piece.number,
+                problem=problem.message,
+                retry_in_seconds=round(backoff_seconds, 1),
+            )
+            parts.stop.wait(backoff_seconds)
+            backoff_seconds = min(backoff_seconds * 2, _MAX_BACKOFF_SECONDS)
+
+
+class _Attempt:
+    """One reading of one range, from cluster time to landed file."""
+
+    def __init__(self, plan: Plan, piece: Range, parts: Collaborators) -> None:
+        self._plan = plan
+        self._piece = piece
+        self._parts = parts
+        self._documents = self._size_bytes = self._rows = 0
+        self._letters: list[DeadLetter] = []
+
+    def land(self) -> None:
+        parts = self._parts
+        started = time.monotonic()
+        scan = RangeScan(
+            parts.client, parts.mongo, self._piece, self._plan.filters, batch_size=parts.batch_size
+        )
+        micro_batch = parts.lane.new_name(self._piece.number)
+        parts.lane.land_groups(
+            micro_batch, self._tables(scan), lambda: self._close(micro_batch, scan.source_version)
+        )
+        parts.tally.land(self._piece.number, dead_letters=len(self._letters))
+        if parts.loader:
+            parts.loader.notify(rows=self._rows, size_bytes=self._size_bytes)
+        parts.log.info(
+            "range_landed",
+            number=self._piece.number,
+            rows=self._rows,
+            dead_letters=len(self._letters),
+            seconds=round(time.monotonic() - started, 2),
+        )
+
+    def _tables(self, scan: RangeScan) -> Iterator[pa.Table]:
+        leave_at: float | None = None
+        for reply in scan.replies():
+            if self._parts.stop.is_set:
+                leave_at = leave_at or time.monotonic() + _FINISH_SECONDS
+                if time.monotonic() > leave_at:
+                    raise _LeftError
+            found = tabulate(
+                reply.batch,
+                source_version=scan.source_version,
+                extracted_at=microseconds(self._parts.clock()),
+            )
+            table = self._plan.filters.keep(found.table)
+            self._letters += found.dead_letters
+            self._rows += table.num_rows
+            self._documents += found.documents
+            self._size_bytes += len(reply.batch)
+            self._parts.tally.read(self._piece.number, self._documents, self._size_bytes)
+            if table.num_rows:
+                yield table
+
+    def _close(self, micro_batch: MicroBatch, source_version: int) -> Footer:
+        """Make durable what must be so before the file lands, and sum it up."""
+        parts = self._parts
+        require_origin(parts.client, parts.mongo, self._plan.origin)
+        if self._letters:
+            parts.dead_letters.store(micro_batch, self._letters)
+            parts.at_boundary("dead_letters_stored")
+        version = source_version if self._rows else None
+        return Footer(
+            micro_batch_id=micro_batch.id,
+            rows=self._rows,
+            upserts=self._rows,
+            deletes=0,
+            dead_letters=len(self._letters),
+            first_cluster_time=version,
+            last_cluster_time=version,
+            position=None,
+            landed_at=parts.clock().isoformat(),
+        )

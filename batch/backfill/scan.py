@@ -1,0 +1,131 @@
+"""Reads one range of a collection: raw replies, nothing older than a cluster time known before the first."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from bson.timestamp import Timestamp
+from pymongo import ReadPreference
+from pymongo.client_session import ClientSession
+from pymongo.errors import AutoReconnect, ConnectionFailure, OperationFailure, PyMongoError
+
+from batch.backfill.filters import Filters
+from batch.backfill.ranges import Range
+from stream.change_event import Reply, parse_reply
+from stream.errors import SourceUnsuitableError
+from stream.mongo import Client
+from stream.position import cluster_time_of
+from stream.settings import MongoSettings
+
+_REPLY_SIZE_BYTES = 4_000_000
+_FIRST_BATCH_SIZE = 500
+_RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
+
+_PASSING_CODES = frozenset({43, 50, 89, 91, 134, 175, 189, 237, 246, 262, 11600, 11602, 13388, 13435, 13436})
+"""Cursor gone, time-outs, shutdown, election, query plan killed, no majority yet: another try may go well."""
+
+
+def is_passing(error: PyMongoError) -> bool:
+    """Whether a range may simply be read again after this error."""
+    if isinstance(error, OperationFailure):
+        return error.code in _PASSING_CODES or error.has_error_label("RetryableError")
+    return isinstance(error, AutoReconnect | ConnectionFailure)
+
+
+class RangeScan:
+    """One server-side cursor over a range, in the order of `_id`.
+
+    Args:
+        client: Its connections are used.
+        settings: Which collection.
+        piece: What to read.
+        filters: What to leave out.
+        batch_size: Documents per reply, at most.
+
+    Attributes:
+        source_version: Cluster time before the scan: every document is at least as new.
+    """
+
+    def __init__(
+        self, client: Client, settings: MongoSettings, piece: Range, filters: Filters, *, batch_size: int
+    ) -> None:
+        self._database = client[settings.database]
+        self._collection = settings.collection
+        self._piece = piece
+        self._filters = filters
+        self._max_batch_size = batch_size
+        self._batch_size = min(batch_size, _FIRST_BATCH_SIZE)
+        self.source_version = present_cluster_time(client)
+
+    def replies(self) -> Iterator[Reply]:
+        """Give the range's replies; the cursor is closed when the iterator is.
+
+        Raises:
+            PyMongoError: The range must be read again.
+        """
+        with self._database.client.start_session(causal_consistency=False) as session:
+            cursor_id = 0
+            try:
+                reply = self._run(self._find(), session)
+                while True:
+                    cursor_id = reply.cursor_id
+                    if not reply.is_empty:
+                        yield reply
+                    if cursor_id == 0:
+                        return
+                    reply = self._run(
+                        {"getMore": cursor_id, "collection": self._collection, "batchSize": self._batch_size},
+                        session,
+                    )
+            finally:
+                if cursor_id:
+                    with contextlib.suppress(PyMongoError):
+                        self._database.command("killCursors", self._collection, cursors=[cursor_id])
+
+    def _find(self) -> dict[str, Any]:
+        seconds, increment = self.source_version >> 32, self.source_version & 0xFFFF_FFFF
+        command: dict[str, Any] = {
+            "find": self._collection,
+            "filter": self._filters.to_query(),
+            # `min` and `max` compare across BSON types, as `$gte` would not; they ask for the hint.
+            "hint": {"_id": 1},
+            "sort": {"_id": 1},
+            "batchSize": self._batch_size,
+            # Without the time, a majority read may be older than the server's newest operation.
+            "readConcern": {"level": "majority", "afterClusterTime": Timestamp(seconds, increment)},
+        }
+        if self._piece.lower is not None:
+            command["min"] = self._piece.lower.document
+        if self._piece.upper is not None:
+            command["max"] = self._piece.upper.document
+        return command
+
+    def _run(self, command: dict[str, Any], session: ClientSession) -> Reply:
+        answer = self._database.command(
+            command, read_preference=ReadPreference.PRIMARY, codec_options=_RAW, session=session
+        )
+        reply = parse_reply(bytes(answer.raw))
+        size_bytes = len(reply.batch)
+        if size_bytes > _REPLY_SIZE_BYTES:
+            self._batch_size = max(1, self._batch_size // 2)
+        elif size_bytes < _REPLY_SIZE_BYTES // 2:
+            self._batch_size = min(self._max_batch_size, self._batch_size * 2)
+        return reply
+
+
+def present_cluster_time(client: Client) -> int:
+    """Ask the server for the cluster time of its newest operation.
+
+    Raises:
+        SourceUnsuitableError: It has none: it is not part of a replica set.
+    """
+    time = client.admin.command("ping").get("operationTime")
+    if time is None:
+        raise SourceUnsuitableError(
+            "cannot read at a cluster time: the server gives none",
+            hint="a replica set or a sharded cluster is needed; one server is enough: start it with "
+            "`--replSet rs0` and run `rs.initiate()` once",
+        )
+    return cluster_time_of(time.time, time.inc)
