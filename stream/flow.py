@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
@@ -14,10 +15,46 @@ from stream.flush import Flusher
 from stream.loader import Loader
 from stream.micro_batch import MicroBatch
 from stream.source import ChangeStreamSource
+from stream.stop import StopSignal
 from stream.window import ClosedWindow, NormalisedBatch, Window
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 _KEY = "stream"
 """Windows are keyed state in Bytewax; there is one lane, so there is one key."""
+
+
+class Guard:
+    """Keeps the errors of steps from Bytewax, which would print a Rust backtrace and abort.
+
+    After the first error no step does anything any more: a window behind one that did not land must not land.
+
+    Args:
+        stop: Set with the first error.
+
+    Attributes:
+        error: The first error.
+    """
+
+    def __init__(self, stop: StopSignal) -> None:
+        self.error: Exception | None = None
+        self._stop = stop
+
+    def guarded(self, step: Callable[[Given], Made | None]) -> Callable[[Given], Made | None]:
+        """Give a step that makes nothing, instead of raising."""
+
+        def run(given: Given) -> Made | None:
+            if self.error is not None:
+                return None
+            try:
+                return step(given)
+            except Exception as error:  # noqa: BLE001 - raised by the worker, whatever it is
+                self.error = error
+                self._stop.finish()
+                return None
+
+        return run
 
 
 class _WindowLogic(StatefulBatchLogic[NormalisedBatch, ClosedWindow, None]):
@@ -65,6 +102,7 @@ class LoadSink(DynamicSink[tuple[str, MicroBatch | None]]):
 def build_flow(
     *,
     source: ChangeStreamSource,
+    guard: Guard,
     normalise: Callable[[Reply | None], NormalisedBatch | None],
     window: Window,
     flusher: Flusher,
@@ -74,9 +112,9 @@ def build_flow(
     """Wire the steps of the stream: read, normalise, window, land, load."""
     flow = Dataflow("claude_analytics_stream")
     replies = op.input("read_changes", flow, source)
-    batches = op.filter_map("normalise", replies, normalise)
+    batches = op.filter_map("normalise", replies, guard.guarded(normalise))
     keyed = op.key_on("key", batches, lambda _batch: _KEY)
     closed = op.stateful_batch("window", keyed, lambda _state: _WindowLogic(window, monotonic))
-    landed = op.map_value("land", closed, flusher.flush)
+    landed = op.map_value("land", closed, guard.guarded(flusher.flush))
     op.output("load", landed, LoadSink(loader))
     return flow

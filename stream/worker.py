@@ -19,7 +19,7 @@ from stream.change_stream import ChangeStream, start_position
 from stream.clock import Clock, utc_now
 from stream.dead_letters import DeadLetterStore
 from stream.errors import AnalyticsError, WarehouseBusyError
-from stream.flow import build_flow
+from stream.flow import Guard, build_flow
 from stream.flush import Flusher
 from stream.landing import STREAM_LANE, Boundary, LandingZone, no_boundary
 from stream.load import LoadResult
@@ -160,10 +160,12 @@ class Worker:
             self.log.info(
                 "stream_started", namespace=self.mongo.namespace, position=position.instant.isoformat()
             )
+            guard = Guard(stop)
             flow = build_flow(
                 source=ChangeStreamSource(
                     Prefetch(changes, stop), stop, until_idle_seconds=until_idle_seconds
                 ),
+                guard=guard,
                 normalise=reader.read,
                 window=Window(self._policy(), idle_since=time.monotonic()),
                 flusher=flusher,
@@ -179,10 +181,11 @@ class Worker:
                 except BaseException:
                     self._load_the_rest(loader, stop, has_time=False)
                     raise
-                self._load_the_rest(loader, stop, has_time=until_idle_seconds is not None)
+                failure = guard.error or stop.error
+                self._load_the_rest(loader, stop, has_time=until_idle_seconds is not None and not failure)
                 oplog.join(_JOIN_SECONDS)
-        if stop.error:
-            raise stop.error
+        if failure:
+            raise failure
         summary = WorkerSummary(
             reader.events, time.monotonic() - started, loader.total, reader.position, stop.signal_number
         )
@@ -210,7 +213,7 @@ class Worker:
             )
         except AnalyticsError as error:
             is_busy = isinstance(error, WarehouseBusyError)
-            if has_time and not stop.error and not (is_busy and stop.signal_number is not None):
+            if has_time and not (is_busy and stop.signal_number is not None):
                 raise
             self.log.warning("load_left_for_later", problem=error.message, hint=error.hint)
 
@@ -233,19 +236,7 @@ def _rare_garbage_collection() -> Iterator[None]:
 
 
 def _run_dataflow(flow: Dataflow) -> None:
-    """Run a dataflow in this process until its source ends.
-
-    Raises:
-        AnalyticsError: Raised by a step; Bytewax wraps it, the cause is given back as it was.
-    """
+    """Run a dataflow in this process until its source ends."""
     # Bytewax would serve the dataflow on every interface if this were so much as set.
     os.environ.pop("BYTEWAX_DATAFLOW_API_ENABLED", None)
-    try:
-        cli_main(flow, epoch_interval=_EPOCH_INTERVAL)  # type: ignore[no-untyped-call]
-    except Exception as error:
-        cause: BaseException | None = error
-        while cause is not None:
-            if isinstance(cause, AnalyticsError):
-                raise cause from None
-            cause = cause.__cause__ or cause.__context__
-        raise
+    cli_main(flow, epoch_interval=_EPOCH_INTERVAL)  # type: ignore[no-untyped-call]
