@@ -12,12 +12,13 @@ How values that have no place of their own in Parquet and JSON are written:
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, TypeGuard
+from typing import Any, Literal, NoReturn, TypeGuard
 
 import bson
 import orjson
 from bson import json_util
 from bson.binary import Binary
+from bson.codec_options import DatetimeConversion
 from bson.datetime_ms import DatetimeMS
 from bson.objectid import ObjectId
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -41,6 +42,11 @@ _MICROSECONDS_PER_DAY = 86_400_000_000
 _MIN_INSTANT = -62_135_596_800_000_000
 _MAX_INSTANT = 253_402_300_799_999_999
 _JSON_OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
+_EXACT_JSON = json_util.JSONOptions(
+    json_mode=json_util.JSONMode.CANONICAL,
+    tz_aware=False,
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+)
 _ESCAPED_NUL = b"\\u0000"
 _TEXT_FIELDS = ("type", "sessionId", "projectId", "sourceFile", "uuid")
 
@@ -53,7 +59,8 @@ class DeadLetter:
         reason: Which rule it broke.
         detail: What exactly, without the document's content.
         document_id: Canonical key of its `_id`, None if that cannot be read.
-        raw: The whole document as Extended JSON, or `{"$bson": <base64>}` if it cannot be decoded.
+        raw: The whole document as canonical Extended JSON; as `{"$bson": <binary>}` where that would not be
+            exact, or if it cannot be decoded.
     """
 
     reason: Reason
@@ -184,8 +191,11 @@ def _row(rest: dict[str, Any], source_version: int, extracted_at: int) -> Row:
     )
 
 
-def _require_envelope(kind: object, *others: object) -> None:
-    """Let pydantic say what is wrong with an envelope that the quick check did not pass."""
+def _require_envelope(kind: object, *others: object) -> NoReturn:
+    """Let pydantic say what is wrong with an envelope that the quick check did not pass.
+
+    Only JavaScript code, a kind of text to Python, is as good as text to pydantic.
+    """
     if kind is None or kind == "":
         raise _RejectedError("missing_type", "the document has no `type`")
     try:
@@ -196,6 +206,7 @@ def _require_envelope(kind: object, *others: object) -> None:
             for problem in error.errors(include_input=False, include_url=False)
         )
         raise _RejectedError("bad_envelope", detail) from None
+    raise _RejectedError("bad_envelope", "JavaScript code stands where text should")
 
 
 def _instant(value: object, name: str) -> int | None:
@@ -240,14 +251,14 @@ def _message_parts(message: object) -> tuple[str | None, str | None, str | None]
             _text_of(message.get("content")),
             message_id if type(message_id) is str else None,
         )
-    if message is None or isinstance(message, str | list):
+    if message is None or type(message) in (str, list):
         return None, _text_of(message), None
     raise _RejectedError("bad_message", f"`message` is of type {type(message).__name__}")
 
 
 def _text_of(content: object) -> str | None:
     """Give the text of a string, or of the text blocks of a list, a line each; None if there is none."""
-    if isinstance(content, str):
+    if type(content) is str:
         return _text(content)
     if not isinstance(content, list):
         return None
@@ -256,9 +267,9 @@ def _text_of(content: object) -> str | None:
         if type(block) is dict:
             if block.get("type") == "text":
                 text = block.get("text")
-                if isinstance(text, str):
+                if type(text) is str:
                     texts.append(text)
-        elif isinstance(block, str):
+        elif type(block) is str:
             texts.append(block)
     return _text("\n".join(texts)) if texts else None
 
@@ -292,9 +303,29 @@ def _extended_json(value: object) -> object:
 
 
 def _dead_letter(document: Mapping[str, Any], reason: Reason, detail: str) -> DeadLetter:
-    document_id = document.get("_id")
     try:
-        raw = json_util.dumps(document, json_options=json_util.CANONICAL_JSON_OPTIONS)
-    except Exception:  # noqa: BLE001 - too deep for one writer, never for the other
-        raw = json_util.dumps({"$bson": bson.encode(document)})
-    return DeadLetter(reason, detail, None if document_id is None else document_key(document_id), raw)
+        key = document_key(document["_id"]) if "_id" in document else None
+    except Exception:  # noqa: BLE001 - no BSON type: then it came from elsewhere than MongoDB
+        key = None
+    return DeadLetter(reason, detail, key, _whole(document))
+
+
+def _whole(document: Mapping[str, Any]) -> str:
+    """Write a document so that it can be read back exactly.
+
+    Extended JSON can be read by people, but is not always exact: a field may itself be called `$date`.
+    """
+    try:
+        written = json_util.dumps(document, json_options=_EXACT_JSON)
+        encoded = bson.encode(document)
+        is_exact = bson.encode(json_util.loads(written, json_options=_EXACT_JSON)) == encoded
+        return written if is_exact else json_util.dumps({"$bson": encoded})
+    except Exception as error:  # noqa: BLE001 - too deep for one of the writers
+        return _whole_as_bson(document, error)
+
+
+def _whole_as_bson(document: Mapping[str, Any], problem: Exception) -> str:
+    try:
+        return json_util.dumps({"$bson": bson.encode(document)})
+    except Exception:  # noqa: BLE001 - nothing that MongoDB can hold
+        return json_util.dumps({"$unwritable": f"{type(problem).__name__}: {problem}"})
