@@ -1,0 +1,83 @@
+"""Metrics: their names are a contract with dashboards and alerts."""
+
+import socket
+import urllib.request
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from batch.mongod import free_port
+from stream.errors import SettingsError
+from stream.metrics import OPERATIONS, StreamMetrics, serve
+from stream.normalise import REASONS
+
+
+def test_the_names_are_those_of_the_contract() -> None:
+    """DESIGN §5, with kind and labels."""
+    registry = CollectorRegistry()
+    StreamMetrics(registry)
+
+    kinds = {metric.name: metric.type for metric in registry.collect()}
+    prefix = "claude_analytics_stream_"
+    assert {name.removeprefix(prefix): kind for name, kind in kinds.items()} == {
+        "events": "counter",
+        "rows_landed": "counter",
+        "rows_loaded": "counter",
+        "dead_letters": "counter",
+        "flush_seconds": "histogram",
+        "source_lag_seconds": "gauge",
+        "durable_lag_seconds": "gauge",
+        "oplog_window_seconds": "gauge",
+        "oplog_headroom_seconds": "gauge",
+        "pending_micro_batches": "gauge",
+        "reconnects": "counter",
+        "last_event_timestamp_seconds": "gauge",
+    }
+    exposed = generate_latest(registry).decode()
+    for name in ("events", "rows_landed", "rows_loaded", "dead_letters", "reconnects"):
+        assert f"# TYPE {prefix}{name}_total counter" in exposed
+
+
+def test_closed_label_sets_are_there_from_the_start() -> None:
+    """A rate over a series that does not exist yet would miss its first event."""
+    registry = CollectorRegistry()
+    StreamMetrics(registry)
+
+    for operation in OPERATIONS:
+        assert registry.get_sample_value("claude_analytics_stream_events_total", {"op": operation}) == 0
+    for reason in REASONS:
+        assert (
+            registry.get_sample_value("claude_analytics_stream_dead_letters_total", {"reason": reason}) == 0
+        )
+
+
+def test_a_registry_is_served_over_http() -> None:
+    """On the given address only, until it is shut down."""
+    registry = CollectorRegistry()
+    StreamMetrics(registry).rows_landed.inc(3)
+    port = free_port()
+
+    server = serve(registry, host="127.0.0.1", port=port)
+    assert server is not None
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        said = answer.read().decode()
+    server.shutdown()
+    server.server_close()
+
+    assert "claude_analytics_stream_rows_landed_total 3.0" in said
+
+
+def test_port_zero_serves_nothing() -> None:
+    """It is how metrics are turned off."""
+    assert serve(CollectorRegistry(), host="127.0.0.1", port=0) is None
+
+
+def test_a_taken_port_is_said() -> None:
+    """Exit code 2, with the setting to change."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(SettingsError, match=f"cannot serve metrics on `127.0.0.1:{port}`") as caught:
+            serve(CollectorRegistry(), host="127.0.0.1", port=port)
+    assert "METRICS_PORT" in caught.value.hint
