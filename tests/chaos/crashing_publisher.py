@@ -1,0 +1,31 @@
+"""Builds and publishes one round of a `Shop`, and kills itself at a boundary; a script of the chaos tests.
+
+python crashing_publisher.py <folder> <round> <boundary> <n-th reach> [more SQL]
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from tests.publishing import Shop
+
+
+def main() -> None:
+    """Publish until the boundary."""
+    folder, number, boundary, nth, *more = sys.argv[1:]
+    left = int(nth)
+
+    def crash(reached: str) -> None:
+        nonlocal left
+        left -= reached == boundary
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    shop = Shop(Path(folder), at_boundary=crash)
+    shop.build(int(number), more=" ".join(more))
+    shop.publish(int(number))
+
+
+if __name__ == "__main__":
+    main()
