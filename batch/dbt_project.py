@@ -124,8 +124,8 @@ def _close_connections() -> None:
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
 
     if getattr(DuckDBConnectionManager, "_ENV", None) is not None:
-        DuckDBConnectionManager.env().close()
-        DuckDBConnectionManager.close_all_connections()
+        DuckDBConnectionManager.env().close()  # type: ignore[no-untyped-call]
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
 
 
 def _close_logs() -> None:

@@ -2,8 +2,8 @@
     The documents of the affected conversations (all in a whole build), each with the conversation it belongs
     to: its own `sessionId`, or else the one its file is named after.
 
-    In a partial build the conversations, and the files of lines that name none, are constants: only then does
-    DuckDB read the JSON of the matching rows alone.
+    In a partial build the conversations, and the files of lines that name none, are constants, so that only the
+    JSON of matching rows is read.
 #}
 {% macro affected_documents() %}
     {%- set columns -%}
@@ -17,18 +17,18 @@
         coalesce(session_id, {{ session_of_file('source_file') }}) as session_id
     from {{ conversations }}
     {%- else -%}
-    {%- set sessions = text_list(build_plan().sessions) -%}
+    {%- set sessions = build_plan().sessions -%}
     {%- set files = run_query(
         'select distinct source_file from ' ~ conversations ~ ' where session_id is null and source_file is not null '
-        ~ 'and ' ~ session_of_file('source_file') ~ ' in ' ~ sessions
+        ~ 'and ' ~ is_one_of(session_of_file('source_file'), sessions)
     ).columns[0].values() | list -%}
     select {{ columns }}, session_id
     from {{ conversations }}
-    where session_id in {{ sessions }}
+    where {{ is_one_of('session_id', sessions) }}
     union all
     select {{ columns }}, {{ session_of_file('source_file') }} as session_id
     from {{ conversations }}
-    where session_id is null and source_file in {{ text_list(files) }}
+    where session_id is null and {{ is_one_of('source_file', files) }}
     {%- if 'unknown' in build_plan().sessions %}
     union all
     select {{ columns }}, 'unknown' as session_id

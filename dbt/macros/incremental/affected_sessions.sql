@@ -2,9 +2,8 @@
     The conversations that inputs have changed since they were last seen, as a list; none if there are too many
     for it to be worthwhile.
 
-    Models put them into their SQL as constants on purpose: DuckDB pushes a constant list down through views,
-    windows and aggregates to the scan of the table, and reads the wide columns of matching rows only. A
-    subquery is not pushed down (measured: 0.45 s instead of 0.02 s for 100,000 lines with their JSON).
+    Models put them into their SQL as constants on purpose: engines push a condition on constants down through
+    views, windows and aggregates to the scan of the table. A subquery stays where it is.
 #}
 {% macro changed_sessions(inputs) %}
     {%- set changes = [] -%}
@@ -40,9 +39,31 @@
     )
 {%- endmacro %}
 
+{#
+    Whether a column is one of a list of values, in the form that reads least. DuckDB turns a long `in` into a
+    join above the scan, which then reads the wide columns of all rows; `list_contains` is a filter inside the
+    scan, and skips them (measured at 1 million lines: 0.03 s instead of 0.6 s), but compares with one value
+    after the other.
+#}
+{% macro is_one_of(column, values) -%}
+    {{ adapter.dispatch('is_one_of')(column, values) }}
+{%- endmacro %}
+
+{% macro duckdb__is_one_of(column, values) -%}
+    {%- if 0 < values | length <= 100 -%}
+        list_contains([{{ text_list(values)[1:-1] }}], {{ column }})
+    {%- else -%}
+        {{ column }} in {{ text_list(values) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro default__is_one_of(column, values) -%}
+    {{ column }} in {{ text_list(values) }}
+{%- endmacro %}
+
 {# The condition that keeps a model to the conversations to rebuild; true in a whole build. #}
 {% macro is_affected(column='session_id') -%}
-    {%- if is_incremental() -%}{{ column }} in {{ text_list(build_plan().sessions) }}{%- else -%}true{%- endif -%}
+    {%- if is_incremental() -%}{{ is_one_of(column, build_plan().sessions) }}{%- else -%}true{%- endif -%}
 {%- endmacro %}
 
 {#
@@ -67,7 +88,7 @@
     ),
     link_values as (
         {% for key in link_keys -%}
-        select {{ key }} as link from {{ target_table }} where session_id in {{ text_list(sessions) }} union
+        select {{ key }} as link from {{ target_table }} where {{ is_one_of('session_id', sessions) }} union
         select {{ key }} as link from {{ new_rows }} {{ 'union' if not loop.last }}
         {% endfor %}
     )
@@ -83,9 +104,23 @@
         ('{{ model.name }}', {{ plan.sequence }}, '{{ session | replace("'", "''") }}') {{- ', ' if not loop.last }}
         {% endfor -%}
     {%- endif %};
-    delete from {{ target_table }} where session_id in {{ text_list(sessions) }};
+    delete from {{ target_table }} where {{ is_one_of('session_id', sessions) }};
     insert into {{ target_table }} ({{ columns }}) select {{ columns }} from {{ new_rows }};
     {%- else %}
     select 1
     {%- endif %}
 {% endmacro %}
+
+{#
+    The condition that keeps a view over many conversations to what the affected ones take part in: the values of
+    a key that their rows have. The key must be what the view partitions by, so that engines push the condition
+    down. True in a whole build, and for so many values that a scan is the faster way.
+#}
+{% macro is_linked(key, relation) -%}
+    {%- if not is_incremental() -%}{% do return('true') %}{%- endif -%}
+    {%- set limit = 5000 -%}
+    {%- set links = run_query(
+        'select distinct ' ~ key ~ ' from ' ~ relation ~ ' where ' ~ is_affected() ~ ' limit ' ~ (limit + 1)
+    ).columns[0].values() | list -%}
+    {%- if links | length > limit -%}true{%- else -%}{{ key }} in {{ text_list(links) }}{%- endif -%}
+{%- endmacro %}

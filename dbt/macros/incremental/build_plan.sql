@@ -94,7 +94,8 @@
 {% macro raw_input(built) %}
     {%- set loads = source('raw', 'loads') -%}
     {%- set state = run_query(
-        "select inputs.input_sequence, loads.newest, newest_load.loaded_at, "
+        "select inputs.input_sequence, loads.newest, "
+        ~ "cast(newest_load.loaded_at as " ~ dbt.type_string() ~ "), "
         ~ "case when inputs.input_sequence is null or inputs.input_sequence > loads.newest then 1 "
         ~ "when inputs.input_sequence > 0 and (seen_load.loaded_at is null "
         ~ "or cast(seen_load.loaded_at as " ~ dbt.type_string() ~ ") <> inputs.input_stamp) then 1 "
@@ -138,11 +139,11 @@
 
 {#
     Overrides dbt's own: also rebuilds wholly what cannot be rebuilt in part, or not as fast. `is_incremental`
-    and the materialization ask here.
+    and the materialization ask here. Commands that only show a model's SQL (`compile`, `docs`) show the whole.
 #}
 {% macro should_full_refresh() %}
-    {%- if execute and is_built_by_session() -%}
-        {% do return(build_plan().is_whole) %}
+    {%- if execute and model.resource_type == 'model' and model.config.materialized == 'incremental' -%}
+        {% do return(build_plan().is_whole if is_built_by_session() else true) %}
     {%- endif -%}
     {%- set configured = config.get('full_refresh') -%}
     {% do return(flags.FULL_REFRESH if configured is none else configured) %}

@@ -48,23 +48,100 @@
 {%- endmacro %}
 
 {#
-    A lateral table `blocks(block, block_index)`: the content blocks of a message, which is an object with a
-    list `content`, or is the list itself; no rows for anything else.
+    A query: the rows of a relation, once for each content block of a message, with `block_index` (from 1), each
+    path of the block as text (`input.path` becomes `block_input_path`), and `block_error_text`, what a block that
+    reports an error says. A message is an object with a list `content`, or the list itself; anything else has no
+    blocks. Where `is_entry` holds, the row itself is the block: its message's fields over those of `extra`.
 #}
-{% macro json_content_blocks(column) -%}
-    {{ adapter.dispatch('json_content_blocks')(column) }}
+{% macro json_content_blocks(relation, column, is_entry, keep, paths) -%}
+    {{ adapter.dispatch('json_content_blocks')(relation, column, is_entry, keep, paths) }}
 {%- endmacro %}
 
-{% macro duckdb__json_content_blocks(column) -%}
-    unnest(
-        coalesce(try(json_extract({{ column }}, '$.content[*]')), [])
-        || coalesce(try(json_extract({{ column }}, '$[*]')), [])
-    ) with ordinality as blocks (block, block_index)
-{%- endmacro %}
-
-{% macro default__json_content_blocks(column) -%}
-    jsonb_array_elements(
+{#
+    Reads each message once, into a list of structs, and unnests it in the select list: a lateral join would first
+    look for equal messages, at great cost.
+#}
+{% macro duckdb__json_content_blocks(relation, column, is_entry, keep, paths) -%}
+    {%- set structure = json_structure(paths) %}
+    select
+        {{ keep | join(', ') }},
+        block_index,
+        {%- for path in paths %}
+        block.{{ path }} as block_{{ path | replace('.', '_') | lower }},
+        {%- endfor %}
         case
+            when not coalesce(block.is_error = 'true' or block."isError" = 'true', false) then null
+            when {{ is_entry }} then try(json_extract_string(whole_entry, '$.content'))
+            when starts_with(message, '[') then coalesce(
+                try(json_extract_string(message, '$[' || (block_index - 1) || '].content[0].text')),
+                try(json_extract_string(message, '$[' || (block_index - 1) || '].content'))
+            )
+            else coalesce(
+                try(json_extract_string(message, '$.content[' || (block_index - 1) || '].content[0].text')),
+                try(json_extract_string(message, '$.content[' || (block_index - 1) || '].content'))
+            )
+        end as block_error_text
+    from (
+        select
+            *,
+            unnest(blocks) as block,
+            generate_subscripts(blocks, 1) as block_index
+        from (
+            select
+                *,
+                case
+                    when {{ is_entry }} then [try(from_json(whole_entry, '{{ structure }}'))]
+                    when starts_with(message, '[') then try(from_json(message, '[{{ structure }}]'))
+                    else try(from_json(message, '{"content": [{{ structure }}]}')).content
+                end as blocks
+            from (
+                select
+                    {{ keep | join(', ') }},
+                    cast({{ column }} as varchar) as message,
+                    case
+                        when not {{ is_entry }} then null
+                        when starts_with(cast({{ column }} as varchar), '{')
+                            then try(cast(json_merge_patch(coalesce(extra, '{}'), {{ column }}) as varchar))
+                        else cast(extra as varchar)
+                    end as whole_entry
+                from {{ relation }}
+            ) as messages
+        ) as with_blocks
+    ) as unnested
+{%- endmacro %}
+
+{# The paths as the nested JSON that DuckDB's `from_json` takes, every value a text. #}
+{% macro json_structure(paths) -%}
+    {%- set fields = {} -%}
+    {%- for path in paths -%}
+        {%- if '.' in path -%}
+            {%- set outer, inner = path.split('.', 1) -%}
+            {%- do fields.setdefault(outer, {}).update({inner: 'VARCHAR'}) -%}
+        {%- else -%}
+            {%- do fields.update({path: 'VARCHAR'}) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ tojson(fields) }}
+{%- endmacro %}
+
+{% macro default__json_content_blocks(relation, column, is_entry, keep, paths) -%}
+    select
+        {{ keep | join(', ') }},
+        blocks.block_index,
+        {%- for path in paths %}
+        blocks.block #>> '{ {{- path | replace('.', ',') -}} }' as block_{{ path | replace('.', '_') | lower }},
+        {%- endfor %}
+        case
+            when coalesce(blocks.block ->> 'is_error', blocks.block ->> 'isError') = 'true'
+                then coalesce(blocks.block #>> '{content,0,text}', blocks.block ->> 'content')
+        end as block_error_text
+    from {{ relation }}
+    cross join lateral jsonb_array_elements(
+        case
+            when {{ is_entry }} then jsonb_build_array(
+                coalesce(cast(extra as jsonb), '{}'::jsonb)
+                || case when {{ column }} is json object then cast({{ column }} as jsonb) else '{}'::jsonb end
+            )
             when {{ column }} is not json then '[]'::jsonb
             when jsonb_typeof(cast({{ column }} as jsonb)) = 'array' then cast({{ column }} as jsonb)
             when jsonb_typeof(cast({{ column }} as jsonb) -> 'content') = 'array'
@@ -74,24 +151,23 @@
     ) with ordinality as blocks (block, block_index)
 {%- endmacro %}
 
-{# Whether a message holds a content block of a type. #}
-{% macro json_has_block(column, block_type) -%}
-    {{ adapter.dispatch('json_has_block')(column, block_type) }}
+{# The place (from 1) of the first content block of a type; null without one. #}
+{% macro json_block_place(column, block_type) -%}
+    {{ adapter.dispatch('json_block_place')(column, block_type) }}
 {%- endmacro %}
 
-{% macro duckdb__json_has_block(column, block_type) -%}
-    coalesce(
-        try(list_contains(json_extract_string({{ column }}, '$.content[*].type'), '{{ block_type }}')), false
-    )
+{% macro duckdb__json_block_place(column, block_type) -%}
+    list_position(try(json_extract_string({{ column }}, '$.content[*].type')), '{{ block_type }}')
 {%- endmacro %}
 
-{% macro default__json_has_block(column, block_type) -%}
-    coalesce(
-        jsonb_path_exists(
-            case when {{ column }} is json then cast({{ column }} as jsonb) end,
-            '$.content[*] ? (@.type == "{{ block_type }}")'
-        ),
-        false
+{% macro default__json_block_place(column, block_type) -%}
+    (
+        select min(place)
+        from jsonb_path_query_array(
+            case when {{ column }} is json then cast({{ column }} as jsonb) end, '$.content[*].type'
+        ) as types,
+        lateral jsonb_array_elements_text(types) with ordinality as listed (block_type, place)
+        where listed.block_type = '{{ block_type }}'
     )
 {%- endmacro %}
 

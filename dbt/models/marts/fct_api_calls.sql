@@ -2,7 +2,7 @@
 
 with calls as (
     select * from {{ ref('int_api_calls') }}
-    where not is_progress_only and {{ is_affected() }}
+    where {{ is_affected() }} and {{ is_linked('call_id', ref('stg_api_lines')) }}
 ),
 
 final as (

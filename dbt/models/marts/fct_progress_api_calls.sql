@@ -1,8 +1,8 @@
 {{ config(materialized='incremental') }}
 
 with calls as (
-    select * from {{ ref('int_api_calls') }}
-    where is_progress_only and {{ is_affected() }}
+    select * from {{ ref('int_progress_api_calls') }}
+    where {{ is_affected() }} and {{ is_linked('call_id', ref('stg_api_lines')) }}
 ),
 
 final as (

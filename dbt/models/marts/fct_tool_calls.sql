@@ -2,7 +2,7 @@
 
 with tool_usage as (
     select * from {{ ref('int_tool_usage') }}
-    where {{ is_affected() }}
+    where {{ is_affected() }} and {{ is_linked('tool_use_id', ref('stg_tool_calls')) }}
 ),
 
 final as (

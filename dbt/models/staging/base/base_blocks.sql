@@ -1,18 +1,19 @@
 {{ config(materialized='incremental', meta={'link_keys': ['tool_use_id']}) }}
 
-{%- set block_paths = [
-    'type', 'id', 'name', 'tool_use_id', 'is_error', 'input.file_path', 'input.notebook_path', 'input.path',
-    'input.filePath', 'input.skill', 'input.subagent_type', 'input.edit_mode',
-] -%}
 {%- set line_paths = [
     'isSidechain', 'gitBranch', 'agentId', 'toolUseResult.filePath', 'toolUseResult.type',
     'toolUseResult.durationMs', 'toolUseResult.totalDurationMs', 'toolUseResult.interrupted',
 ] -%}
-{#- Older collections hold calls and results as documents of their own, in one of several spellings. -#}
-{%- set entry_paths = [
-    'id', 'name', 'tool_use_id', 'toolUseId', 'toolUseID', 'toolName', 'tool_name', 'is_error', 'isError',
-    'content', 'input.file_path', 'input.notebook_path', 'input.path', 'input.skill', 'input.subagent_type',
-    'input.edit_mode',
+{#- The second half are spellings of older collections, which hold calls and results as documents of their own. -#}
+{%- set block_paths = [
+    'type', 'id', 'name', 'tool_use_id', 'is_error', 'input.file_path', 'input.notebook_path', 'input.path',
+    'input.filePath', 'input.skill', 'input.subagent_type', 'input.edit_mode',
+    'toolName', 'tool_name', 'toolUseId', 'isError',
+] -%}
+{%- set line_columns = [
+    'line_id', 'session_id', 'line_type', 'written_at', 'date_key', 'is_sidechain', 'git_branch', 'agent_id',
+    'changed_path', 'change_type', 'reported_duration_ms', 'is_interrupted', 'patch_lines_added',
+    'patch_lines_removed', 'created_lines', 'result_place', 'is_entry',
 ] -%}
 
 with documents as (
@@ -22,7 +23,12 @@ with documents as (
 read_lines as (
     select
         *,
-        {{ json_fields('extra', line_paths) }} as line_fields
+        {{ json_fields('extra', line_paths) }} as line_fields,
+        -- What the program did with a file stands beside the message, once: it belongs to the first result.
+        case
+            when type = 'tool_result' then 1
+            when type = 'user' then {{ json_block_place('message_raw', 'tool_result') }}
+        end as result_place
     from documents
     where message_raw is not null or type in ('tool_use', 'tool_result')
 ),
@@ -45,105 +51,50 @@ lines as (
             {{ to_integer(json_field('line_fields', line_paths, 'toolUseResult.durationMs')) }},
             {{ to_integer(json_field('line_fields', line_paths, 'toolUseResult.totalDurationMs')) }}
         ) as reported_duration_ms,
-        {{ to_truth(json_field('line_fields', line_paths, 'toolUseResult.interrupted')) }} as is_interrupted
+        {{ to_truth(json_field('line_fields', line_paths, 'toolUseResult.interrupted')) }} as is_interrupted,
+        {%- for column, sign in {'patch_lines_added': '+', 'patch_lines_removed': '-'}.items() %}
+        case
+            when {{ json_field('line_fields', line_paths, 'toolUseResult.filePath') }} is not null
+                then {{ json_patch_lines('extra', 'toolUseResult.structuredPatch', sign) }}
+        end as {{ column }},
+        {%- endfor %}
+        -- A new file has no patch: all of its lines are added.
+        case
+            when {{ json_field('line_fields', line_paths, 'toolUseResult.type') }} = 'create'
+                then {{ line_count(json_text('extra', 'toolUseResult.content')) }}
+        end as created_lines,
+        result_place,
+        case
+            when type in ('tool_use', 'tool_result')
+                then {{ json_block_place('message_raw', 'tool_use') }} is null
+                and {{ json_block_place('message_raw', 'tool_result') }} is null
+            else false
+        end as is_entry
     from read_lines
 ),
 
-read_blocks as (
-    select
-        lines.*,
-        blocks.block,
-        blocks.block_index,
-        {{ json_fields('blocks.block', block_paths) }} as block_fields
-    from lines
-    cross join lateral {{ json_content_blocks('lines.message_raw') }}
-),
-
 blocks as (
-    select
-        *,
-        {{ json_field('block_fields', block_paths, 'type') }} as block_type,
-        {{ json_field('block_fields', block_paths, 'name') }} as tool_name,
-        coalesce(
-            {{ json_field('block_fields', block_paths, 'tool_use_id') }},
-            {{ json_field('block_fields', block_paths, 'id') }}
-        ) as tool_use_id,
-        {{ to_truth(json_field('block_fields', block_paths, 'is_error')) }} as is_error,
-        coalesce(
-            {{ json_field('block_fields', block_paths, 'input.file_path') }},
-            {{ json_field('block_fields', block_paths, 'input.notebook_path') }},
-            {{ json_field('block_fields', block_paths, 'input.path') }},
-            {{ json_field('block_fields', block_paths, 'input.filePath') }}
-        ) as file_path,
-        {{ json_field('block_fields', block_paths, 'input.skill') }} as called_skill,
-        {{ json_field('block_fields', block_paths, 'input.subagent_type') }} as called_agent_type,
-        {{ json_field('block_fields', block_paths, 'input.edit_mode') }} as edit_mode
-    from read_blocks
+    {{ json_content_blocks('lines', 'message_raw', 'is_entry', line_columns, block_paths) }}
 ),
 
-described_blocks as (
+named_blocks as (
     select
         *,
-        case
-            when block_type = 'tool_result' and is_error
-                then left(coalesce(
-                    {{ json_text('block', 'content[0].text') }},
-                    {{ json_text('block', 'content') }}
-                ), 2000)
-        end as error_text
+        case when is_entry then line_type else block_type end as kind,
+        coalesce(block_tool_use_id, block_tooluseid, block_id) as tool_use_id,
+        coalesce(block_name, block_toolname, block_tool_name) as tool_name,
+        coalesce(block_input_file_path, block_input_notebook_path, block_input_path, block_input_filepath)
+            as file_path,
+        {{ to_truth('coalesce(block_is_error, block_iserror)') }} as is_error
     from blocks
 ),
 
--- What the program did with a file stands beside the message, once per line: it belongs to the first result.
-measured_blocks as (
-    select
-        *,
-        block_type = 'tool_result'
-        and block_index = min(case when block_type = 'tool_result' then block_index end)
-            over (partition by line_id) as has_line_result
-    from described_blocks
-),
-
-read_entries as (
-    select
-        *,
-        {{ json_fields('message_raw', entry_paths) }} as message_fields,
-        {{ json_fields('extra', entry_paths) }} as extra_fields
-    from lines
-    where
-        line_type in ('tool_use', 'tool_result')
-        and line_id not in (select line_id from blocks where block_type in ('tool_use', 'tool_result'))
-),
-
-entries as (
-    select
-        *,
-        {%- for name, paths in {
-            'tool_name': ['name', 'toolName', 'tool_name'],
-            'named_call_id': ['tool_use_id', 'toolUseId', 'toolUseID', 'id'],
-            'error_flag': ['is_error', 'isError'],
-            'file_path': ['input.file_path', 'input.notebook_path', 'input.path'],
-            'called_skill': ['input.skill'],
-            'called_agent_type': ['input.subagent_type'],
-            'edit_mode': ['input.edit_mode'],
-            'content': ['content'],
-        }.items() %}
-        coalesce(
-            {%- for path in paths %}
-            {{ json_field('message_fields', entry_paths, path) }},
-            {{ json_field('extra_fields', entry_paths, path) }}{{ ',' if not loop.last }}
-            {%- endfor %}
-        ) as {{ name }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    from read_entries
-),
-
-all_blocks as (
+final as (
     select
         line_id,
         session_id,
         cast(block_index as bigint) as block_index,
-        block_type,
+        kind as block_type,
         written_at,
         date_key,
         is_sidechain,
@@ -152,56 +103,20 @@ all_blocks as (
         tool_use_id,
         tool_name,
         file_path,
-        called_skill,
-        called_agent_type,
-        edit_mode,
+        block_input_skill as called_skill,
+        block_input_subagent_type as called_agent_type,
+        block_input_edit_mode as edit_mode,
         is_error,
-        error_text,
-        case when has_line_result then changed_path end as changed_path,
-        case when has_line_result then change_type end as change_type,
-        case when has_line_result then reported_duration_ms end as reported_duration_ms,
-        has_line_result and is_interrupted as is_interrupted,
-        case when has_line_result then {{ json_patch_lines('extra', 'toolUseResult.structuredPatch', '+') }} end
-            as patch_lines_added,
-        case when has_line_result then {{ json_patch_lines('extra', 'toolUseResult.structuredPatch', '-') }} end
-            as patch_lines_removed,
-        -- A new file has no patch: all of its lines are added.
-        case
-            when has_line_result and change_type = 'create'
-                then {{ line_count(json_text('extra', 'toolUseResult.content')) }}
-        end as created_lines
-    from measured_blocks
-    where block_type is not null
-
-    union all
-
-    select
-        line_id,
-        session_id,
-        cast(1 as bigint) as block_index,
-        line_type as block_type,
-        written_at,
-        date_key,
-        is_sidechain,
-        git_branch,
-        agent_id,
-        named_call_id as tool_use_id,
-        tool_name,
-        file_path,
-        called_skill,
-        called_agent_type,
-        edit_mode,
-        {{ to_truth('error_flag') }} as is_error,
-        case when {{ to_truth('error_flag') }} then left(content, 2000) end as error_text,
-        changed_path,
-        change_type,
-        reported_duration_ms,
-        is_interrupted,
-        {{ json_patch_lines('extra', 'toolUseResult.structuredPatch', '+') }} as patch_lines_added,
-        {{ json_patch_lines('extra', 'toolUseResult.structuredPatch', '-') }} as patch_lines_removed,
-        case when change_type = 'create' then {{ line_count(json_text('extra', 'toolUseResult.content')) }} end
-            as created_lines
-    from entries
+case when kind = 'tool_result' then left(block_error_text, 2000) end as error_text,
+        {%- for column in [
+            'changed_path', 'change_type', 'reported_duration_ms', 'patch_lines_added', 'patch_lines_removed',
+            'created_lines',
+        ] %}
+        case when block_index = result_place then {{ column }} end as {{ column }},
+        {%- endfor %}
+        coalesce(block_index = result_place and is_interrupted, false) as is_interrupted
+    from named_blocks
+    where kind is not null
 )
 
-select * from all_blocks
+select * from final

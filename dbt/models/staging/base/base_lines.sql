@@ -28,7 +28,8 @@ parsed as (
         {{ json_fields('extra', extra_paths) }} as extra_fields,
         -- Only progress lines carry the message of a sub-agent there; other lines need not be searched for it.
         {{ json_fields("case when type = 'progress' then extra end", progress_paths) }} as progress_fields,
-        {{ json_has_block("case when type = 'user' then message_raw end", 'tool_result') }} as has_tool_result
+        {{ json_block_place("case when type = 'user' then message_raw end", 'tool_result') }} is not null
+            as has_tool_result
     from documents
 ),
 
