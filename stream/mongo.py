@@ -34,6 +34,8 @@ _ACCESS_CODES = frozenset({13, 18, 8000})
 _NO_REPLICA_SET_CODES = frozenset({40573})
 _CURSOR_GONE_CODES = frozenset({43, 237})
 _SOCKET_TIMEOUT_MS = 60_000
+_QUOTED_PART = re.compile(r"""["'][^"']*@[^"']*["']""")
+"""What PyMongo quotes of a URI it takes apart wrongly: with an `@` in it, it may be the end of a password."""
 _LEAST_FILL = 0.0001
 _DRIVER_DETAILS = re.compile(r",? \(configured timeouts|, full error|, Timeout: ")
 """Where a message of the driver stops speaking to people."""
@@ -56,8 +58,9 @@ def connect(settings: MongoSettings) -> Client:
         )
     except (InvalidURI, ConfigurationError, ValueError) as error:
         raise SettingsError(
-            f"cannot use MONGO_URI: {mask_secrets(str(error))}",
-            hint="write it as mongodb://user:password@host:27017/?replicaSet=name",
+            f"cannot use MONGO_URI: {_QUOTED_PART.sub('`***`', mask_secrets(str(error)))}",
+            hint="check scheme, hosts, ports and options; in user and password, characters such as `/`, `@` "
+            "and `:` must be percent-encoded",
         ) from None
     return client
 

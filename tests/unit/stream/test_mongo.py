@@ -1,0 +1,127 @@
+"""What MongoDB's errors mean, and how far its oplog reaches."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pymongo.errors import (
+    AutoReconnect,
+    ConfigurationError,
+    ConnectionFailure,
+    CursorNotFound,
+    InvalidOperation,
+    NetworkTimeout,
+    NotPrimaryError,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
+
+from stream.errors import (
+    AccessDeniedError,
+    AnalyticsError,
+    HistoryLostError,
+    SettingsError,
+    SourceUnreachableError,
+    SourceUnsuitableError,
+    StepFailedError,
+)
+from stream.mongo import Oplog, connect, explained, is_passing
+from stream.settings import MongoSettings
+
+RESUMABLE = {"errorLabels": ["ResumableChangeStreamError"]}
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "exit_code", "passes"),
+    [
+        (ServerSelectionTimeoutError("no servers"), SourceUnreachableError, 1, True),
+        (AutoReconnect("connection closed"), SourceUnreachableError, 1, True),
+        (NetworkTimeout("timed out"), SourceUnreachableError, 1, True),
+        (NotPrimaryError("not primary"), SourceUnreachableError, 1, True),
+        (ConnectionFailure("refused"), SourceUnreachableError, 1, True),
+        (CursorNotFound("cursor id 5 not found", 43), StepFailedError, 1, True),
+        (OperationFailure("killed", 237), StepFailedError, 1, True),
+        (OperationFailure("stale", 63, RESUMABLE), StepFailedError, 1, True),
+        (OperationFailure("unknown", 9999), StepFailedError, 1, False),
+        (OperationFailure("no code"), StepFailedError, 1, False),
+        (OperationFailure("not authorized", 13), AccessDeniedError, 2, False),
+        (OperationFailure("Authentication failed.", 18), AccessDeniedError, 2, False),
+        (OperationFailure("atlas", 8000), AccessDeniedError, 2, False),
+        (OperationFailure("capped position lost", 136), HistoryLostError, 2, False),
+        (OperationFailure("invalid resume token", 260), HistoryLostError, 2, False),
+        (OperationFailure("change stream fatal", 280), HistoryLostError, 2, False),
+        (OperationFailure("history lost", 286), HistoryLostError, 2, False),
+        (OperationFailure("only supported on replica sets", 40573), SourceUnsuitableError, 2, False),
+        (ConfigurationError("bad option"), SettingsError, 2, False),
+        (InvalidOperation("closed"), StepFailedError, 1, False),
+    ],
+    ids=lambda value: f"{type(value).__name__}-{value}" if isinstance(value, PyMongoError) else "",
+)  # fmt: skip
+def test_each_error_has_its_meaning(
+    error: PyMongoError,
+    expected: type[AnalyticsError],
+    exit_code: int,
+    passes: bool,  # noqa: FBT001
+) -> None:
+    """What to do is decided by what the server says: try again, open again, or ask a person."""
+    meant = explained(error, doing="follow `a.b`")
+
+    assert type(meant) is expected
+    assert meant.exit_code == exit_code
+    assert meant.message.startswith("cannot follow `a.b`: ")
+    assert meant.hint
+    assert is_passing(error) is passes
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "mongodb://app:ge/heim@db/x",
+        "mongodb://app:ge@heim@db",
+        "mongodb://a:b:geheim@db",
+        "mongodb://app:geheim@db:noport",
+        "mongodb://app:geheim%ZZ@db",
+        "mongodb://app:geheim?x@db/x",
+    ],
+)
+def test_a_uri_that_cannot_be_used_is_said_without_its_password(uri: str) -> None:
+    """Not even a part of it."""
+    with pytest.raises(SettingsError, match="cannot use MONGO_URI") as caught:
+        connect(MongoSettings(MONGO_URI=uri))
+    assert "heim" not in caught.value.message + caught.value.hint
+    assert caught.value.__cause__ is None
+
+
+def test_a_window_is_what_lies_between_first_and_last() -> None:
+    """In seconds of the server's clock."""
+    assert Oplog(first_second=100, last_second=460, fill=1.0).window_seconds == 360
+
+
+@pytest.mark.parametrize(
+    ("fill", "second", "headroom"),
+    [
+        (1.0, 1000, 1000),
+        (1.0, 500, 500),
+        (1.0, 0, 0),
+        (1.0, -500, 0),
+        (0.5, 1000, 2000),
+        (0.5, 0, 1000),
+        (0.1, 1000, 10_000),
+    ],
+    ids=["full, newest", "full, middle", "full, oldest", "fallen off", "half full, newest",
+         "half full, oldest", "hardly filled"],
+)  # fmt: skip
+def test_headroom_is_the_time_until_a_point_falls_off(fill: float, second: int, headroom: int) -> None:
+    """An oplog of a thousand seconds; until it is full nothing falls off."""
+    assert Oplog(first_second=0, last_second=1000, fill=fill).headroom_seconds(second) == headroom
+
+
+@given(st.integers(0, 10**6), st.integers(1, 10**6), st.floats(0, 1, allow_nan=False), st.integers(0, 10**6))
+def test_headroom_is_sane(first: int, window: int, fill: float, lag: int) -> None:
+    """At least the distance from the oldest entry, and more for younger points and emptier oplogs."""
+    oplog = Oplog(first, first + window, fill)
+    point = oplog.last_second - lag
+
+    assert oplog.headroom_seconds(point) >= max(0, point - first)
+    assert oplog.headroom_seconds(point + 1) >= oplog.headroom_seconds(point)
+    assert Oplog(first, first + window, fill / 2).headroom_seconds(point) >= oplog.headroom_seconds(point)
