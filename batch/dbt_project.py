@@ -10,10 +10,8 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
+from batch import shipped
 from stream.errors import StepFailedError
-
-_CHECKOUT = Path(__file__).resolve().parent.parent / "dbt"
-_INSTALLED = Path(__file__).resolve().parent / "_dbt"
 
 
 @dataclass(frozen=True)
@@ -41,9 +39,7 @@ class DbtProject:
     @property
     def project_dir(self) -> Path:
         """The folder with `dbt_project.yml`."""
-        if self.folder is not None:
-            return self.folder
-        return _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
+        return self.folder or shipped.dbt_project()
 
     @property
     def target_dir(self) -> Path:
@@ -124,8 +120,8 @@ def _close_connections() -> None:
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
 
     if getattr(DuckDBConnectionManager, "_ENV", None) is not None:
-        DuckDBConnectionManager.env().close()  # type: ignore[no-untyped-call]
-        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+        DuckDBConnectionManager.env().close()
+        DuckDBConnectionManager.close_all_connections()
 
 
 def _close_logs() -> None:

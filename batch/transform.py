@@ -103,7 +103,8 @@ def transform(
         )
     arguments = project.arguments("build", "--exclude-resource-type", "unit_test")
     if models:
-        arguments += ["--select", *models]
+        # Of the checks that span several models only those whose models are all built: the others are stale.
+        arguments += ["--select", *models, "--indirect-selection", "cautious"]
     if full_refresh:
         arguments += ["--full-refresh"]
     observer = _Observer(on_progress)

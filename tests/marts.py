@@ -1,4 +1,4 @@
-"""Warehouses for tests of the dbt project: documents go in through the stream's own core, dbt builds the marts."""
+"""Warehouses for tests of the dbt project: documents go in through the stream's core, dbt builds marts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -133,6 +133,6 @@ class MartsWarehouse:
         with duckdb.connect(self.path, read_only=True) as connection:
             connection.execute("set TimeZone = 'UTC'")
             return {
-                mart: connection.execute(f"select * from marts.{mart} order by all").fetchall()  # noqa: S608
+                mart: connection.execute(f"select * from marts.{mart} order by all").fetchall()
                 for mart in MARTS
             }

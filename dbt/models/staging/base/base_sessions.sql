@@ -16,7 +16,10 @@ folders as (
             partition by session_id
             order by
                 -- Claude Code names the log's folder after the one it was started in.
-                case when {{ replace_matches('working_folder', '[^A-Za-z0-9]', '-') }} = project_folder then 0 else 1 end,
+                case
+                    when lower({{ replace_matches('folder', '[^A-Za-z0-9]', '-') }}) = lower(project_folder) then 0
+                    else 1
+                end,
                 written_at,
                 line_id
         ) as choice
