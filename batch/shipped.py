@@ -15,11 +15,16 @@ def gx_project() -> Path:
     return _shipped("gx")
 
 
+def questions() -> Path:
+    """Give the folder of the questions that dashboards and the report answer."""
+    return _shipped("questions", in_checkout="deploy/questions")
+
+
 def sample_logs() -> Path:
     """Give the folder of the sample logs: one folder a project, as under `~/.claude/projects`."""
     return _PACKAGE / "sample" / "projects"
 
 
-def _shipped(name: str) -> Path:
+def _shipped(name: str, *, in_checkout: str | None = None) -> Path:
     packaged = _PACKAGE / f"_{name}"
-    return packaged if packaged.is_dir() else _PACKAGE.parent / name
+    return packaged if packaged.is_dir() else _PACKAGE.parent / (in_checkout or name)

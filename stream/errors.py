@@ -22,6 +22,7 @@ AnalyticsError                     every error has a message (what failed, and w
     ├── MongodMissingError         no mongod program for the embedded MongoDB
     ├── MongodFailedError          the embedded mongod does not start, or does not end
     ├── ImportPathError            nothing importable at a path
+    ├── MartsMissingError          the star schema has not been built, or by an older version
     └── ChecksFailedError          data broke a rule that a person must look at
 """
 
@@ -148,6 +149,10 @@ class MongodFailedError(TerminalError):
 
 class ImportPathError(TerminalError):
     """There is nothing importable at a path."""
+
+
+class MartsMissingError(TerminalError):
+    """The star schema has not been built, or by an older version of this program."""
 
 
 class ChecksFailedError(TerminalError):

@@ -15,6 +15,7 @@ from batch.highlights import highlights
 from batch.import_report import ImportReport
 from batch.importer import import_logs
 from batch.replica_set import EmbeddedMongo
+from batch.report.job import REPORT_NAME, write_report
 from batch.settings import Settings
 from batch.shipped import sample_logs
 from batch.summary import summarise
@@ -67,6 +68,7 @@ def run_demo(settings: Settings, log_dir: Path | None, console: Console) -> None
         print_summary(summarise(connection), console)
         console.print()
         print_highlights(highlights(connection), console)
+        write_report(connection, folder / REPORT_NAME, now=utc_now())
     _print_places(context, console)
     console.print(
         f"\nDone in {duration_text(time.monotonic() - started)}. Run it again: nothing comes twice."
@@ -126,5 +128,6 @@ def _print_places(context: Context, console: Console) -> None:
         ("landing zone", context.landing.root),
         ("dead letters", context.dead_letters.root),
         ("warehouse", context.warehouse.path),
+        ("report", context.settings.data.data_dir / REPORT_NAME),
     ):
         console.print(f"  [dim]{name:13}[/] {path}", soft_wrap=True)

@@ -1,0 +1,43 @@
+"""The command `report`."""
+
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from batch.cli.context import Context
+from batch.cli.tables import size_text
+from batch.report.job import REPORT_NAME, opened_marts, write_report
+from batch.serving import ServingFolder
+from stream.clock import utc_now
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command()(report)
+
+
+def report(
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where to write it; `report.html` in DATA_DIR unless given."),
+    ] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open it in the browser afterwards.")] = False,
+) -> None:
+    """Write the dashboards as one HTML file that needs neither a server nor a network.
+
+    Reads the published marts, or the warehouse if nothing has been published yet.
+    """
+    context = Context.from_environment()
+    data = context.settings.data
+    path = (output or data.data_dir / REPORT_NAME).resolve()
+    with opened_marts(
+        ServingFolder(data.serving_dir).database,
+        context.warehouse,
+        timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
+    ) as connection:
+        size_bytes = write_report(connection, path, now=utc_now())
+    context.console.print(f"{path} ({size_text(size_bytes)})", soft_wrap=True)
+    if show:
+        webbrowser.open(path.as_uri())
