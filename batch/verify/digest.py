@@ -1,0 +1,94 @@
+"""A row → 64 bits: one SQL expression for both sides, so that equal rows have equal digests.
+
+What tells how a row came here (when it was extracted, from which change, in which file) is left out, and so
+is a date that was taken from the time of extraction.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from stream import sql
+from stream.change_event import UndecodableEvent, decode_batch
+from stream.micro_batch import to_table
+from stream.normalise import DeadLetter, normalise
+from stream.schema import RAW_CONVERSATIONS_COLUMNS, Row
+
+_OF_THE_JOURNEY = {"extracted_at", "source_version", "micro_batch_id"}
+_COMPARED = [name for name in RAW_CONVERSATIONS_COLUMNS if name not in _OF_THE_JOURNEY]
+_DATE = "case when timestamp is not null or ingested_at is not null then date end"
+DIGEST = f"hash({', '.join(_DATE if name == 'date' else sql.identifier(name) for name in _COMPARED)})"
+"""The digest, over the columns of `raw.conversations` or of `LANDING_SCHEMA`."""
+
+DIGEST_SCHEMA = pa.schema([pa.field("_id", pa.string()), pa.field("digest", pa.uint64())])
+"""One row per document. No digest: the document cannot become a row."""
+
+
+@dataclass(frozen=True)
+class Digests:
+    """Of one batch of documents.
+
+    Attributes:
+        table: `DIGEST_SCHEMA`.
+        documents: In the batch; fewer may be in the table.
+        undecodable: Documents whose very `_id` cannot be read; they are not in the table.
+    """
+
+    table: pa.Table
+    documents: int
+    undecodable: int
+
+
+class Digester:
+    """Says what rows documents must have.
+
+    By `normalise`, document by document, and by nothing faster: it is the rule that others are held against.
+    """
+
+    def __init__(self) -> None:
+        self._connection = duckdb.connect(config={"threads": 1, "memory_limit": "256MB"})
+        self._connection.execute("set TimeZone = 'UTC'")
+
+    def digest(self, batch: bytes, keep: Callable[[pa.Table], pa.Table] = lambda table: table) -> Digests:
+        """Give the digests of a batch.
+
+        Args:
+            batch: BSON array, as a cursor's reply holds it.
+            keep: Gives the wanted rows of a table in `LANDING_SCHEMA`.
+        """
+        rows: list[Row] = []
+        rejected: list[str] = []
+        undecodable = 0
+        documents = decode_batch(batch)
+        for document in documents:
+            found = None if isinstance(document, UndecodableEvent) else _row_of(document)
+            if isinstance(found, Row):
+                rows.append(found)
+            elif found is None or found.document_id is None:
+                undecodable += 1
+            else:
+                rejected.append(found.document_id)
+        table = self._digest_rows(keep(to_table(rows)))
+        if rejected:
+            without = pa.table({"_id": rejected, "digest": [None] * len(rejected)}, DIGEST_SCHEMA)
+            table = pa.concat_tables([table, without])
+        return Digests(table, len(documents), undecodable)
+
+    def _digest_rows(self, table: pa.Table) -> pa.Table:
+        self._connection.register("landed", table)
+        try:
+            found = self._connection.execute(f"select _id, {DIGEST} as digest from landed").to_arrow_table()
+        finally:
+            self._connection.unregister("landed")
+        return found.cast(DIGEST_SCHEMA)
+
+    def close(self) -> None:
+        """Free its memory."""
+        self._connection.close()
+
+
+def _row_of(document: dict[str, Any]) -> Row | DeadLetter:
+    return normalise(document, source_version=0, extracted_at=0)

@@ -1,0 +1,94 @@
+"""What the warehouse says: which of its rows differ from a piece of the collection, and single rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from batch.verify.digest import DIGEST
+from batch.verify.report import Kind
+from stream import sql
+from stream.load import one_row
+
+
+@dataclass(frozen=True)
+class StoredRow:
+    """What the warehouse holds of one `_id`.
+
+    Attributes:
+        copies: Rows with this `_id`; more than one is a defect.
+        digest: Of one of them.
+    """
+
+    copies: int
+    digest: int
+
+
+def compare_piece(
+    connection: duckdb.DuckDBPyConnection, *, digests: Path, predicate: str
+) -> tuple[int, dict[str, Kind]]:
+    """Compare a piece of the warehouse with what was read of the collection.
+
+    Args:
+        connection: To the warehouse, under the lease.
+        digests: Parquet file of `DIGEST_SCHEMA`.
+        predicate: Which rows are compared.
+
+    Returns:
+        The number of rows, and each `_id` that differs, as it looks at first sight.
+    """
+    (rows,) = one_row(connection, f"select count(*) from raw.conversations where {predicate}")
+    found = connection.execute(
+        f"""
+        with stored as (
+            select _id, count(*) as copies, min({DIGEST}) as digest
+            from raw.conversations
+            where {predicate}
+            group by _id
+        )
+        select
+            coalesce(expected._id, stored._id),
+            case
+                when stored._id is null then 'missing'
+                when expected._id is null then 'extra'
+                when stored.copies > 1 then 'duplicate'
+                else 'different'
+            end
+        from read_parquet({sql.literal(str(digests))}) as expected
+        full outer join stored on expected._id = stored._id
+        where stored.copies is distinct from 1 or expected.digest is distinct from stored.digest
+        """
+    ).fetchall()
+    return int(rows), dict(found)
+
+
+def stored_rows(connection: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> dict[str, StoredRow]:
+    """Give the rows of some `_id`s; what is not there is left out."""
+    found = connection.execute(
+        f"""
+        select _id, count(*), min({DIGEST})
+        from raw.conversations
+        where _id in (select unnest({sql.array(keys)}::varchar[]))
+        group by _id
+        """
+    ).fetchall()
+    return {key: StoredRow(copies, digest) for key, copies, digest in found}
+
+
+def judge(expected: Mapping[str, int | None], stored: Mapping[str, StoredRow], key: str) -> Kind | None:
+    """Say how a document and its row differ; None if they do not.
+
+    Args:
+        expected: Digests of documents by `_id`; None for one that cannot become a row.
+        stored: Rows by `_id`.
+        key: The `_id`.
+    """
+    row = stored.get(key)
+    if key not in expected:
+        return "extra" if row else None
+    if row is None:
+        return "missing"
+    if row.copies > 1:
+        return "duplicate"
+    return None if row.digest == expected[key] else "different"
