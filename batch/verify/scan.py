@@ -17,7 +17,7 @@ from stream.change_event import Reply, parse_reply
 from stream.mongo import Client
 from stream.settings import MongoSettings
 
-_BATCH_SIZE = 2_000
+_BATCH_SIZE = 500
 _RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 _NO_SNAPSHOT_CODES = frozenset({9, 72, 115})
 """The server knows no snapshot reads outside transactions: before MongoDB 5.0."""
