@@ -7,8 +7,10 @@ shows them as text, never as HTML. The page forbids itself every connection and 
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import UTC
 from html import escape
+from itertools import groupby
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -33,7 +35,7 @@ def render(figures: Figures) -> str:
         sections="\n".join(
             f'<section id="{_slug(name)}" aria-labelledby="{_slug(name)}-heading">\n'
             f'<h2 id="{_slug(name)}-heading">{escape(name)}</h2>\n'
-            f'<div class="cards">\n{chr(10).join(_card(each) for each in members)}\n</div>\n</section>'
+            f'<div class="cards">\n{_cards(members)}\n</div>\n</section>'
             for name, members in sections
         ),
         data=embedded_json(_data(figures)),
@@ -50,7 +52,19 @@ def embedded_json(value: object) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _card(question: Question) -> str:
+def _cards(questions: Sequence[Question]) -> str:
+    """Lay two charts side by side and tables across; of an odd run of charts the first goes across, too."""
+    cards = []
+    for is_table, run in groupby(questions, key=lambda question: question.display == "table"):
+        members = list(run)
+        cards += [
+            _card(question, is_wide=is_table or (index == 0 and len(members) % 2 == 1))
+            for index, question in enumerate(members)
+        ]
+    return "\n".join(cards)
+
+
+def _card(question: Question, *, is_wide: bool) -> str:
     name = escape(question.name)
     note = f'<p class="note">{escape(question.note)}</p>' if question.note else ""
     if question.display == "numbers":
@@ -59,8 +73,9 @@ def _card(question: Question) -> str:
     table = '<div class="table" tabindex="0" role="region"></div>'
     shown = table if is_table else '<div class="chart"></div>'
     behind = "" if is_table else f"<details><summary>Table</summary>{table}</details>"
+    style = f"card is-{question.display}{' is-wide' if is_wide else ''}"
     return (
-        f'<figure class="card {question.display}" data-question="{name}" aria-labelledby="{name}-title">\n'
+        f'<figure class="{style}" data-question="{name}" aria-labelledby="{name}-title">\n'
         f'<figcaption><h3 id="{name}-title">{escape(question.title)}</h3>'
         f"<p>{escape(question.answers)}</p></figcaption>\n"
         f'{shown}\n<p class="empty" hidden>Nothing in this selection.</p>\n{note}{behind}\n</figure>'
@@ -85,6 +100,7 @@ def _data(figures: Figures) -> dict[str, Any]:
                 "top": question.top,
                 "order": question.order,
                 "isStacked": question.is_stacked,
+                "mayBeEmpty": question.may_be_empty,
                 "kinds": dict(question.columns),
                 "measures": [
                     {

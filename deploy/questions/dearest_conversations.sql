@@ -6,7 +6,7 @@ position = 100
 display = "table"
 by = "conversation"
 series = "project"
-top = 15
+top = 10
 note = "Among the 300 dearest of all time, on the day each began."
 
 [columns]

@@ -6,7 +6,7 @@ position = 40
 display = "table"
 by = "file"
 series = "project"
-top = 15
+top = 10
 note = "Among the 200 files with the most changed lines of all time."
 
 [columns]
@@ -54,11 +54,12 @@ ranked as (
 select
     changes.date_key as day,
     changes.project_id as project,
-    changes.file_path as file,
+    -- Within the project, where it lies there.
+    replace(changes.file_path, changes.project_id || '/', '') as file,
     count(*) as changes,
     sum(changes.lines_added) as lines_added,
     sum(changes.lines_removed) as lines_removed
 from changes
 inner join ranked on changes.project_id = ranked.project_id and changes.file_path = ranked.file_path
 where ranked.place <= 200
-group by changes.date_key, changes.project_id, changes.file_path
+group by changes.date_key, changes.project_id, replace(changes.file_path, changes.project_id || '/', '')

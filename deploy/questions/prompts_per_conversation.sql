@@ -5,7 +5,7 @@ dashboard = "Developer Productivity"
 position = 40
 display = "bars"
 by = "prompts"
-order = ["0", "1", "2 to 3", "4 to 6", "7 to 10", "11 to 20", "21 to 50", "over 50"]
+order = ["0", "1", "2", "3", "4 to 6", "7 to 10", "11 to 20", "21 to 50", "over 50"]
 
 [columns]
 day = "date"
@@ -32,7 +32,8 @@ with sized as (
         case
             when prompt_count = 0 then '0'
             when prompt_count = 1 then '1'
-            when prompt_count <= 3 then '2 to 3'
+            when prompt_count = 2 then '2'
+            when prompt_count = 3 then '3'
             when prompt_count <= 6 then '4 to 6'
             when prompt_count <= 10 then '7 to 10'
             when prompt_count <= 20 then '11 to 20'

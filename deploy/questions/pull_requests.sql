@@ -6,7 +6,7 @@ position = 60
 display = "table"
 by = "pull_requests"
 series = "project"
-top = 15
+top = 10
 note = "Everything spent on a pull request's branch, placed on the branch's last day."
 
 [columns]

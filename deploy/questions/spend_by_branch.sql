@@ -6,7 +6,7 @@ position = 50
 display = "table"
 by = "branch"
 series = "project"
-top = 15
+top = 10
 note = "Among the 200 dearest branches of all time."
 
 [columns]

@@ -2,7 +2,7 @@
 title = "Failures and rejections over time"
 answers = "Do tools fail, and do we reject, more or less than before?"
 dashboard = "AI Interaction Patterns"
-position = 20
+position = 10
 display = "line"
 by = "day"
 

@@ -2,7 +2,7 @@
 title = "Tools used, and how the calls ended"
 answers = "Which tools does Claude Code use most, and do they succeed?"
 dashboard = "AI Interaction Patterns"
-position = 10
+position = 20
 display = "bars"
 by = "tool"
 note = "A rejection is a person's decision: neither success nor failure."

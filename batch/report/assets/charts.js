@@ -3,10 +3,16 @@
 const charts = (() => {
   const MOST_SERIES = 7;
   const REST = "other";
-  const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  // Asking for styles is slow while the page is being changed: each is asked for once a theme.
+  let styles = new Map();
+  const css = (name) => {
+    if (!styles.has(name)) styles.set(name, getComputedStyle(document.documentElement).getPropertyValue(name).trim());
+    return styles.get(name);
+  };
 
   // One colour for each name, whatever is selected: projects share theirs in all charts.
   const colours = (data) => {
+    styles = new Map();
     const known = new Map();
     return (question, name) => {
       const of = question.series === "project" ? "project" : question.title;
@@ -103,7 +109,7 @@ const charts = (() => {
   const base = (result, width) => ({
     animation: false,
     aria: { enabled: true, label: { description: result.question.title } },
-    textStyle: { fontFamily: getComputedStyle(document.body).fontFamily, color: css("--text") },
+    textStyle: { fontFamily: css("--font"), color: css("--text") },
     grid: { left: 6, right: 14, top: 34, bottom: 4, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
     tooltip: {
       trigger: "axis", confine: true, backgroundColor: css("--card"), borderColor: css("--line"), padding: [8, 11],
@@ -115,12 +121,23 @@ const charts = (() => {
       inactiveColor: css("--line"),
     },
   });
-  const amountAxis = (unit, isHidden) => ({
+  // Steps that people count time in, in hours; a third of an hour is none of them.
+  const HOUR_STEPS = [1 / 60, 2 / 60, 5 / 60, 10 / 60, 15 / 60, 30 / 60, 1, 2, 3, 4, 6, 8, 12, 24, 48, 120, 240, 480, 1200, 2400];
+  const timeScale = (most) => {
+    const interval = HOUR_STEPS.find((step) => most / step <= 5) || most / 5;
+    return { interval, max: Math.max(Math.ceil(most / interval - 1e-9), 1) * interval };
+  };
+  const amountAxis = (unit, most, isHidden) => ({
     type: "value", splitNumber: 4, splitLine: { lineStyle: { color: css("--grid") } },
-    axisLabel: { color: css("--quiet"), fontSize: 11.5, formatter: (value) => shown.axis(value, unit), show: !isHidden, hideOverlap: true },
+    axisLabel: { color: css("--quiet"), fontSize: 11.5, formatter: (value) => shown.axis(value, unit, most), show: !isHidden, hideOverlap: true },
     ...(["count", "lines", "tokens"].includes(unit) ? { minInterval: 1 } : {}),
-    ...(unit === "share" ? { max: (range) => (range.max > .5 ? 1 : null) } : {}),
+    ...(unit === "hours" ? timeScale(most) : {}),
+    ...(unit === "share" && most > .5 ? { max: 1, interval: .25 } : {}),
   });
+  const mostOf = (rows, series, isStacked) => rows.reduce((most, _, index) => {
+    const values = series.map((each) => each.values[index] || 0);
+    return Math.max(most, isStacked ? values.reduce((sum, value) => sum + value, 0) : Math.max(...values, 0));
+  }, 0);
   const nameAxis = (names) => ({
     type: "category", data: names, axisTick: { show: false }, axisLine: { lineStyle: { color: css("--line") } },
     axisLabel: { color: css("--quiet"), fontSize: 11.5, hideOverlap: true },
@@ -147,7 +164,7 @@ const charts = (() => {
     option.grid.top = hasLegend ? 14 + 20 * legendRows(series.map((each) => each.name), width) : 12;
     option.xAxis = { ...nameAxis(rows.map((row) => row.key)), boundaryGap: !isLine };
     option.xAxis.axisLabel.formatter = (key) => shown.date(key, grain);
-    option.yAxis = amountAxis(series[0] ? series[0].unit : "count");
+    option.yAxis = amountAxis(series[0] ? series[0].unit : "count", mostOf(rows, series, !isLine && question.isStacked));
     if (isLine) option.tooltip.axisPointer = { type: "line", lineStyle: { color: css("--quiet"), type: "dotted" } };
     option.tooltip.formatter = (points) => tip(
       shown.key(points[0].axisValue, "date", grain),
@@ -177,7 +194,7 @@ const charts = (() => {
     option.legend.show = series.length > 1;
     option.grid.top = series.length > 1 ? 10 + 20 * legendRows(series.map((each) => each.name), width) : 6;
     option.grid.right = 74;
-    option.xAxis = amountAxis(series[0].unit, true);
+    option.xAxis = amountAxis(series[0].unit, mostOf(rows, series, isStacked), true);
     option.xAxis.splitLine.show = false;
     option.yAxis = { ...nameAxis(rows.map((row) => String(row.key))), inverse: true };
     option.yAxis.axisLabel = {

@@ -62,26 +62,42 @@ const figures = (() => {
     return divisor ? sum / divisor : null;
   };
 
-  const keyOf = (data, question, name, index, grain) => {
-    if (name === "day") return stepOf(isoDay(question.rows.day[index], data.firstDay), grain);
-    if (name === "project") return data.projects[question.rows.project[index]].name;
-    const column = question.rows[name];
-    return column.values[column.at[index]];
+  // A column as small numbers, and what each stands for: rows are many, names are few.
+  const indexOf = (data, question, name, grain) => {
+    if (name === "project") return { at: question.rows.project, names: (place) => data.projects[place].name };
+    if (name !== "day") return { at: question.rows[name].at, names: (place) => question.rows[name].values[place] };
+    const lastDay = dayNumber(data.lastDay, data.firstDay);
+    const stepOfDay = [];
+    const found = [];
+    for (let day = 0; day <= lastDay; day++) {
+      const step = stepOf(isoDay(day, data.firstDay), grain);
+      if (found[found.length - 1] !== step) found.push(step);
+      stepOfDay.push(found.length - 1);
+    }
+    return { at: question.rows.day.map((day) => stepOfDay[day]), names: (place) => found[place] };
   };
 
-  // Groups of the rows that the selection lets through: a map of maps of groups, by the given columns.
+  // Groups of the rows that the selection lets through, by the given columns.
+  const WIDEST = 1 << 20;
   const grouped = (data, question, selection, columns, grain) => {
     const groups = new Map();
     const plan = planOf(question);
-    const { day, project } = question.rows;
+    const { rows } = question;
+    const { day, project } = rows;
+    if (!day.length) return [];
+    const indexes = columns.map((name) => indexOf(data, question, name, grain));
+    const [first, second] = indexes.map((each) => each.at);
     for (let index = 0; index < day.length; index++) {
       if (day[index] < selection.from || day[index] > selection.to) continue;
       if (selection.projects && !selection.projects.has(project[index])) continue;
-      const keys = columns.map((name) => keyOf(data, question, name, index, grain));
-      const key = JSON.stringify(keys);
+      const key = second ? first[index] * WIDEST + second[index] : first[index];
       let entry = groups.get(key);
-      if (!entry) groups.set(key, (entry = { keys, group: { sums: Object.create(null), spreads: Object.create(null) } }));
-      addRow(entry.group, plan, question.rows, index);
+      if (!entry) {
+        const places = second ? [first[index], second[index]] : [first[index]];
+        const keys = places.map((place, column) => indexes[column].names(place));
+        groups.set(key, (entry = { keys, group: { sums: Object.create(null), spreads: Object.create(null) } }));
+      }
+      addRow(entry.group, plan, rows, index);
     }
     return [...groups.values()];
   };
@@ -122,10 +138,10 @@ const shown = (() => {
       default: return whole.format(value);
     }
   };
-  const axis = (value, unit) => {
+  const axis = (value, unit, most) => {
     switch (unit) {
       case "usd": return value && Math.abs(value) < 1 ? cents.format(value) : "$" + compact.format(value);
-      case "hours": return value && Math.abs(value) < 1 ? `${whole.format(value * 60)} min` : `${compact.format(value)} h`;
+      case "hours": return most <= 2 ? `${whole.format(value * 60)} min` : `${compact.format(value)} h`;
       case "milliseconds": return milliseconds(value);
       case "share": return share.format(value);
       default: return compact.format(value);

@@ -56,6 +56,7 @@
     const question = data.questions[name];
     if (question.display === "numbers") return drawNumbers(card, question);
     const result = charts.answer(data, question, selection, colourOf);
+    card.hidden = result.isEmpty && question.mayBeEmpty;
     card.querySelector(".empty").hidden = !result.isEmpty;
     const table = card.querySelector(".table");
     const details = card.querySelector("details");
@@ -78,11 +79,22 @@
     const width = place.clientWidth;
     place.style.height = `${charts.height(result, width)}px`;
     let chart = drawn.get(place);
-    if (!chart) drawn.set(place, (chart = echarts.init(place, null, { renderer: "svg" })));
-    chart.resize();
+    if (chart) chart.resize();
+    else {
+      drawn.set(place, (chart = echarts.init(place, null, { renderer: "svg" })));
+      sizes.observe(place);
+    }
     chart.setOption(charts.option(result, width), { notMerge: true });
     place.setAttribute("role", "img");
   };
+  // A chart as tall as its neighbour in the row, whenever that changes.
+  const sizes = new ResizeObserver((changes) => {
+    for (const { target, contentRect } of changes) {
+      const chart = drawn.get(target);
+      const isOther = Math.abs(chart.getHeight() - contentRect.height) > 1 || Math.abs(chart.getWidth() - contentRect.width) > 1;
+      if (contentRect.width && isOther) chart.resize();
+    }
+  });
   const drawMore = (card, name, question, result) => {
     card.querySelector(".more")?.remove();
     if (result.rows.length <= question.top) return;
@@ -96,20 +108,18 @@
   const drawNumbers = (place, question) => {
     const days = selection.to - selection.from + 1;
     const before = { ...selection, from: selection.from - days, to: selection.from - 1 };
-    const total = (range, measure) => {
-      const group = { sum: 0 };
-      for (const entry of figures.grouped(data, question, range, ["day"], "day")) group.sum += figures.value(entry.group, measure) || 0;
-      return group.sum;
-    };
     const grain = days <= 62 ? "day" : "week";
-    const found = new Map(figures.grouped(data, question, selection, ["day"], grain).map((entry) => [entry.keys[0], entry.group]));
+    const entries = figures.grouped(data, question, selection, ["day"], grain);
+    const earlier = before.from >= 0 ? figures.grouped(data, question, before, ["day"], grain) : [];
+    const total = (groups, measure) => groups.reduce((sum, each) => sum + (figures.value(each.group, measure) || 0), 0);
+    const found = new Map(entries.map((entry) => [entry.keys[0], entry.group]));
     const steps = data.firstDay ? figures.steps(selection.from, selection.to, data.firstDay, grain) : [];
     place.replaceChildren(...question.measures.map((measure) => {
-      const now = total(selection, measure);
+      const now = total(entries, measure);
       const card = make("div", { className: "number" },
         make("h3", { textContent: measure.label }),
         make("output", { textContent: shown.full(now, measure.unit), title: now.toLocaleString("en") }),
-        make("p", { textContent: before.from >= 0 ? change(now, total(before, measure), days) : "" }));
+        make("p", { textContent: before.from >= 0 ? change(now, total(earlier, measure), days) : "" }));
       card.dataset.value = now;
       card.append(sparkline(steps.map((step) => figures.value(found.get(step), measure) || 0)));
       return card;
@@ -257,7 +267,7 @@
   const links = new Map([...document.querySelectorAll("nav a")].map((link) => [link.hash.slice(1), link]));
   const sections = [...document.querySelectorAll("main section")];
   const mark = () => {
-    const current = sections.filter((section) => section.getBoundingClientRect().top < innerHeight / 3).pop() || sections[0];
+    const current = sections.filter((section) => section.getBoundingClientRect().top < 160).pop() || sections[0];
     for (const [id, link] of links) {
       if (current && id === current.id) link.setAttribute("aria-current", "true");
       else link.removeAttribute("aria-current");
