@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stream.clock import Clock
-from stream.disk import TEMPORARY_SUFFIX, disk_errors, write_durably
+from stream.disk import TEMPORARY_SUFFIX, disk_errors, make_folder, write_durably
 from stream.landing import LandingZone
 from stream.micro_batch import MicroBatch
 from stream.normalise import DeadLetter
@@ -62,7 +62,7 @@ class DeadLetterStore:
             for number, letter in enumerate(letters)
         ]
         with disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             write_durably(path, "".join(f"{line}\n" for line in lines).encode())
 
     def list(self, landing: LandingZone) -> "list[StoredDeadLetter]":

@@ -42,6 +42,15 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, with those above it, so that it is there also after a power cut."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
 def write_durably(path: Path, content: bytes) -> None:
     """Write a small file so that it is there as a whole or not at all, also after a power cut."""
     temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from stream.clock import Clock
-from stream.disk import TEMPORARY_SUFFIX, disk_errors, sync_folder, write_durably
+from stream.disk import TEMPORARY_SUFFIX, disk_errors, make_folder, sync_folder, write_durably
 from stream.errors import AlreadyRunningError, MicroBatchCorruptError
 from stream.micro_batch import NAME, Footer, MicroBatch, check_content, checksum_of, read_footer
 from stream.position import Position
@@ -65,7 +65,7 @@ class Lane:
             LandingNotWritableError: The folder cannot be made or written.
         """
         with disk_errors(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             lock = FileLock(self.folder / "writer.lock", mode=0o600)
             try:
                 lock.acquire(timeout=_WRITER_TIMEOUT_SECONDS, poll_interval=0.02)
@@ -159,8 +159,7 @@ class Lane:
         path = micro_batch.path
         temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
         with disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            sync_folder(self.folder)
+            make_folder(path.parent)
             try:
                 with temporary.open("wb") as file:
                     write(file)
@@ -203,7 +202,7 @@ class Lane:
         """
         path = self.folder / "position.json"
         with disk_errors(path):
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             content = {"behind": behind.id if behind else None} | position.to_json()
             write_durably(path, json.dumps(content).encode())
         self._at_boundary("position_saved")

@@ -10,7 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from stream.clock import Clock
-from stream.disk import disk_errors
+from stream.disk import disk_errors, make_folder
 from stream.errors import WarehouseBusyError
 
 
@@ -34,7 +34,7 @@ class Lease:
             LandingNotWritableError: The folder cannot be made or written.
         """
         with disk_errors(self._path):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self._path.parent)
             lock = FileLock(self._path, mode=0o600)
             try:
                 lock.acquire(timeout=timeout_seconds, poll_interval=0.02)

@@ -68,8 +68,10 @@ def _signals(stop: StopSignal) -> Iterator[None]:
         for each in previous:
             signal.signal(each, signal.SIG_DFL)
 
-    previous = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
+        for number in previous:
+            signal.signal(number, interrupt)
         yield
     finally:
         for number, handler in previous.items():

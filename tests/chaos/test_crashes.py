@@ -116,3 +116,23 @@ def test_two_workers_at_once(arena: Arena) -> None:
         assert process.poll() is None
 
     assert arena.assert_nothing_lost_nothing_twice() > 0
+
+
+def test_a_signal_is_obeyed_while_the_warehouse_is_held(arena: Arena) -> None:
+    """Someone holds the lease for an hour: what was read lands, the load is left for later, exit in time."""
+    arena.stream.take_position()
+    with (
+        arena.worker(until_idle_seconds=0.3) as process,
+        arena.stream.warehouse.lease.held(timeout_seconds=5),
+    ):
+        arena.collection.insert_many([{"type": "user", "message": f"{n}"} for n in range(50)])
+        wait_until(lambda: len(arena.stream.landed_rows()) == 50)
+        time.sleep(1)  # caught up by now: it waits for the lease, as long as its settings say
+        process.send_signal(signal.SIGTERM)
+        told_at = time.monotonic()
+        _, log = process.communicate(timeout=30)
+
+    assert time.monotonic() - told_at < 10
+    assert process.returncode == 0, log
+    assert "load_left_for_later" in log
+    assert arena.assert_nothing_lost_nothing_twice() == 50

@@ -114,7 +114,7 @@ def test_the_idle_position_continues_behind_what_landed(stream: StreamRunner, co
 def test_a_newest_file_moved_away_is_read_again(
     stream: StreamRunner, collection: Documents, tmp_path: Path
 ) -> None:
-    """Without its newest file the stream continues behind the one before it, whatever the idle position says."""
+    """Without its newest file the stream goes on behind the one before it, whatever `position.json` says."""
     stream.take_position()
     collection.insert_one(line(1))
     stream.catch_up()

@@ -407,3 +407,14 @@ def test_position_json_can_be_read_by_people(lane: Lane) -> None:
     saved = json.loads((lane.folder / "position.json").read_text())
     assert saved["instant"] == "2026-01-03T10:00:00+00:00"
     assert saved["fingerprint"]["namespace"] == "claude_logs.conversations"
+
+
+def test_a_folder_is_made_with_those_above_it(tmp_path: Path) -> None:
+    """Once; again is no error, a file in the way is one."""
+    for _ in range(2):
+        disk.make_folder(tmp_path / "a" / "b" / "c")
+    assert (tmp_path / "a" / "b" / "c").is_dir()
+
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        disk.make_folder(tmp_path / "file" / "x")

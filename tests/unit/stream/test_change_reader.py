@@ -1,0 +1,125 @@
+"""The step behind the source: positions carried along, lags by the server's clock, the end of it all."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from stream.change_event import Reply, parse_reply
+from stream.change_reader import ChangeReader
+from stream.errors import CollectionInvalidatedError
+from stream.metrics import StreamMetrics
+from stream.position import Position
+from stream.stop import StopSignal
+from tests.unit.stream.replies import event, insert, position_at, raw_reply, token_at
+
+
+@dataclass
+class FakeFlusher:
+    """Knows what is durable."""
+
+    durable: Position
+
+
+class Fixture:
+    """A reader that begins at second 100."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.stop = StopSignal()
+        self.flusher = FakeFlusher(position_at(100))
+        self.reader = ChangeReader(
+            position_at(100),
+            clock=lambda: datetime(2000, 1, 1, tzinfo=UTC),  # wrong by decades, on purpose
+            stop=self.stop,
+            metrics=StreamMetrics(self.registry),
+            flusher=self.flusher,  # type: ignore[arg-type]
+        )
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """Give a metric."""
+        return self.registry.get_sample_value(f"claude_analytics_stream_{name}", labels)
+
+
+@pytest.fixture
+def fixture() -> Fixture:
+    return Fixture()
+
+
+def reply(*events: dict[str, Any], reached: int, server: int) -> Reply:
+    return parse_reply(raw_reply(list(events), token=token_at(reached), second=server))
+
+
+def document(number: int) -> dict[str, Any]:
+    return {"_id": number, "type": "user"}
+
+
+def test_a_reply_becomes_a_batch(fixture: Fixture) -> None:
+    """Read at the time of the clock that was passed in."""
+    batch = fixture.reader.read(reply(insert(document(1), 110), reached=120, server=120))
+
+    assert batch is not None
+    assert [row.extracted_at for row in batch.rows] == [946_684_800_000_000]
+    assert batch.position == fixture.reader.position == position_at(120)
+
+
+def test_a_tick_becomes_an_empty_batch_where_it_stands(fixture: Fixture) -> None:
+    """So that windows grow old."""
+    fixture.reader.read(reply(reached=120, server=120))
+
+    batch = fixture.reader.read(None)
+
+    assert batch is not None
+    assert (len(batch), batch.position) == (0, position_at(120))
+
+
+def test_events_are_counted_by_operation(fixture: Fixture) -> None:
+    """In the metric, and in all."""
+    deleted = event("delete", 111, documentKey={"_id": 1})
+    fixture.reader.read(
+        reply(insert(document(1), 110), insert(document(2), 110), deleted, reached=120, server=120)
+    )
+
+    assert fixture.reader.events == 3
+    assert fixture.value("events_total", op="insert") == 2
+    assert fixture.value("events_total", op="delete") == 1
+
+
+def test_lags_are_told_by_the_server_s_clock(fixture: Fixture) -> None:
+    """How far reading is behind, and how far what is durable is behind."""
+    fixture.reader.read(reply(insert(document(1), 110), reached=130, server=150))
+    assert (fixture.value("source_lag_seconds"), fixture.value("durable_lag_seconds")) == (20, 50)
+    assert fixture.value("last_event_timestamp_seconds") == 130
+
+    fixture.flusher.durable = position_at(130)
+    fixture.reader.read(reply(reached=150, server=150))
+    assert (fixture.value("source_lag_seconds"), fixture.value("durable_lag_seconds")) == (0, 0)
+    assert fixture.value("last_event_timestamp_seconds") == 130
+
+
+def test_an_idle_stream_has_no_durable_lag(fixture: Fixture) -> None:
+    """The position is saved only now and then, but there is nothing that could get lost."""
+    fixture.reader.read(reply(reached=500, server=500))
+
+    assert fixture.value("durable_lag_seconds") == 0
+
+
+def test_lags_are_never_negative(fixture: Fixture) -> None:
+    """Tokens may be ahead of the reply's own time."""
+    fixture.reader.read(reply(reached=130, server=120))
+
+    assert (fixture.value("source_lag_seconds"), fixture.value("durable_lag_seconds")) == (0, 0)
+
+
+def test_the_end_of_the_collection_ends_the_reader(fixture: Fixture) -> None:
+    """What is before it is given; whatever comes behind it, ticks too, is not."""
+    batch = fixture.reader.read(reply(insert(document(1), 110), event("drop", 111), reached=120, server=120))
+
+    assert batch is not None
+    assert (len(batch.rows), batch.position) == (1, position_at(110))
+    assert isinstance(fixture.stop.error, CollectionInvalidatedError)
+    assert fixture.reader.read(None) is None
+    assert fixture.reader.read(reply(insert(document(2), 112), reached=130, server=130)) is None
+    assert fixture.reader.position == position_at(110)
