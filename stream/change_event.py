@@ -133,10 +133,11 @@ def decode_batch(batch: bytes) -> list[dict[str, Any] | UndecodableEvent]:
     try:
         return list(bson.decode(batch, CODEC_OPTIONS).values())
     except Exception:  # noqa: BLE001 - one document is odd in a way only the decoder knows: find which
-        return [_decode_one(batch[start:end]) for _, _, start, end in _elements(batch)]
+        return [decode_one(batch[start:end]) for _, _, start, end in _elements(batch)]
 
 
-def _decode_one(raw: bytes) -> dict[str, Any] | UndecodableEvent:
+def decode_one(raw: bytes) -> dict[str, Any] | UndecodableEvent:
+    """Decode one document; one that cannot be decoded comes back as its bytes."""
     try:
         return bson.decode(raw, CODEC_OPTIONS)
     except Exception as error:  # noqa: BLE001 - whatever it is, the bytes are kept and the reason told

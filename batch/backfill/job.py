@@ -27,10 +27,13 @@ from stream.logs import Logger
 from stream.mongo import Client, connect, fingerprint
 from stream.settings import MongoSettings
 from stream.stop import StopSignal
+from stream.tabulate import Tabulate, compiled, tabulate_in_python
 from stream.warehouse import Warehouse
 
 OnProgress = Callable[[Progress], None]
 _LOCK_SECONDS = 0.2
+_COMPILED_FROM = 50_000
+"""Documents for which it pays to load the compiled code, and once in a lifetime to compile it."""
 _POSITION_POLL_SECONDS = 0.1
 
 
@@ -246,6 +249,7 @@ class Backfill:
             stop=stop,
             clock=self.clock,
             log=self.log,
+            tabulate=_tabulate_for(tally),
             batch_size=self.batch_size,
             at_boundary=self.at_boundary,
         )
@@ -259,6 +263,10 @@ class Backfill:
             loader.finish(timeout_seconds=self.lease_timeout_seconds)
             on_progress(tally.look())
         return loader.total if loader else LoadResult()
+
+
+def _tabulate_for(tally: Tally) -> Tabulate:
+    return compiled() if tally.look().documents_expected >= _COMPILED_FROM else tabulate_in_python
 
 
 @contextmanager

@@ -1,6 +1,5 @@
-"""Ranges of `_id`: where to cut a collection so that the pieces are about equally heavy. Pure."""
+"""Ranges of `_id`: pieces of a collection that are about equally heavy. Pure."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +9,9 @@ from bson import json_util
 from bson.codec_options import DatetimeConversion
 from bson.json_util import JSONOptions
 
-_SAMPLES_PER_RANGE = 20
-_LEAST_SAMPLES_PER_RANGE = 8
-_MAX_SAMPLES = 20_000
-_MAX_SHARE = 0.04
-"""MongoDB samples less than a twentieth of a collection by jumping about in it, more by reading it all."""
+_USUAL_DOCUMENT_SIZE_BYTES = 2000
+"""Of a log line, where the server does not tell."""
+_LEAST_DOCUMENTS = 100
 
 _JSON_OPTIONS = JSONOptions(
     json_mode=json_util.JSONMode.CANONICAL,
@@ -70,51 +67,16 @@ class Range:
     upper: Bound | None
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One document drawn by chance.
-
-    Attributes:
-        bound: Its `_id`.
-        size_bytes: Of the whole document, as BSON.
-    """
-
-    bound: Bound
-    size_bytes: int
-
-
-def sample_size(documents: int, size_bytes: int, *, range_size_bytes: int) -> int:
-    """Give how many documents to draw for a collection of this size; 0 if it is one range."""
-    wanted = math.ceil(size_bytes / range_size_bytes)
-    if wanted <= 1:
-        return 0
-    return min(wanted * _SAMPLES_PER_RANGE, _MAX_SAMPLES, int(documents * _MAX_SHARE))
-
-
-def choose_bounds(samples: Sequence[Sample], *, size_bytes: int, range_size_bytes: int) -> list[Bound]:
-    """Choose the `_id`s to cut at.
+def documents_per_range(documents: int, size_bytes: int, *, range_size_bytes: int) -> int:
+    """Give how many documents make a range of about the wanted size.
 
     Args:
-        samples: In the order of `_id`.
-        size_bytes: Of the whole collection.
-        range_size_bytes: About so much in each range.
-
-    Returns:
-        Ascending and all different; empty if the collection is to be one range.
+        documents: In the collection, about.
+        size_bytes: Of all of them; 0 if unknown.
+        range_size_bytes: The wanted size.
     """
-    wanted = min(math.ceil(size_bytes / range_size_bytes), len(samples) // _LEAST_SAMPLES_PER_RANGE)
-    if wanted <= 1:
-        return []
-    step = sum(sample.size_bytes for sample in samples) / wanted
-    bounds: list[Bound] = []
-    passed = 0
-    for sample in samples:
-        is_behind_next_cut = passed >= step * (len(bounds) + 1)
-        is_new = not bounds or bounds[-1] != sample.bound
-        if is_behind_next_cut and is_new and sample.bound.is_writable:
-            bounds.append(sample.bound)
-        passed += sample.size_bytes
-    return bounds
+    mean = size_bytes / documents if documents and size_bytes else _USUAL_DOCUMENT_SIZE_BYTES
+    return max(_LEAST_DOCUMENTS, round(range_size_bytes / mean))
 
 
 def ranges_between(bounds: Sequence[Bound]) -> list[Range]:

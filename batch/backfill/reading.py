@@ -25,7 +25,7 @@ from stream.mongo import Client, explained
 from stream.normalise import DeadLetter, microseconds
 from stream.settings import MongoSettings
 from stream.stop import StopSignal
-from stream.tabulate import tabulate
+from stream.tabulate import Tabulate
 
 _FIRST_BACKOFF_SECONDS = 0.2
 _MAX_BACKOFF_SECONDS = 30.0
@@ -44,6 +44,7 @@ class Collaborators:
 
     Attributes:
         lane: Where ranges land; the caller is its writer.
+        tabulate: Makes rows of documents.
         batch_size: Documents per reply of the server, at most.
     """
 
@@ -56,6 +57,7 @@ class Collaborators:
     stop: StopSignal
     clock: Clock
     log: Logger
+    tabulate: Tabulate
     batch_size: int
     at_boundary: Boundary = no_boundary
 
@@ -180,7 +182,7 @@ class _Attempt:
                 leave_at = leave_at or time.monotonic() + _FINISH_SECONDS
                 if time.monotonic() > leave_at:
                     raise _LeftError
-            found = tabulate(
+            found = self._parts.tabulate(
                 reply.batch,
                 source_version=scan.source_version,
                 extracted_at=microseconds(self._parts.clock()),

@@ -1,12 +1,13 @@
 """What the server says about a collection before it is read: which one it is, how much, and where to cut."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from pymongo.errors import OperationFailure, PyMongoError
 
 from batch.backfill.filters import Filters
 from batch.backfill.plan import Origin, Plan
-from batch.backfill.ranges import Bound, Sample, choose_bounds, sample_size
+from batch.backfill.ranges import Bound, documents_per_range
 from stream.change_event import CODEC_OPTIONS
 from stream.errors import BackfillMismatchError, SourceUnsuitableError
 from stream.mongo import Client, explained, fingerprint
@@ -15,7 +16,8 @@ from stream.settings import MongoSettings
 PIPELINE = "backfill"
 """In the place of a change stream's pipeline in the fingerprint of a source."""
 
-_UNKNOWN_EXPRESSION_CODES = frozenset({168, 31325})
+_NAMESPACE_NOT_FOUND = 26
+_SAMPLE_SIZE = 100
 
 
 def origin_of(client: Client, settings: MongoSettings) -> Origin:
@@ -87,15 +89,13 @@ def make_plan(
     Raises:
         AnalyticsError: The source cannot be used.
     """
-    doing = f"survey `{settings.namespace}`"
     try:
         documents, size_bytes = _measure(client, settings)
-        wanted = sample_size(documents, size_bytes, range_size_bytes=range_size_bytes)
-        samples = _draw(client, settings, wanted) if wanted > 0 else []
-        bounds = choose_bounds(samples, size_bytes=size_bytes, range_size_bytes=range_size_bytes)
-        share = _share(client, settings, filters, wanted)
+        per_range = documents_per_range(documents, size_bytes, range_size_bytes=range_size_bytes)
+        bounds = list(_walk(client, settings, per_range))
+        share = _share(client, settings, filters)
     except PyMongoError as error:
-        raise explained(error, doing=doing) from error
+        raise explained(error, doing=f"survey `{settings.namespace}`") from error
     return Plan(
         id=plan_id,
         origin=origin,
@@ -113,42 +113,42 @@ def _measure(client: Client, settings: MongoSettings) -> tuple[int, int]:
     try:
         stats = list(collection.aggregate([{"$collStats": {"storageStats": {}}}]))
     except OperationFailure as error:
-        if error.code == 26:  # noqa: PLR2004 - NamespaceNotFound: nothing there yet
+        if error.code == _NAMESPACE_NOT_FOUND:
             return 0, 0
-        # `collStats` takes a privilege of its own; a count does not, and logs are about 2 kB a line.
-        documents = collection.estimated_document_count()
-        return documents, documents * 2000
+        # `collStats` takes a privilege of its own; a count does not.
+        return collection.estimated_document_count(), 0
     shards = [each["storageStats"] for each in stats]
     return sum(int(each["count"]) for each in shards), sum(int(each["size"]) for each in shards)
 
 
-def _draw(client: Client, settings: MongoSettings, size: int) -> list[Sample]:
-    """Draw documents by chance, in the order of `_id`: the server compares, as only it knows how."""
+def _walk(client: Client, settings: MongoSettings, step: int) -> Iterator[Bound]:
+    """Give every so-manieth `_id`, ascending as only the server can compare.
+
+    It counts the keys of its index and reads no document, which takes a thirtieth of the time of a backfill;
+    drawing documents by chance is quicker, but was found to leave half a collection in one range.
+    """
     collection = client[settings.database][settings.collection].with_options(codec_options=CODEC_OPTIONS)
-    fields: dict[str, Any] = {"_id": 1, "size": {"$bsonSize": "$$ROOT"}}
-    try:
-        drawn = list(collection.aggregate(_sampled(size, fields)))
-    except OperationFailure as error:
-        if error.code not in _UNKNOWN_EXPRESSION_CODES:
-            raise
-        # Before MongoDB 4.4: without `$bsonSize` all count the same.
-        drawn = list(collection.aggregate(_sampled(size, {"_id": 1})))
-    return [Sample(Bound({"_id": each["_id"]}), each.get("size", 1)) for each in drawn]
+    bound: Bound | None = None
+    while True:
+        keys = collection.find({}, {"_id": 1}, hint=[("_id", 1)], sort=[("_id", 1)], skip=step, limit=1)
+        if bound is not None:
+            keys = keys.min([("_id", bound.document["_id"])])
+        found = next(iter(keys), None)
+        if found is None:
+            return
+        bound = Bound({"_id": found["_id"]})
+        if bound.is_writable:
+            yield bound
 
 
-def _sampled(size: int, fields: dict[str, Any]) -> list[dict[str, Any]]:
-    return [{"$sample": {"size": size}}, {"$project": fields}, {"$sort": {"_id": 1}}]
-
-
-def _share(client: Client, settings: MongoSettings, filters: Filters, drawn: int) -> float:
+def _share(client: Client, settings: MongoSettings, filters: Filters) -> float:
     """Estimate which share of the documents the filters let pass."""
     if filters.is_everything:
         return 1.0
-    size = max(drawn, 100)
     pipeline: list[dict[str, Any]] = [
-        {"$sample": {"size": size}},
+        {"$sample": {"size": _SAMPLE_SIZE}},
         {"$match": filters.to_query()},
         {"$count": "passed"},
     ]
     found = list(client[settings.database][settings.collection].aggregate(pipeline))
-    return min(1.0, found[0]["passed"] / size) if found else 0.0
+    return min(1.0, found[0]["passed"] / _SAMPLE_SIZE) if found else 0.0
