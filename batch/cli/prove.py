@@ -1,4 +1,4 @@
-"""Commands that prove and explain: `verify`."""
+"""Commands that prove and explain: `verify` and `doctor`."""
 
 import json
 from datetime import UTC, datetime
@@ -9,10 +9,14 @@ import typer
 from batch.cli.context import Context
 from batch.cli.progress import counting
 from batch.cli.tables import duration_text, facts, size_text
+from batch.doctor.check import Check
+from batch.doctor.facts import Address
+from batch.doctor.job import Doctor
 from batch.verify.job import Verifier
 from batch.verify.report import KINDS, REAL, Verification
 
 _JSON = typer.Option("--json", help="Print JSON instead of a table.")
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 _REMEDIES = {
     "missing": "`claude-analytics backfill` reads what is not there",
     "extra": "a delete was not seen, or a row was added; `claude-analytics load --full-refresh` rebuilds the "
@@ -28,6 +32,7 @@ _REMEDIES = {
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command()(verify)
+    app.command()(doctor)
 
 
 def _instant(text: str) -> datetime:
@@ -105,3 +110,39 @@ def _print_verification(found: Verification, context: Context) -> None:
                 context.console.print(f"  … and {hidden:,} more")
     verdict = "[bold green]same[/]" if found.is_same else "[bold red]different[/]"
     context.console.print(f"\nverdict: {verdict}")
+
+
+def doctor(as_json: Annotated[bool, _JSON] = False) -> None:
+    """Look at everything the platform needs: MongoDB, privileges, oplog, disk, files, warehouse, ports.
+
+    Each line is ok, warn or fail, and says what to do. Exit code 2 if a line fails.
+    """
+    context = Context.from_environment(quiet=True)
+    settings = context.settings
+    checks = Doctor(
+        mongo=context.mongo,
+        data_dir=settings.data.data_dir,
+        landing=context.landing,
+        dead_letters=context.dead_letters,
+        warehouse=context.warehouse,
+        addresses=[
+            Address("METRICS_PORT", settings.metrics.host, settings.metrics.port),
+            Address("BACKFILL_METRICS_PORT", settings.metrics.host, settings.backfill.metrics_port),
+        ],
+    ).examine()
+    if as_json:
+        context.console.print_json(json.dumps([check.to_json() for check in checks]))
+    else:
+        _print_checks(checks, context)
+    if any(check.level == "fail" for check in checks):
+        raise typer.Exit(2)
+
+
+def _print_checks(checks: list[Check], context: Context) -> None:
+    for check in checks:
+        text = f"{check.name}: {check.text}".replace("[", r"\[")
+        context.console.print(f"[{_COLOURS[check.level]}]{check.level:4}[/]  {text}", soft_wrap=True)
+        if check.fix and check.level != "ok":
+            context.console.print(f"        → {check.fix}", soft_wrap=True, markup=False)
+    counts = {level: sum(1 for check in checks if check.level == level) for level in _COLOURS}
+    context.console.print(f"\n{counts['ok']} ok, {counts['warn']} to look at, {counts['fail']} failed")

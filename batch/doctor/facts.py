@@ -1,0 +1,128 @@
+"""What the probes saw, without any judgement."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from stream.errors import AnalyticsError
+from stream.mongo import Oplog
+from stream.position import Position
+
+
+@dataclass(frozen=True)
+class Server:
+    """What MongoDB says about itself.
+
+    Attributes:
+        version: E.g. `6.0.5`; empty where it may not be seen.
+        set_name: Name of the replica set; None if it is part of none.
+        is_sharded: Whether a `mongos` answered.
+        skew_seconds: How far its clock is ahead of this machine's, by the middle of a round trip.
+    """
+
+    version: str
+    set_name: str | None
+    is_sharded: bool
+    skew_seconds: float
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """What could be seen of the source.
+
+    Attributes:
+        namespace: Which collection.
+        server: Who answered.
+        documents: About how many there are; None if they may not be counted.
+        majority_problem: Why documents cannot be read with read concern `majority`; None if they can.
+        snapshot_problem: Why they cannot be read as of a cluster time; None if they can.
+        stream_problem: Why a change stream cannot be opened; None if it can.
+        resume_problem: Why the stream cannot continue from its saved position; None if it can, or has none.
+        has_split_stage: Whether events above 16 MB can be split; None if that could not be found out.
+        has_images: Whether pre- and post-images are recorded; None likewise.
+        oplog: Its reach; None likewise.
+    """
+
+    namespace: str
+    server: Server
+    documents: int | None
+    majority_problem: AnalyticsError | None
+    snapshot_problem: AnalyticsError | None
+    stream_problem: AnalyticsError | None
+    resume_problem: AnalyticsError | None
+    has_split_stage: bool | None
+    has_images: bool | None
+    oplog: Oplog | None
+
+
+@dataclass(frozen=True)
+class Address:
+    """A place where metrics are to be served.
+
+    Attributes:
+        setting: That chose it.
+        host: Its address.
+        port: Its port; 0 for none.
+        problem: Why it cannot be had; None if it can.
+    """
+
+    setting: str
+    host: str
+    port: int
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class WarehouseFacts:
+    """What could be seen of the warehouse.
+
+    Attributes:
+        path: The DuckDB file.
+        exists: Whether there is one yet.
+        duckdb_version: Of the library.
+        problem: Why it cannot be opened; None if it can, or does not exist.
+        holder: Who has the lease; None if nobody has.
+        pending: Micro-batches not loaded yet; None if it could not be asked.
+    """
+
+    path: Path
+    exists: bool
+    duckdb_version: str
+    problem: AnalyticsError | None
+    holder: str | None
+    pending: int | None
+
+
+@dataclass(frozen=True)
+class LocalFacts:
+    """What could be seen on this machine.
+
+    Attributes:
+        now: By this machine's clock.
+        data_dir: Folder of all files.
+        unwritable: Where files must be written and cannot be.
+        free_bytes: On the disk of `data_dir`.
+        is_streaming: Whether a worker runs.
+        position: Where the stream stands; None if it never ran, or that cannot be read.
+        position_problem: Why it cannot be read.
+        landed: Files in the landing zone.
+        checked: Files of them that were read wholly.
+        corrupt: What is wrong with files that are damaged, or too new.
+        dead_letters: Rejected documents; None if they cannot be read.
+        warehouse: The DuckDB file.
+        addresses: Of metrics.
+    """
+
+    now: datetime
+    data_dir: Path
+    unwritable: Path | None
+    free_bytes: int
+    is_streaming: bool
+    position: Position | None
+    position_problem: AnalyticsError | None
+    landed: int
+    checked: int
+    corrupt: tuple[AnalyticsError, ...]
+    dead_letters: int | None
+    warehouse: WarehouseFacts
+    addresses: tuple[Address, ...] = field(default_factory=tuple)

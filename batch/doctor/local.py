@@ -1,0 +1,127 @@
+"""Looks at this machine: folders, disk, landed files, warehouse, ports. Changes nothing that is there."""
+
+import os
+import shutil
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import duckdb
+
+from batch.doctor.facts import Address, LocalFacts, WarehouseFacts
+from stream.clock import Clock
+from stream.dead_letters import DeadLetterStore
+from stream.disk import disk_errors
+from stream.errors import AnalyticsError, WarehouseBusyError
+from stream.landing import STREAM_LANE, LandingZone
+from stream.micro_batch import MicroBatch, check_content, read_footer
+from stream.warehouse import Warehouse
+
+Found = TypeVar("Found")
+_LEASE_SECONDS = 1.0
+_CHECKED_FILES = 200
+"""Landed files that are read wholly: the newest ones, as those are what is about to be read."""
+
+
+def probe_machine(
+    data_dir: Path,
+    landing: LandingZone,
+    dead_letters: DeadLetterStore,
+    warehouse: Warehouse,
+    addresses: Sequence[Address],
+    *,
+    clock: Clock,
+) -> LocalFacts:
+    """Look around; whatever is in the way becomes a fact."""
+    lane = landing.lane(STREAM_LANE)
+    position, position_problem = _tried_to(lane.position, lane.folder)
+    found, landing_problem = _tried_to(landing.micro_batches, landing.root)
+    landed = found or []
+    newest = sorted(landed, key=lambda each: each.path.parent.name)[-_CHECKED_FILES:]
+    folders = [data_dir, warehouse.path.parent]
+    return LocalFacts(
+        now=clock(),
+        data_dir=data_dir,
+        unwritable=next((path for path in folders if not _is_writable(path)), None),
+        free_bytes=shutil.disk_usage(_existing(data_dir)).free,
+        is_streaming=lane.is_being_written,
+        position=position,
+        position_problem=position_problem,
+        landed=len(landed),
+        checked=len(newest),
+        corrupt=tuple(filter(None, [landing_problem, *map(_damage, newest)])),
+        dead_letters=_count(dead_letters, landing),
+        warehouse=_look_into(warehouse),
+        addresses=tuple(_tried(address) for address in addresses),
+    )
+
+
+def _tried_to(read: Callable[[], Found], folder: Path) -> tuple[Found | None, AnalyticsError | None]:
+    try:
+        with disk_errors(folder):
+            return read(), None
+    except AnalyticsError as error:
+        return None, error
+
+
+def _existing(path: Path) -> Path:
+    """Give the folder, or the nearest one above it that exists."""
+    absolute = path.absolute()
+    return next(each for each in (absolute, *absolute.parents) if each.exists())
+
+
+def _is_writable(path: Path) -> bool:
+    folder = _existing(path)
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+
+
+def _damage(micro_batch: MicroBatch) -> AnalyticsError | None:
+    try:
+        check_content(micro_batch)
+        read_footer(micro_batch)
+    except AnalyticsError as error:
+        return error
+    return None
+
+
+def _count(dead_letters: DeadLetterStore, landing: LandingZone) -> int | None:
+    try:
+        return dead_letters.count(landing)
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _look_into(warehouse: Warehouse) -> WarehouseFacts:
+    facts = WarehouseFacts(
+        path=warehouse.path,
+        exists=warehouse.path.exists(),
+        duckdb_version=duckdb.__version__,
+        problem=None,
+        holder=None,
+        pending=None,
+    )
+    if not facts.exists:
+        return facts
+    try:
+        with warehouse.opened(timeout_seconds=_LEASE_SECONDS) as connection:
+            return replace(facts, pending=len(warehouse.pending(connection)))
+    except WarehouseBusyError as error:
+        return replace(facts, problem=error, holder=warehouse.lease.holder())
+    except AnalyticsError as error:
+        return replace(facts, problem=error)
+
+
+def _tried(address: Address) -> Address:
+    """Take an address for a moment."""
+    if address.port == 0:
+        return address
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(found[0], found[1]) as taken:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(found[4])
+    except OSError as error:
+        return replace(address, problem=error.strerror or str(error))
+    return address

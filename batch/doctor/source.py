@@ -1,0 +1,120 @@
+"""Asks MongoDB what the stream will need of it; whatever it refuses becomes a fact."""
+
+from collections.abc import Callable
+from datetime import UTC
+from typing import Any, TypeVar
+
+from bson.timestamp import Timestamp
+from pymongo.errors import OperationFailure, PyMongoError
+
+from batch.backfill.scan import present_cluster_time
+from batch.doctor.facts import Server, SourceFacts
+from stream.change_stream import PIPELINE_VERSION, ChangeCursor
+from stream.clock import Clock
+from stream.errors import AnalyticsError
+from stream.mongo import Client, explained, fingerprint, read_oplog
+from stream.position import Position
+from stream.settings import MongoSettings
+
+Value = TypeVar("Value")
+_NO_SUCH_STAGE_CODES = frozenset({40324})
+
+
+def probe_source(
+    client: Client, mongo: MongoSettings, position: Position | None, *, clock: Clock
+) -> SourceFacts:
+    """Look at the source; nothing is changed, and no document is read but one.
+
+    Raises:
+        SourceUnreachableError: It does not answer.
+        AccessDeniedError: It refuses the credentials.
+    """
+    try:
+        server = _server(client, clock)
+    except PyMongoError as error:
+        raise explained(error, doing=f"connect to MongoDB for `{mongo.namespace}`") from error
+    doing = f"read `{mongo.namespace}`"
+    return SourceFacts(
+        namespace=mongo.namespace,
+        server=server,
+        documents=_unless_refused(client[mongo.database][mongo.collection].estimated_document_count),
+        majority_problem=_problem(lambda: _find(client, mongo, {"level": "majority"}), doing),
+        snapshot_problem=_problem(lambda: _find_at_present(client, mongo), f"{doing} at a cluster time"),
+        stream_problem=_problem(lambda: _watch(client, mongo, None), f"follow `{mongo.namespace}`"),
+        resume_problem=_problem(lambda: _resume(client, mongo, position), "continue from the saved position"),
+        has_split_stage=_has_split_stage(client, mongo),
+        has_images=_unless_refused(lambda: _has_images(client, mongo)),
+        oplog=_unless_refused(lambda: read_oplog(client)),
+    )
+
+
+def _server(client: Client, clock: Clock) -> Server:
+    asked_at = clock()
+    hello = client.admin.command("hello")
+    answered_at = clock()
+    local_time = hello["localTime"].replace(tzinfo=UTC)
+    skew = (local_time - (asked_at + (answered_at - asked_at) / 2)).total_seconds()
+    version = _unless_refused(lambda: str(client.admin.command("buildInfo")["version"]))
+    return Server(version or "", hello.get("setName"), hello.get("msg") == "isdbgrid", skew)
+
+
+def _unless_refused(ask: Callable[[], Value]) -> Value | None:
+    try:
+        return ask()
+    except PyMongoError:
+        return None
+
+
+def _problem(ask: Callable[[], object], doing: str) -> AnalyticsError | None:
+    try:
+        ask()
+    except PyMongoError as error:
+        return explained(error, doing=doing)
+    except AnalyticsError as error:
+        return error
+    return None
+
+
+def _find(client: Client, mongo: MongoSettings, read_concern: dict[str, Any]) -> None:
+    client[mongo.database].command(
+        {"find": mongo.collection, "limit": 1, "projection": {"_id": 1}, "readConcern": read_concern}
+    )
+
+
+def _find_at_present(client: Client, mongo: MongoSettings) -> None:
+    time = present_cluster_time(client)
+    at = Timestamp(time >> 32, time & 0xFFFF_FFFF)
+    _find(client, mongo, {"level": "snapshot", "atClusterTime": at})
+
+
+def _watch(client: Client, mongo: MongoSettings, position: Position | None) -> None:
+    cursor = ChangeCursor(client, mongo, batch_size=1, token=position.token if position else None)
+    try:
+        if position:
+            cursor.next_reply()  # only reading tells whether the oplog still reaches back so far
+    finally:
+        cursor.close()
+
+
+def _resume(client: Client, mongo: MongoSettings, position: Position | None) -> None:
+    if position is not None:
+        position.require_source(fingerprint(client, mongo, pipeline=PIPELINE_VERSION))
+        _watch(client, mongo, position)
+
+
+def _has_split_stage(client: Client, mongo: MongoSettings) -> bool | None:
+    """Ask for the stage: its presence cannot be told from the version alone."""
+    pipeline: list[dict[str, Any]] = [{"$changeStream": {}}, {"$changeStreamSplitLargeEvent": {}}]
+    try:
+        client[mongo.database][mongo.collection].aggregate(pipeline).close()
+    except OperationFailure as error:
+        return False if error.code in _NO_SUCH_STAGE_CODES else None
+    except PyMongoError:
+        return None
+    return True
+
+
+def _has_images(client: Client, mongo: MongoSettings) -> bool:
+    found = list(client[mongo.database].list_collections(filter={"name": mongo.collection}))
+    options = found[0].get("options", {}) if found else {}
+    return bool(options.get("changeStreamPreAndPostImages", {}).get("enabled", False))

@@ -1,0 +1,127 @@
+"""What the facts about the source mean, and what to do. Pure."""
+
+from collections.abc import Iterator
+
+from batch.doctor.check import Check, failed
+from batch.doctor.facts import Server, SourceFacts
+from stream.errors import AnalyticsError, HistoryLostError, TransientError
+from stream.position import Position
+
+_WARN_SKEW_SECONDS = 5
+_LEAST_WINDOW_SECONDS = 24 * 3600
+_LEAST_HEADROOM_SECONDS = 3600
+_LEAST_FILL = 0.0001
+_MEASURABLE_FILL = 0.5
+"""An oplog that has only begun to fill drops nothing yet, whatever it reaches back to."""
+
+
+def unreachable(problem: AnalyticsError) -> list[Check]:
+    """Judge a source that nothing could be asked of."""
+    return [failed("source", problem)]
+
+
+def judge_source(facts: SourceFacts, position: Position | None) -> list[Check]:
+    """Judge what was seen of the source."""
+    doing = [
+        _server(facts.server),
+        _clock(facts.server),
+        _ability("find", facts.majority_problem, f"{_documents(facts)} can be read with majority"),
+        _ability("changeStream", facts.stream_problem, "a change stream can be opened"),
+    ]
+    optional = [*_features(facts), _oplog(facts, position)]
+    return [*doing, *optional, *_position_in_source(facts, position)]
+
+
+def _server(server: Server) -> Check:
+    version = f"MongoDB {server.version}" if server.version else "MongoDB of a version that may not be seen"
+    if server.is_sharded:
+        return Check("source", "ok", f"{version}, sharded cluster")
+    if server.set_name is None:
+        return Check(
+            "source",
+            "fail",
+            f"{version}, part of no replica set: it has no change streams",
+            "one server is enough: start it with `--replSet rs0` and run `rs.initiate()` once; or run "
+            "`claude-analytics mongo`",
+        )
+    return Check("source", "ok", f"{version}, replica set `{server.set_name}`")
+
+
+def _clock(server: Server) -> Check:
+    skew = server.skew_seconds
+    text = f"the server's clock differs by {abs(skew):.1f} s from this machine's"
+    if abs(skew) <= _WARN_SKEW_SECONDS:
+        return Check("clock", "ok", text)
+    return Check(
+        "clock", "warn", text, "synchronise both clocks (NTP); ages in `status` are wrong by as much"
+    )
+
+
+def _ability(name: str, problem: AnalyticsError | None, text: str) -> Check:
+    return failed(name, problem) if problem else Check(name, "ok", text)
+
+
+def _documents(facts: SourceFacts) -> str:
+    count = "documents" if facts.documents is None else f"about {facts.documents:,} documents"
+    return f"`{facts.namespace}`: {count}"
+
+
+def _features(facts: SourceFacts) -> Iterator[Check]:
+    if facts.snapshot_problem and facts.server.set_name is not None:
+        yield Check(
+            "snapshot",
+            "warn",
+            facts.snapshot_problem.message,
+            "nothing to do: `verify` reads with majority instead, and looks twice at what changes meanwhile",
+        )
+    elif facts.snapshot_problem is None:
+        yield Check("snapshot", "ok", "documents can be read as of a cluster time")
+    if facts.has_split_stage is not None:
+        text = "has" if facts.has_split_stage else "has not"
+        yield Check("large events", "ok", f"the server {text} the stage that splits events above 16 MB")
+    if facts.has_images is not None:
+        text = "are recorded; the stream needs none" if facts.has_images else "are off, and not needed"
+        yield Check("images", "ok", f"pre- and post-images {text}")
+
+
+def _oplog(facts: SourceFacts, position: Position | None) -> Check:
+    oplog = facts.oplog
+    if oplog is None:
+        return Check(
+            "oplog",
+            "warn",
+            "how far it reaches back cannot be seen",
+            "grant `find` on `local.oplog.rs` (the role `clusterMonitor` has it): then data loss is foreseen",
+        )
+    full_window = oplog.window_seconds / max(oplog.fill, _LEAST_FILL)
+    text = f"reaches back {_duration(oplog.window_seconds)}, {oplog.fill:.0%} full"
+    grow = "enlarge it: `db.adminCommand({replSetResizeOplog: 1, minRetentionHours: 72})`"
+    if position is not None:
+        headroom = oplog.headroom_seconds(position.cluster_time >> 32)
+        text += f"; the saved position stays in it for {_duration(headroom)} at this rate of writing"
+        if headroom < _LEAST_HEADROOM_SECONDS and oplog.fill >= _MEASURABLE_FILL:
+            return Check("oplog", "warn", text, f"start the stream worker now, and {grow}")
+    if full_window < _LEAST_WINDOW_SECONDS and oplog.fill >= _MEASURABLE_FILL:
+        return Check("oplog", "warn", text, f"a worker that is down for longer loses changes: {grow}")
+    return Check("oplog", "ok", text)
+
+
+def _position_in_source(facts: SourceFacts, position: Position | None) -> Iterator[Check]:
+    problem = facts.resume_problem
+    if position is None or facts.stream_problem:
+        return
+    text = f"the stream stands at {position.instant:%Y-%m-%d %H:%M:%S} UTC"
+    if problem is None:
+        yield Check("position", "ok", f"{text}, and can go on from there")
+    elif isinstance(problem, TransientError):
+        yield Check("position", "warn", f"{text}; {problem.message}", problem.hint)
+    else:
+        lost = "changes since then are lost: " if isinstance(problem, HistoryLostError) else ""
+        yield Check("position", "fail", f"{text}; {lost}{problem.message}", problem.hint)
+
+
+def _duration(seconds: float) -> str:
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.0f} {unit}"
+    return f"{seconds:.0f} s"
