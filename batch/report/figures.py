@@ -160,7 +160,8 @@ def _fold(question: Question, table: list[dict[str, Any]], name: str, keep: int)
     totals: dict[Any, float] = {}
     for row in table:
         totals[row[name]] = totals.get(row[name], 0) + _number(row[weight])
-    kept = set(sorted(totals, key=lambda value: (-totals[value], str(value)))[:keep])
+    totals.pop(_REST, None)
+    kept = {_REST} | set(sorted(totals, key=lambda value: (-totals[value], str(value)))[:keep])
     # A value whose quantile is asked tells rows apart, too.
     values = {measure.of for measure in question.measures if measure.quantile is not None}
     keys = [

@@ -43,6 +43,7 @@ def test_the_command_works_in_any_folder(installed: Path, elsewhere: dict[str, s
     [
         ("dbt_project", "_dbt/dbt_project.yml"),
         ("gx_project", "_gx/README.md"),
+        ("questions", "_questions/headline.sql"),
         ("sample_logs", "sample/projects/-home-dev-work-tideline"),
     ],
 )

@@ -48,7 +48,7 @@ const charts = (() => {
     }
     let rows;
     if (isTime) {
-      rows = figures.steps(selection.from, selection.to, data.firstDay, grain)
+      rows = !data.firstDay ? [] : figures.steps(selection.from, selection.to, data.firstDay, grain)
         .map((key) => found.get(key) || { key, keys: [key], groups: new Map() });
     } else {
       rows = [...found.values()];
@@ -263,7 +263,7 @@ const charts = (() => {
     if (result.question.display !== "bars") return width < 420 ? 250 : 270;
     const series = result.series.filter((each) => each.isCharted);
     const each = result.question.isStacked || series.length === 1 ? 27 : 34;
-    return Math.min(Math.max(Math.min(result.rows.length, result.question.top) * each + 40, 130), 460);
+    return Math.max(Math.min(result.rows.length, result.question.top) * each + (series.length > 1 ? 40 : 14), 70);
   };
 
   return { answer, option, height, colours };

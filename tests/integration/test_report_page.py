@@ -1,0 +1,238 @@
+"""The report in a real browser: drawn, filtered, told in tables, on every screen."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from batch.questions import Question, read_questions
+from batch.report.job import write_report
+from batch.shipped import questions
+from tests.browser import Page, browsing, chromium
+from tests.marts import MartsWarehouse
+
+pytestmark = pytest.mark.integration
+NOW = datetime(2026, 11, 7, 12, tzinfo=UTC)
+QUESTIONS = {question.name: question for question in read_questions(questions())}
+CHARTS = [name for name, question in QUESTIONS.items() if question.display not in {"numbers", "table"}]
+DRAWN = "document.documentElement.dataset.ready === 'true'"
+Ask = Callable[..., list[tuple[Any, ...]]]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """Give a browser; skips where there is none."""
+    program = chromium()
+    if program is None:
+        pytest.skip("no chromium on the PATH")
+    with browsing(program, tmp_path_factory.mktemp("profile")) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def report(sample_marts: MartsWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the report of the sample."""
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    with duckdb.connect(sample_marts.path, read_only=True) as connection:
+        write_report(connection, path, now=NOW)
+    return path
+
+
+@pytest.fixture
+def page(browser: Page, report: Path) -> Page:
+    """Give the report, freshly opened on a desktop."""
+    browser.problems.clear()
+    browser.requests.clear()
+    browser.open(report)
+    return browser
+
+
+def select(page: Page, script: str) -> None:
+    """Do something to the filters and wait until everything is drawn anew."""
+    page.evaluate(script)
+    page.wait_for(DRAWN)
+
+
+def numbers(page: Page) -> list[float]:
+    """Give the big numbers."""
+    script = (
+        "JSON.stringify([...document.querySelectorAll('.number')].map((each) => Number(each.dataset.value)))"
+    )
+    found: list[float] = json.loads(page.evaluate(script))
+    return found
+
+
+def table(page: Page, name: str) -> dict[str, list[str]]:
+    """Give the table behind a chart, or the table itself: first cell of each row, and the other cells."""
+    page.evaluate(
+        f"document.querySelectorAll('[data-question={name}] details').forEach((each) => each.open = true)"
+    )
+    cells = f"[...document.querySelectorAll('[data-question={name}] tbody tr')]"
+    script = f"JSON.stringify({cells}.map((row) => [...row.children].map((cell) => cell.textContent)))"
+    page.wait_for(f"{cells}.length > 0")
+    return {row[0]: row[1:] for row in json.loads(page.evaluate(script))}
+
+
+def answered(
+    marts: MartsWarehouse, question: Question, *by: str, where: str = "true"
+) -> list[tuple[Any, ...]]:
+    """Ask the warehouse what the page should show."""
+    return marts.rows(question.answer(*by, where=where))
+
+
+def test_it_opens_without_a_complaint(page: Page, report: Path) -> None:
+    """No error, no warning, and nothing is asked for but the file itself."""
+    assert [] == page.problems
+    assert {report.as_uri()} == {url for url in page.requests if not url.startswith("data:")}
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(390, "light"), (1440, "light"), (1440, "dark")])
+def test_every_chart_is_drawn(browser: Page, report: Path, width: int, scheme: str) -> None:
+    """On phone and desk, by day and by night, each chart has shapes and nothing sticks out."""
+    browser.problems.clear()
+    browser.open(report, width=width, scheme=scheme)
+    script = """JSON.stringify([...document.querySelectorAll('figure')].filter((each) => !each.hidden && !(
+        each.querySelector('.chart') ? each.querySelectorAll('.chart svg path').length
+        : each.querySelectorAll('tbody tr').length > 0)).map((each) => each.dataset.question))"""
+    assert [] == json.loads(browser.evaluate(script))
+    assert scheme == browser.evaluate("document.documentElement.dataset.theme")
+    assert width == browser.evaluate("document.documentElement.scrollWidth")
+    assert [] == browser.problems
+
+
+def test_big_numbers_equal_the_warehouse(page: Page, sample_marts: MartsWarehouse) -> None:
+    """Spend, tokens, time, conversations, prompts and lines are those of the SQL."""
+    (expected,) = answered(sample_marts, QUESTIONS["headline"])
+    assert [float(each) for each in expected] == pytest.approx(numbers(page), abs=1e-3)
+
+
+def test_filters_change_the_numbers_to_those_of_the_warehouse(
+    page: Page, sample_marts: MartsWarehouse
+) -> None:
+    """A choice of days and then of a project leaves what SQL leaves under the same conditions."""
+    select(page, "document.querySelector('[data-days=\"30\"]').click()")
+    where = "day > date '2026-11-06' - 30"
+    (expected,) = answered(sample_marts, QUESTIONS["headline"], where=where)
+    assert [float(each) for each in expected] == pytest.approx(numbers(page), abs=1e-3)
+    select(
+        page,
+        "[...document.querySelectorAll('#projects label')]"
+        ".find((each) => each.title.endsWith('tideline')).click()",
+    )
+    where += " and project like '%/tideline'"
+    (expected,) = answered(sample_marts, QUESTIONS["headline"], where=where)
+    assert [float(each) for each in expected] == pytest.approx(numbers(page), abs=1e-3)
+    assert "tideline" == page.evaluate("document.getElementById('project-choice').textContent")
+    calls = answered(sample_marts, QUESTIONS["tools_used"], "tool", where=where)
+    assert {tool: f"{succeeded:,}" for tool, succeeded, *_ in calls} == {
+        tool: cells[0] for tool, cells in table(page, "tools_used").items()
+    }
+
+
+def test_dates_typed_by_hand_are_taken(page: Page, sample_marts: MartsWarehouse) -> None:
+    """From and to choose days, both included, whichever is typed first."""
+    for name, day in (("from", "2026-10-05"), ("to", "2026-10-18")):
+        field = f"document.getElementById('{name}')"
+        select(page, f"{field}.value = '{day}'; {field}.dispatchEvent(new Event('change'))")
+    where = "day between date '2026-10-05' and date '2026-10-18'"
+    (expected,) = answered(sample_marts, QUESTIONS["headline"], where=where)
+    assert [float(each) for each in expected] == pytest.approx(numbers(page), abs=1e-3)
+
+
+def test_quantiles_and_quotients_equal_the_warehouse(page: Page, sample_marts: MartsWarehouse) -> None:
+    """What cannot be added up is formed in the page as in SQL."""
+    expected = answered(sample_marts, QUESTIONS["tool_latency"], "tool")
+    shown = table(page, "tool_latency")
+    assert {tool for tool, *_ in expected} == set(shown)
+    for tool, p95, _, calls in expected:
+        assert f"{calls:,}" == shown[tool][2]
+        if p95 < 1000:
+            assert f"{p95} ms" == shown[tool][0]
+    rates = {tool: cells[4] for tool, cells in table(page, "tools_used").items()}
+    for tool, *_, rate, _ in answered(sample_marts, QUESTIONS["tools_used"], "tool"):
+        expected_rate = "\N{EN DASH}" if rate is None else f"{100 * rate:.1f}".removesuffix(".0") + "%"
+        assert expected_rate == rates[tool], tool
+
+
+def test_each_chart_has_a_table_behind_it(page: Page) -> None:
+    """Whoever cannot see the charts reads their figures, under their names."""
+    for name in CHARTS:
+        assert table(page, name), name
+        label = f"document.querySelector('[data-question={name}] table').getAttribute('aria-label')"
+        assert QUESTIONS[name].title == page.evaluate(label)
+
+
+def test_time_runs_without_gaps(page: Page) -> None:
+    """A day without any work stands in the table, too."""
+    days = (date(2026, 11, 6) - date(2026, 9, 28)).days + 1
+    assert days == len(table(page, "conversations_over_time"))
+
+
+def test_headings_are_in_order(page: Page) -> None:
+    """One title, a heading for each dashboard, one for each chart: no level is skipped."""
+    levels = page.evaluate(
+        "[...document.querySelectorAll('h1, h2, h3')].map((each) => each.tagName[1]).join('')"
+    )
+    assert levels.startswith("12")
+    assert 1 == levels.count("1")
+    assert "13" not in levels
+    assert len(QUESTIONS) - 1 + len(QUESTIONS["headline"].measures) == levels.count("3")
+
+
+def test_the_switch_changes_the_theme(page: Page) -> None:
+    """One click turns light into dark, charts included."""
+    script = "getComputedStyle(document.body).backgroundColor"
+    before = page.evaluate(script)
+    select(page, "document.getElementById('theme').click()")
+    assert "dark" == page.evaluate("document.documentElement.dataset.theme")
+    assert before != page.evaluate(script)
+    select(page, "document.getElementById('theme').click(); localStorage.clear()")
+    assert "light" == page.evaluate("document.documentElement.dataset.theme")
+
+
+def test_a_report_without_data_says_so(browser: Page, sample_marts: MartsWarehouse, tmp_path: Path) -> None:
+    """Before the first conversation nothing is drawn, and nothing breaks."""
+    copy = tmp_path / "copy.duckdb"
+    shutil.copy(sample_marts.path, copy)
+    with duckdb.connect(copy) as connection:
+        for (name,) in connection.execute(
+            "select table_name from duckdb_tables() where schema_name = 'marts'"
+        ).fetchall():
+            connection.execute(f"delete from marts.{name}")
+        write_report(connection, tmp_path / "empty.html", now=NOW)
+    browser.problems.clear()
+    browser.open(tmp_path / "empty.html")
+    assert [0.0] * len(QUESTIONS["headline"].measures) == numbers(browser)
+    assert "no data yet" in browser.evaluate("document.body.innerText")
+    assert "Nothing in this selection." in browser.evaluate("document.body.innerText")
+    assert [] == browser.problems
+
+
+def test_hostile_names_stay_text(browser: Page, sample_marts: MartsWarehouse, tmp_path: Path) -> None:
+    """A project named like HTML is shown letter by letter, in charts, tips, tables and the menu."""
+    hostile = "<img src=x onerror=window.pwned=1>{a|b}<!--</script><script>window.pwned=2"
+    copy = tmp_path / "copy.duckdb"
+    shutil.copy(sample_marts.path, copy)
+    with duckdb.connect(copy) as connection:
+        tables = connection.execute(
+            "select table_name, column_name from duckdb_columns() where schema_name = 'marts' "
+            "and column_name in ('project_id', 'title', 'tool_name', 'branch', 'model', 'file_path')"
+        ).fetchall()
+        for name, column in tables:
+            connection.execute(f"update marts.{name} set {column} = ? || {column}", [hostile])
+        write_report(connection, tmp_path / "hostile.html", now=NOW)
+    browser.problems.clear()
+    browser.open(tmp_path / "hostile.html")
+    browser.evaluate("document.querySelectorAll('details').forEach((each) => each.open = true)")
+    browser.wait_for("document.querySelectorAll('figure details[open] tbody tr').length > 30")
+    for x, y in ((300, 450), (1000, 450)):
+        browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+    assert browser.evaluate("window.pwned") is None
+    assert 0 == browser.evaluate("document.querySelectorAll('img').length")
+    assert "<img src=x" in browser.evaluate("document.body.innerText")
+    assert [] == browser.problems
