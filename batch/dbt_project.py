@@ -77,7 +77,7 @@ class DbtProject:
             *command,
             *("--project-dir", folder, "--profiles-dir", folder, "--target", self.target),
             *("--vars", json.dumps({"macros_checksum": checksum.hexdigest()})),
-            *("--quiet", "--no-use-colors", "--log-level-file", "info"),
+            *("--quiet", "--log-level", "none", "--log-level-file", "info", "--no-use-colors"),
         ]
 
     def invoke(

@@ -11,9 +11,11 @@ import pytest
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
+from batch import shipped
 from batch.mongod import MongodOptions
 from batch.replica_set import EmbeddedMongo
 from stream.settings import MongoSettings
+from tests.marts import MartsWarehouse, documents_of
 from tests.streaming import StreamRunner, mongo_settings
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -49,6 +51,32 @@ def shared_logs() -> Path:
     if not folder.is_dir():
         pytest.skip("no real logs beside the checkout")
     return folder
+
+
+@pytest.fixture(scope="session")
+def dbt_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the folder that dbt writes to in all tests, so that it parses the project once."""
+    return tmp_path_factory.mktemp("dbt")
+
+
+@pytest.fixture(scope="session")
+def sample_marts(tmp_path_factory: pytest.TempPathFactory, dbt_artifacts: Path) -> MartsWarehouse:
+    """Give the marts of the sample logs, built once; only to be read."""
+    warehouse = MartsWarehouse(tmp_path_factory.mktemp("sample"), artifacts=dbt_artifacts)
+    warehouse.change(documents_of(shipped.sample_logs()))
+    warehouse.build()
+    return warehouse
+
+
+@pytest.fixture(scope="session")
+def shared_marts(
+    tmp_path_factory: pytest.TempPathFactory, shared_logs: Path, dbt_artifacts: Path
+) -> MartsWarehouse:
+    """Give the marts of the real logs, built once; only to be read."""
+    warehouse = MartsWarehouse(tmp_path_factory.mktemp("shared"), artifacts=dbt_artifacts)
+    warehouse.change(documents_of(shared_logs))
+    warehouse.build()
+    return warehouse
 
 
 @pytest.fixture

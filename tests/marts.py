@@ -1,6 +1,8 @@
 """Warehouses for tests of the dbt project: documents go in through the stream's core, dbt builds marts."""
 
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -68,7 +70,7 @@ class MartsWarehouse:
         path: The DuckDB file.
     """
 
-    def __init__(self, folder: Path, *, timezone: str = "UTC", parse_cache: Path | None = None) -> None:
+    def __init__(self, folder: Path, *, timezone: str = "UTC", artifacts: Path | None = None) -> None:
         self._now = IMPORTED_AT
         self._landing = LandingZone(folder / "landing", clock=self._clock)
         self._lane = self._landing.lane(STREAM_LANE)
@@ -78,11 +80,15 @@ class MartsWarehouse:
         # dbt parses the project once for all warehouses that share a folder for its artifacts.
         self.project = DbtProject(
             warehouse=self.path,
-            data_dir=parse_cache or folder,
+            data_dir=artifacts or folder,
             threads=2,
             memory_limit="2GB",
             reporting_timezone=timezone,
         )
+
+    def use_timezone(self, timezone: str) -> None:
+        """Report in another time zone from the next build on."""
+        self.project = replace(self.project, reporting_timezone=timezone)
 
     def _clock(self) -> datetime:
         self._now += timedelta(seconds=1)
@@ -121,6 +127,19 @@ class MartsWarehouse:
         """Build the marts."""
         lease = self.warehouse.lease.held(timeout_seconds=20)
         return transform(self.project, lease=lease, models=models, full_refresh=full_refresh)
+
+    def marts_of_full_refresh(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Give what `marts` would after a full refresh; the warehouse stays as it is.
+
+        At the same path, so that dbt need not parse the project anew.
+        """
+        kept = self.path.with_suffix(".kept")
+        shutil.copy(self.path, kept)
+        try:
+            self.build(full_refresh=True)
+            return self.marts()
+        finally:
+            kept.replace(self.path)
 
     def rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Ask the warehouse."""

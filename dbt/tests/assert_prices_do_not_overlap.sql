@@ -8,7 +8,7 @@ inner join {{ ref('stg_model_prices') }} as later
     on
         earlier.model_family = later.model_family
         and earlier.valid_from < later.valid_from
-        and later.valid_from <= earlier.valid_to
+        and earlier.valid_to >= later.valid_from
 
 union all
 

@@ -42,11 +42,20 @@ changes as (
 ),
 
 branches as (
-    select project_id, branch from spending
+    select
+        project_id,
+        branch
+    from spending
     union distinct
-    select project_id, branch from pull_requests
+    select
+        project_id,
+        branch
+    from pull_requests
     union distinct
-    select project_id, branch from changes
+    select
+        project_id,
+        branch
+    from changes
 ),
 
 final as (

@@ -22,25 +22,41 @@ messages as (
     group by day_of_week, hour_of_day
 ),
 
-tool_calls as (
+tool_call_times as (
     select
         {{ time_part('isodow', local_time('created_at')) }} as day_of_week,
         {{ time_part('hour', local_time('created_at')) }} as hour_of_day,
-        count(*) as tool_calls,
-        {{ count_if("status = 'error'") }} as tool_errors
+        status
     from {{ ref('fct_tool_calls') }}
     where created_at is not null
-    group by 1, 2
+),
+
+tool_calls as (
+    select
+        day_of_week,
+        hour_of_day,
+        count(*) as tool_calls,
+        {{ count_if("status = 'error'") }} as tool_errors
+    from tool_call_times
+    group by day_of_week, hour_of_day
+),
+
+api_call_times as (
+    select
+        {{ time_part('isodow', local_time('created_at')) }} as day_of_week,
+        {{ time_part('hour', local_time('created_at')) }} as hour_of_day,
+        cost_usd
+    from {{ ref('fct_api_calls') }}
+    where created_at is not null
 ),
 
 spending as (
     select
-        {{ time_part('isodow', local_time('created_at')) }} as day_of_week,
-        {{ time_part('hour', local_time('created_at')) }} as hour_of_day,
+        day_of_week,
+        hour_of_day,
         {{ total_usd('cost_usd') }} as cost_usd
-    from {{ ref('fct_api_calls') }}
-    where created_at is not null
-    group by 1, 2
+    from api_call_times
+    group by day_of_week, hour_of_day
 ),
 
 active_time as (

@@ -6,7 +6,7 @@ with conversation_lines as (
 
 lines as (
     select * from {{ ref('stg_api_lines') }}
-    where is_agent_progress and call_id not in (select call_id from conversation_lines)
+    where is_agent_progress and call_id not in (select conversation_lines.call_id from conversation_lines)
 ),
 
 {{ api_call_ctes() }}

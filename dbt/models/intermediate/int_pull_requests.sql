@@ -19,9 +19,9 @@ located as (
         row_number() over (
             partition by pull_requests.line_id
             order by
-                case when messages.created_at <= pull_requests.written_at then 0 else 1 end,
+                case when messages.created_at <= pull_requests.written_at then 0 else 1 end asc,
                 messages.created_at desc,
-                messages.git_branch
+                messages.git_branch asc
         ) as choice
     from pull_requests
     left join messages on pull_requests.session_id = messages.session_id

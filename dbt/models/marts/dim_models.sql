@@ -1,7 +1,19 @@
 with calls as (
-    select model, model_family, created_at, total_tokens, cost_usd from {{ ref('fct_api_calls') }}
+    select
+        model,
+        model_family,
+        created_at,
+        total_tokens,
+        cost_usd
+    from {{ ref('fct_api_calls') }}
     union all
-    select model, model_family, created_at, total_tokens, cost_usd from {{ ref('fct_progress_api_calls') }}
+    select
+        model,
+        model_family,
+        created_at,
+        total_tokens,
+        cost_usd
+    from {{ ref('fct_progress_api_calls') }}
 ),
 
 models as (

@@ -9,7 +9,7 @@ summed_up_lines as (
         uuid,
         session_id
     from {{ ref('stg_conversations') }}
-    where uuid in (select leaf_uuid from lines)
+    where uuid in (select lines.leaf_uuid from lines)
 ),
 
 titles as (

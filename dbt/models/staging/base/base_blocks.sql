@@ -16,6 +16,8 @@
     'patch_lines_removed', 'created_lines', 'result_place', 'is_entry',
 ] -%}
 
+-- What macros write is laid out for them, not for this file.
+-- noqa: disable=LT02, LT05
 with documents as (
     {{ affected_documents() }}
 ),

@@ -32,7 +32,7 @@ conversations as (
         session_id,
         max(written_at) as last_written_at
     from {{ ref('base_lines') }}
-    where session_id in (select session_id from repeated_lines)
+    where session_id in (select repeated_lines.session_id from repeated_lines)
     group by session_id
 ),
 

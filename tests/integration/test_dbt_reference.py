@@ -1,0 +1,146 @@
+"""The marts of real logs, against ccusage and an independent count of tools and lines."""
+
+import json
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.marts import MartsWarehouse
+
+pytestmark = pytest.mark.integration
+
+REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference"
+KINDS = ("inputTokens", "outputTokens", "cacheCreationTokens", "cacheReadTokens")
+TOKENS = (
+    "sum(input_tokens)::bigint, sum(output_tokens)::bigint, "
+    "sum(cache_write_5m_tokens + cache_write_1h_tokens)::bigint, sum(cache_read_tokens)::bigint"
+)
+CENT = 0.005
+
+
+def reference(name: str) -> dict[str, Any]:
+    counts: dict[str, Any] = json.loads((REFERENCE / name).read_text())
+    return counts
+
+
+def test_tokens_are_equal_and_the_cost_to_the_cent(shared_marts: MartsWarehouse) -> None:
+    """All four kinds, of all conversations."""
+    totals = reference("ccusage-session.json")["totals"]
+    [(*tokens, cost)] = shared_marts.rows(f"select {TOKENS}, sum(cost_usd) from marts.fct_api_calls")
+    assert tokens == [totals[kind] for kind in KINDS]
+    assert cost == pytest.approx(totals["totalCost"], abs=CENT)
+
+
+def test_with_progress_lines_every_day_is_equal(shared_marts: MartsWarehouse) -> None:
+    """The daily reference also counts sub-agents that only progress lines tell of."""
+    expected = {
+        day["date"]: ([day[kind] for kind in KINDS], pytest.approx(day["totalCost"], abs=CENT))
+        for day in reference("ccusage-daily.json")["daily"]
+    }
+    days = shared_marts.rows(
+        f"select date_key, {TOKENS}, sum(cost_usd) from (select * from marts.fct_api_calls "
+        "union all select * from marts.fct_progress_api_calls) group by date_key"
+    )
+    assert {str(day): (tokens, cost) for day, *tokens, cost in days} == expected
+
+
+def test_each_conversation_is_equal(shared_marts: MartsWarehouse) -> None:
+    """The reference has an entry for each file; a sub-agent's belongs to its conversation."""
+    owners = dict(
+        shared_marts.rows(
+            "select distinct regexp_extract(source_file, '([^/]+)[.]jsonl$', 1), session_id "
+            "from staging.base_lines where source_file not like '%/subagents/%' and is_message"
+        )
+    )
+    expected: defaultdict[str, list[float]] = defaultdict(lambda: [0] * 5)
+    for entry in reference("ccusage-session.json")["sessions"]:
+        sums = expected[owners[entry["sessionId"]]]
+        for place, kind in enumerate((*KINDS, "totalCost")):
+            sums[place] += entry[kind]
+    shared = {
+        session
+        for (session,) in shared_marts.rows("select distinct session_id from staging.base_line_copies")
+    }
+    found = {
+        session: (tokens, cost)
+        for session, *tokens, cost in shared_marts.rows(
+            f"select session_id, {TOKENS}, sum(cost_usd) from marts.fct_api_calls group by session_id"
+        )
+        if session not in shared
+    }
+    assert found == {
+        session: (sums[:4], pytest.approx(sums[4], abs=CENT))
+        for session, sums in expected.items()
+        if session not in shared
+    }
+
+
+def test_tools_are_equal(shared_marts: MartsWarehouse) -> None:
+    """Calls, results and errors of each tool."""
+    tools = {
+        tool: {"calls": calls, "results": results, "errors": errors}
+        for tool, calls, results, errors in shared_marts.rows(
+            "select tool_name, count(*), count(*) filter (has_result), count(*) filter (is_error) "
+            "from marts.fct_tool_calls group by tool_name"
+        )
+    }
+    assert tools == reference("logs-metrics.json")["tool"]
+
+
+def test_lines_added_and_removed_are_equal(shared_marts: MartsWarehouse) -> None:
+    """From patches, and from the content of new files."""
+    metrics = reference("logs-metrics.json")
+    [lines] = shared_marts.rows(
+        "select sum(lines_added)::bigint, sum(lines_removed)::bigint from marts.fct_file_operations"
+    )
+    assert lines == (metrics["lines_added"], metrics["lines_removed"])
+
+
+def test_kinds_of_user_lines_are_equal(shared_marts: MartsWarehouse) -> None:
+    """The reference has other names for some, and does not count results of tools."""
+    names = {"local_command": "local-command", "notification": "task-notification"}
+    kinds = {
+        names.get(kind, kind): count
+        for kind, count in shared_marts.rows(
+            "select user_kind, count(*) from marts.fct_messages "
+            "where role = 'user' and user_kind <> 'tool_result' group by user_kind"
+        )
+    }
+    assert kinds == reference("logs-metrics.json")["user_line_classes"]
+
+
+def test_lines_of_each_type_are_equal(shared_marts: MartsWarehouse) -> None:
+    """Each line counts once."""
+    metrics = reference("logs-metrics.json")
+    types = dict(
+        shared_marts.rows("select line_type, count(*) from staging.stg_conversations group by line_type")
+    )
+    assert types == metrics["line_types"]
+    assert shared_marts.rows("select count(*) from marts.dim_sessions") == [(metrics["sessions"],)]
+
+
+def test_rejections_are_told_apart(shared_marts: MartsWarehouse) -> None:
+    """A person's no is counted as such, and the frequent errors have their kind."""
+    ours = Counter(
+        dict(
+            shared_marts.rows(
+                "select error_category, count(*) from marts.fct_tool_calls "
+                "where is_error group by error_category"
+            )
+        )
+    )
+    theirs = reference("logs-metrics.json")["error_categories"]
+    names = {
+        "rejected_by_user": "User rejected",
+        "text_not_found": "Edit: string not found",
+        "text_not_unique": "Edit: multiple matches",
+        "file_not_read": "Edit: not read first",
+        "permission_denied": "Permission needed/denied",
+        "path_not_found": "File/path not found",
+        "command_failed": "Non-zero exit",
+    }
+    assert {category: ours[category] for category in names} == {
+        category: theirs[name] for category, name in names.items()
+    }
