@@ -279,7 +279,7 @@ def _double(data, at):
 def _write_double(value, out, to):
     """Write a number of few digits: the fewest decimals that give it back; `_UNUSUAL` if it needs many.
 
-    A whole number below 10**15 divided by a power of ten up to 10**22 is rounded once, as its text is when read.
+    A whole number below 10**15, divided by a power of ten up to 10**22, is rounded once, as its text is.
     """
     size = abs(value)
     if not (size == 0.0 or 0.001 <= size < 1e15):
@@ -553,7 +553,7 @@ def _block_text(data, at, size):
 
 @njit
 def _write_content(data, kind, at, size, out, to):
-    """Write the text of a message's content; give where it ends, and whether there is any. Bytes are sound."""
+    """Write the text of a content, whose bytes are sound; give where it ends, and whether there is any."""
     if kind == _STRING:
         return _copy(data, at + 4, at + size - 1, out, to), True
     is_there = False

@@ -2,6 +2,7 @@
 
 import secrets
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -271,7 +272,13 @@ def _tabulate_for(tally: Tally) -> Tabulate:
 
 @contextmanager
 def _signals(stop: StopSignal) -> Iterator[None]:
-    """Let SIGTERM and SIGINT end the backfill in good order, once; a second one kills as usual."""
+    """Let SIGTERM and SIGINT end the backfill in good order, once; a second one kills as usual.
+
+    In a thread that is not the main one signals are the caller's business.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
         stop.interrupt(number)
