@@ -192,6 +192,8 @@ class ChangeStream:
                 for reply in self._one_cursor():
                     yield reply
                     backoff_seconds = _FIRST_BACKOFF_SECONDS
+                # Closed by the server: were it to do so each time, this would spin.
+                self._stop.wait(backoff_seconds)
             except PyMongoError as error:
                 problem = explained(error, doing=f"follow `{self._settings.namespace}`")
                 if not is_passing(error):
