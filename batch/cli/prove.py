@@ -1,19 +1,23 @@
-"""Commands that prove and explain: `verify` and `doctor`."""
+"""Commands that prove and explain: `verify`, `doctor` and `dead-letters`."""
 
 import json
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from batch.cli.context import Context
 from batch.cli.progress import counting
 from batch.cli.tables import duration_text, facts, size_text
+from batch.dead_letter_replay import replay
 from batch.doctor.check import Check
 from batch.doctor.facts import Address
 from batch.doctor.job import Doctor
 from batch.verify.job import Verifier
 from batch.verify.report import KINDS, REAL, Verification
+from stream.clock import utc_now
+from stream.dead_letters import StoredDeadLetter
 
 _JSON = typer.Option("--json", help="Print JSON instead of a table.")
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
@@ -33,6 +37,11 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands to the program."""
     app.command()(verify)
     app.command()(doctor)
+    letters = typer.Typer(help="The rejected documents.", no_args_is_help=True)
+    letters.command("list")(list_letters)
+    letters.command("show")(show_letter)
+    letters.command("replay")(replay_letters)
+    app.add_typer(letters, name="dead-letters")
 
 
 def _instant(text: str) -> datetime:
@@ -146,3 +155,76 @@ def _print_checks(checks: list[Check], context: Context) -> None:
             context.console.print(f"        → {check.fix}", soft_wrap=True, markup=False)
     counts = {level: sum(1 for check in checks if check.level == level) for level in _COLOURS}
     context.console.print(f"\n{counts['ok']} ok, {counts['warn']} to look at, {counts['fail']} failed")
+
+
+def list_letters(as_json: Annotated[bool, _JSON] = False) -> None:
+    """List rejected documents: where each was read, when, and why it has no row."""
+    context = Context.from_environment(quiet=True)
+    letters = context.dead_letters.list(context.landing)
+    if as_json:
+        lines = [
+            {"id": each.id, "rejected_at": each.rejected_at, "_id": each.letter.document_id}
+            | {"reason": each.letter.reason, "detail": each.letter.detail}
+            for each in letters
+        ]
+        context.console.print_json(json.dumps(lines))
+        return
+    for each in letters:
+        context.console.print(
+            f"{each.id}  {each.rejected_at[:19]}  {each.letter.reason}: {each.letter.detail}",
+            soft_wrap=True,
+            markup=False,
+        )
+    context.console.print(f"{len(letters):,} dead letters")
+
+
+def show_letter(letter_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")]) -> None:
+    """Show one rejected document as a whole."""
+    context = Context.from_environment(quiet=True)
+    (letter,) = _letters(context, [letter_id])
+    table = facts(letter.id)
+    table.add_row("rejected", letter.rejected_at)
+    table.add_row("reason", letter.letter.reason)
+    table.add_row("detail", Text(letter.letter.detail))
+    table.add_row("_id", Text(letter.letter.document_id or "cannot be read"))
+    context.console.print(table)
+    context.console.print_json(letter.letter.raw)
+
+
+def replay_letters(
+    letter_ids: Annotated[
+        list[str] | None, typer.Argument(metavar="ID…", help="Only these; all unless given.")
+    ] = None,
+    as_is: Annotated[
+        bool, typer.Option("--as-is", help="Give what is still rejected a row, whole in `extra`.")
+    ] = False,
+) -> None:
+    """Try rejected documents again; what has a row now is loaded, and leaves the queue.
+
+    Exit code 2 if some are still rejected.
+    """
+    context = Context.from_environment(quiet=True)
+    found = replay(
+        _letters(context, letter_ids),
+        store=context.dead_letters,
+        landing=context.landing,
+        clock=utc_now,
+        as_is=as_is,
+    )
+    if found.micro_batch:
+        context.warehouse.load(timeout_seconds=context.settings.duckdb.lease_timeout_seconds)
+    context.console.print(f"{len(found.replayed):,} replayed, {len(found.rejected):,} still rejected")
+    for each in found.rejected:
+        context.console.print(f"  {each.id}  {each.letter.detail}", soft_wrap=True, markup=False)
+    if found.rejected:
+        raise typer.Exit(2)
+
+
+def _letters(context: Context, letter_ids: list[str] | None) -> list[StoredDeadLetter]:
+    letters = context.dead_letters.list(context.landing)
+    if not letter_ids:
+        return letters
+    unknown = set(letter_ids) - {each.id for each in letters}
+    if unknown:
+        raise typer.BadParameter(f"no dead letter has the id `{min(unknown)}`")
+    return [each for each in letters if each.id in letter_ids]

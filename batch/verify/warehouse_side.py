@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 
+from batch.dead_letter_replay import AS_IS_FIELD
 from batch.verify.digest import DIGEST
 from batch.verify.report import Kind
 from stream import sql
@@ -19,10 +20,12 @@ class StoredRow:
     Attributes:
         copies: Rows with this `_id`; more than one is a defect.
         digest: Of one of them.
+        is_as_is: Whether it holds a rejected document as it is, since a person decided so.
     """
 
     copies: int
     digest: int
+    is_as_is: bool = False
 
 
 def compare_piece(
@@ -67,13 +70,15 @@ def stored_rows(connection: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> d
     """Give the rows of some `_id`s; what is not there is left out."""
     found = connection.execute(
         f"""
-        select _id, count(*), min({DIGEST})
+        select
+            _id, count(*), min({DIGEST}),
+            bool_or(coalesce(json_exists(extra, '$.{AS_IS_FIELD}') and message_raw is null, false))
         from raw.conversations
         where _id in (select unnest({sql.array(keys)}::varchar[]))
         group by _id
         """
     ).fetchall()
-    return {key: StoredRow(copies, digest) for key, copies, digest in found}
+    return {key: StoredRow(copies, digest, is_as_is) for key, copies, digest, is_as_is in found}
 
 
 def judge(expected: Mapping[str, int | None], stored: Mapping[str, StoredRow], key: str) -> Kind | None:
@@ -91,4 +96,6 @@ def judge(expected: Mapping[str, int | None], stored: Mapping[str, StoredRow], k
         return "missing"
     if row.copies > 1:
         return "duplicate"
+    if expected[key] is None and row.is_as_is:
+        return "dead letter"
     return None if row.digest == expected[key] else "different"
