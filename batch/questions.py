@@ -17,7 +17,7 @@ from stream import sql
 from stream.errors import SettingsError
 
 Dashboard = Literal[
-    "Overview", "Developer Productivity", "AI Interaction Patterns", "Project Insights", "Spend"
+    "Overview", "Spend", "Developer Productivity", "AI Interaction Patterns", "Project Insights"
 ]
 Display = Literal["numbers", "columns", "line", "bars", "heatmap", "table"]
 Amount = Literal["usd", "tokens", "hours", "milliseconds", "lines", "count"]
@@ -26,10 +26,10 @@ Unit = Amount | Literal["share", "number"]
 
 DASHBOARDS: tuple[Dashboard, ...] = (
     "Overview",
+    "Spend",
     "Developer Productivity",
     "AI Interaction Patterns",
     "Project Insights",
-    "Spend",
 )
 _AMOUNTS = {"usd", "tokens", "hours", "milliseconds", "lines", "count"}
 

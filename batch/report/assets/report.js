@@ -22,7 +22,7 @@
     const isSplitTable = question.display === "table" && question.series;
     const series = isHeat ? [...result.series].sort((a, b) => a.key - b.key) : result.series;
     const head = make("tr", {}, make("th", { scope: "col", className: "name", textContent: title(question.by) }));
-    if (isSplitTable) head.append(make("th", { scope: "col", className: "name", textContent: title(question.series) }));
+    if (isSplitTable) head.append(make("th", { scope: "col", className: "name second", textContent: title(question.series) }));
     for (const each of series) {
       head.append(make("th", { scope: "col", textContent: isHeat ? shown.key(each.key, "weekday") : each.name }));
     }
@@ -32,7 +32,11 @@
     for (const [row, index] of rows.slice(0, limit)) {
       const text = shown.key(row.key, kind, grain);
       const line = make("tr", {}, make("th", { scope: "row", className: "name", textContent: kind === "path" ? shown.brief(text, kind, 60) : text, title: text }));
-      if (isSplitTable) line.append(make("td", { className: "name", textContent: row.keys[1] }));
+      if (isSplitTable) {
+        // On a phone the second name stands below the first.
+        line.firstChild.dataset.of = row.keys[1];
+        line.append(make("td", { className: "name second", textContent: row.keys[1] }));
+      }
       series.forEach((each, place) => {
         const cell = make("td", { textContent: shown.full(each.values[index], each.unit) });
         if (question.display === "table" && place === 0 && most) {
@@ -166,6 +170,7 @@
       else finish();
     };
     const finish = () => {
+      mark();
       root.dataset.ready = "true";
       root.dataset.drawnAfter = String(Math.round(performance.now()));
     };
