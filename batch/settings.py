@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stream.errors import mask_secrets
@@ -18,6 +19,7 @@ from stream.settings import (
     read,
 )
 
+_CRON_FIELDS = 5
 _CONFIG = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore")
 
 
@@ -29,6 +31,85 @@ class PipelineSettings(BaseSettings):
     reporting_timezone: str = Field(
         "UTC", validation_alias="REPORTING_TIMEZONE", description="time zone of days and hours in the marts"
     )
+    load_retries: int = Field(
+        3,
+        ge=0,
+        validation_alias="PIPELINE_LOAD_RETRIES",
+        description="times extract and load are tried again",
+    )
+    load_retry_seconds: float = Field(
+        30,
+        ge=0,
+        validation_alias="PIPELINE_LOAD_RETRY_SECONDS",
+        description="pause before the first of these retries; doubles each time",
+    )
+    transform_retries: int = Field(
+        2, ge=0, validation_alias="PIPELINE_TRANSFORM_RETRIES", description="times the build is tried again"
+    )
+    transform_retry_seconds: float = Field(
+        60,
+        ge=0,
+        validation_alias="PIPELINE_TRANSFORM_RETRY_SECONDS",
+        description="pause before the first of these retries; doubles each time",
+    )
+    keep_builds: Positive = Field(
+        5,
+        validation_alias="PUBLISH_KEEP_BUILDS",
+        description="published builds kept beside the newest: to go back to, and for queries that still read",
+    )
+    hourly: str = Field(
+        "0 * * * *",
+        validation_alias="SCHEDULE_HOURLY",
+        description="when `schedule` runs the pipeline (cron)",
+    )
+    daily: str = Field(
+        "0 2 * * *",
+        validation_alias="SCHEDULE_DAILY",
+        description="when `schedule` runs it with a full refresh (cron)",
+    )
+    schedule_timezone: str = Field(
+        "UTC", validation_alias="SCHEDULE_TIMEZONE", description="time zone of both"
+    )
+    metrics_port: int = Field(
+        9466,
+        ge=0,
+        le=65535,
+        validation_alias="SCHEDULE_METRICS_PORT",
+        description="port of the metrics endpoint of `schedule`; 0 turns it off",
+    )
+    alert_webhook: SecretStr | None = Field(
+        None,
+        validation_alias="ALERT_WEBHOOK_URL",
+        description="told of failed and recovered runs, in a form that Slack and its like understand",
+    )
+    alert_command: str | None = Field(
+        None,
+        validation_alias="ALERT_COMMAND",
+        description="run on failed and recovered runs, with the facts in its environment",
+    )
+
+    @field_validator("hourly", "daily")
+    @classmethod
+    def _is_cron(cls, value: str) -> str:
+        if len(value.split()) != _CRON_FIELDS:
+            raise ValueError("must have five fields: minute, hour, day, month, day of week")
+        return value
+
+    @field_validator("reporting_timezone", "schedule_timezone")
+    @classmethod
+    def _is_timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("must be a name of the time zone database, e.g. Europe/Berlin") from None
+        return value
+
+    @field_validator("alert_webhook")
+    @classmethod
+    def _is_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("https://", "http://")):
+            raise ValueError("must begin with https:// or http://")
+        return value
 
 
 class BackfillSettings(BaseSettings):
@@ -67,6 +148,14 @@ class GreatExpectationsSettings(BaseSettings):
     """The gate before publishing."""
 
     model_config = _CONFIG
+
+    volume_ratio: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        validation_alias="GX_VOLUME_RATIO",
+        description="share of the last runs' documents that must be there; fewer close the gate, 0 opens it",
+    )
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,10 @@ from tests.marts import MartsWarehouse, documents_of
 from tests.streaming import StreamRunner, mongo_settings
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+_OURS = (
+    *("MONGO_", "DUCKDB_", "STREAM_", "BACKFILL_", "METRICS_", "LOG_", "DBT_"),
+    *("PIPELINE_", "PUBLISH_", "SCHEDULE_", "ALERT_", "GX_"),
+)
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +87,7 @@ def shared_marts(
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Give an empty working folder without any of our settings in the environment."""
     for name in list(os.environ):
-        if name.startswith(("MONGO_", "DUCKDB_", "STREAM_", "METRICS_", "LOG_", "DBT_")) or name in {
+        if name.startswith(_OURS) or name in {
             "DATA_DIR",
             "BATCH_SIZE",
             "REPORTING_TIMEZONE",

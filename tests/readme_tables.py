@@ -62,7 +62,8 @@ def _commands() -> Iterator[tuple[str, Any]]:
 
 
 def _usage(path: str, command: Any) -> str:
-    return " ".join([path, *(_parameter(each) for each in command.params)])
+    shown = (each for each in command.params if not getattr(each, "hidden", False))
+    return " ".join([path, *(_parameter(each) for each in shown)])
 
 
 def _parameter(parameter: Any) -> str:

@@ -12,7 +12,10 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from batch.replica_set_state import running_uri
+from batch.runs import Journal
+from batch.serving import ServingFolder
 from batch.settings import Settings
+from batch.turn import Turn
 from stream import logs
 from stream.clock import utc_now
 from stream.dead_letters import DeadLetterStore
@@ -23,6 +26,7 @@ from stream.worker import Worker
 
 if TYPE_CHECKING:
     from batch.dbt_project import DbtProject
+    from batch.publish import Publisher
 
 
 @dataclass
@@ -95,6 +99,41 @@ class Context:
             threads=self.settings.duckdb.threads,
             memory_limit=self.settings.duckdb.memory_limit,
             reporting_timezone=self.settings.pipeline.reporting_timezone,
+        )
+
+    @cached_property
+    def journal(self) -> Journal:
+        """What ran when."""
+        return Journal(self.settings.data.data_dir / "runs.jsonl", clock=utc_now)
+
+    @cached_property
+    def turn(self) -> Turn:
+        """The right to build, check and publish."""
+        return Turn(self.settings.data.data_dir, "pipeline", clock=utc_now)
+
+    @cached_property
+    def scheduling(self) -> Turn:
+        """The right to be the scheduler."""
+        return Turn(self.settings.data.data_dir, "schedule", clock=utc_now)
+
+    @cached_property
+    def serving(self) -> ServingFolder:
+        """What readers open."""
+        return ServingFolder(self.settings.data.serving_dir)
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        """What publishes the marts."""
+        from batch.publish import Publisher  # noqa: PLC0415 - quick help
+
+        return Publisher(
+            warehouse=self.warehouse,
+            serving=self.serving,
+            landing=self.landing,
+            dbt_target_dir=self.dbt_project.target_dir,
+            timezone=self.settings.pipeline.reporting_timezone,
+            keep=self.settings.pipeline.keep_builds,
+            clock=utc_now,
         )
 
     def worker(self, registry: CollectorRegistry) -> Worker:

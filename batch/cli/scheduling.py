@@ -1,0 +1,123 @@
+"""The scheduler as a process: signals, metrics, alerts, and the runs as children."""
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+
+from prometheus_client import CollectorRegistry
+
+from batch.cli.context import Context
+from batch.metrics import BatchMetrics
+from batch.schedule import HOURLY, Scheduler, Timetable, last_look, start_pipeline
+from stream import logs, metrics
+from stream.clock import utc_now
+from stream.errors import AlreadyRunningError, AnalyticsError, WarehouseBusyError
+from stream.stop import StopSignal
+
+_PROGRAM = (sys.executable, "-c", "from batch.cli import main; main()")
+_REFRESH_SECONDS = 30.0
+
+
+def run_schedule(context: Context, *, run_now: bool) -> int | None:
+    """Run until a signal says stop; give its number.
+
+    Raises:
+        AlreadyRunningError: Another scheduler uses the same folder.
+        SettingsError: A cron expression cannot be understood, or the metrics' port is taken.
+    """
+    settings = context.settings.pipeline
+    timetable = Timetable(settings.hourly, settings.daily, settings.schedule_timezone)
+    log = logs.logger("schedule")
+    stop = StopSignal()
+    registry = CollectorRegistry()
+    batch_metrics = BatchMetrics(registry, build_age_seconds=lambda: _build_age_seconds(context))
+    refresh = _Refresh(context, batch_metrics)
+    with _only_one(context), _signals(stop):
+        server = metrics.serve(registry, host=context.settings.metrics.host, port=settings.metrics_port)
+        try:
+            refresh.now()
+            Scheduler(
+                timetable=timetable,
+                start=lambda name: start_pipeline(_PROGRAM, name),
+                after_run=lambda _name, exit_code: _after_run(context, exit_code, refresh.now),
+                each_look=refresh.sometimes,
+                stop=stop,
+                clock=utc_now,
+                log=log,
+            ).run(last_look(context.journal.steps(), utc_now()), at_once=HOURLY if run_now else None)
+        finally:
+            if server:
+                server.shutdown()
+    log.info("schedule_stopped")
+    return stop.signal_number
+
+
+class _Refresh:
+    """Brings the metrics up to date: after each run, and now and then for what others do."""
+
+    def __init__(self, context: Context, batch_metrics: BatchMetrics) -> None:
+        self._context = context
+        self._metrics = batch_metrics
+        self._done_at = 0.0
+
+    def now(self) -> None:
+        self._done_at = time.monotonic()
+        self._metrics.observe(self._context.journal.steps())
+        try:
+            self._metrics.dead_letters.set(self._context.dead_letters.count(self._context.landing))
+        except (OSError, ValueError, AnalyticsError) as error:
+            logs.logger("schedule").warning("dead_letters_not_counted", problem=str(error))
+
+    def sometimes(self) -> None:
+        if time.monotonic() - self._done_at > _REFRESH_SECONDS:
+            self.now()
+
+
+def _after_run(context: Context, exit_code: int | None, refresh: Callable[[], None]) -> None:
+    """Write down and tell what a run that was killed could not."""
+    if exit_code is not None and exit_code < 0:
+        from batch.cli.work import send_alerts  # noqa: PLC0415 - only then
+
+        try:
+            with context.turn.taken(timeout_seconds=1):
+                if context.journal.close_abandoned():
+                    send_alerts(context)
+        except AnalyticsError as error:
+            logs.logger("schedule").warning("run_not_closed", problem=error.message)
+    refresh()
+
+
+def _build_age_seconds(context: Context) -> float | None:
+    build_id = context.serving.current_build()
+    if build_id is None:
+        return None
+    return (utc_now() - context.serving.manifest(build_id).created_at).total_seconds()
+
+
+@contextmanager
+def _only_one(context: Context) -> Iterator[None]:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(context.scheduling.taken(timeout_seconds=0.2))
+        except WarehouseBusyError as error:
+            raise AlreadyRunningError(
+                f"a scheduler already runs in `{context.settings.data.data_dir}`",
+                hint="one is enough: it runs every pipeline; stop it first, or use another DATA_DIR",
+            ) from error
+        yield
+
+
+@contextmanager
+def _signals(stop: StopSignal) -> Iterator[None]:
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        stop.interrupt(number)
+
+    previous = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

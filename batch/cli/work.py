@@ -1,0 +1,139 @@
+"""Makes the cycle's steps and the pipeline around them, from what a context has."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from prometheus_client import CollectorRegistry
+
+from batch.alerts import Notifier, alert_for
+from batch.backfill.filters import Filters
+from batch.backfill.job import Backfill
+from batch.backfill.progress import BackfillMetrics
+from batch.cli.context import Context
+from batch.cycle import Cycle, OnProgress, no_progress
+from batch.expectations.checkpoint import Gate
+from batch.pipeline import EXTRACT, LOAD, TRANSFORM, Pipeline, RetryPolicy
+from batch.shipped import gx_project
+from batch.transform import BuildResult, transform
+from stream import logs
+
+_IDLE_SECONDS = 2.0
+
+
+def make_gate(context: Context) -> Gate:
+    """Give Great Expectations on the warehouse."""
+    settings = context.settings
+    return Gate(
+        project=gx_project(),
+        folder=settings.data.data_dir / "gx",
+        warehouse=settings.warehouse_path,
+        threads=settings.duckdb.threads,
+        memory_limit=settings.duckdb.memory_limit,
+    )
+
+
+def make_cycle(context: Context, run_id: str, *, on_progress: OnProgress = no_progress) -> Cycle:
+    """Give the steps of one run."""
+    return Cycle(
+        run_id=run_id,
+        landing=context.landing,
+        warehouse=context.warehouse,
+        journal=context.journal,
+        publisher=context.publisher,
+        gate=make_gate(context),
+        read_changes=lambda: _read_changes(context),
+        read_everything=lambda: _read_everything(context),
+        build=lambda select, full_refresh: _build(context, select, full_refresh, on_progress),
+        volume_ratio=context.settings.great_expectations.volume_ratio,
+        lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
+        on_progress=on_progress,
+    )
+
+
+def make_pipeline(
+    context: Context, run_id: str, cycle: Cycle, *, on_note: Callable[[str], None] = lambda _step: None
+) -> Pipeline:
+    """Give the pipeline around the steps of one run.
+
+    Args:
+        context: Gives settings and journal.
+        run_id: Of the run.
+        cycle: Its steps.
+        on_note: Called with a step's name whenever something has been written down.
+    """
+    settings = context.settings.pipeline
+    load = RetryPolicy(settings.load_retries, settings.load_retry_seconds)
+
+    def note(step: str) -> None:
+        on_note(step)
+        cycle.copy_journal()
+
+    return Pipeline(
+        run_id=run_id,
+        journal=context.journal,
+        retries={
+            EXTRACT: load,
+            LOAD: load,
+            TRANSFORM: RetryPolicy(settings.transform_retries, settings.transform_retry_seconds),
+        },
+        log=logs.logger("pipeline"),
+        on_note=note,
+    )
+
+
+def send_alerts(context: Context) -> None:
+    """Tell people if there is something to tell after the newest run."""
+    settings = context.settings.pipeline
+    if settings.alert_webhook is None and settings.alert_command is None:
+        return
+    alert = alert_for(context.journal.steps())
+    if alert is not None:
+        webhook = settings.alert_webhook.get_secret_value() if settings.alert_webhook else None
+        Notifier(webhook, settings.alert_command, logs.logger("alerts")).send(alert)
+
+
+def _read_changes(context: Context) -> int:
+    summary = context.worker(CollectorRegistry()).run(until_idle_seconds=_IDLE_SECONDS, is_landing_only=True)
+    _leave_if_told(summary.signal_number)
+    return summary.events
+
+
+def _read_everything(context: Context) -> int:
+    settings = context.settings
+    job = Backfill(
+        mongo=context.mongo,
+        landing=context.landing,
+        dead_letters=context.dead_letters,
+        warehouse=None,
+        metrics=BackfillMetrics(CollectorRegistry()),
+        log=logs.logger("backfill"),
+        threads=settings.backfill.workers or os.cpu_count() or 1,
+        range_size_bytes=settings.backfill.range_size_bytes,
+        batch_size=settings.stream.batch_size,
+        lease_timeout_seconds=settings.duckdb.lease_timeout_seconds,
+    )
+    summary = job.run(Filters())
+    _leave_if_told(summary.signal_number)
+    return summary.documents
+
+
+def _leave_if_told(signal_number: int | None) -> None:
+    """Go on leaving, if a signal was what ended a step that minds signals itself."""
+    if signal_number is not None:
+        sys.exit(128 + signal_number)
+
+
+def _build(
+    context: Context,
+    select: Sequence[str],
+    full_refresh: bool,  # noqa: FBT001 - as `Cycle` calls it
+    on_progress: OnProgress,
+) -> BuildResult:
+    return transform(
+        context.dbt_project,
+        lease=context.warehouse.lease.held(timeout_seconds=context.settings.duckdb.lease_timeout_seconds),
+        models=select,
+        full_refresh=full_refresh,
+        on_progress=lambda progress: on_progress(progress.done, progress.total),
+    )

@@ -1,0 +1,208 @@
+"""Runs the pipeline when it is time, for ever: hourly, and once a day with a full refresh.
+
+Each run is a process of its own: its memory goes with it, and whatever it does, the scheduler goes on. When
+it is time is the cron triggers' business (APScheduler); what is due is asked of the time since the last look.
+So runs never overlap, and however many were missed while the machine slept or the scheduler was down, one run
+makes up for them, the daily one if that is among them.
+"""
+
+import re
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from apscheduler.triggers.cron import CronTrigger
+
+from batch.runs import PIPELINE, StepRun
+from stream.clock import Clock
+from stream.errors import SettingsError
+from stream.logs import Logger
+from stream.stop import StopSignal
+
+HOURLY, DAILY = "schedule", "daily"
+_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_LOOK_EACH_SECONDS = 1.0
+_POLL_SECONDS = 0.1
+_GRACE_SECONDS = 8.0
+_INSTANT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Due:
+    """A run and its time.
+
+    Attributes:
+        name: `schedule` for the hourly one, `daily` for the one with the full refresh.
+        at: When.
+    """
+
+    name: str
+    at: datetime
+
+
+class Timetable:
+    """When which run is due.
+
+    Args:
+        hourly: Cron expression.
+        daily: Cron expression.
+        timezone: Of both.
+
+    Raises:
+        SettingsError: An expression cannot be understood.
+    """
+
+    def __init__(self, hourly: str, daily: str, timezone: str) -> None:
+        # The daily run does all that the hourly one does: it goes first where both are due.
+        self._triggers = {
+            DAILY: _trigger("SCHEDULE_DAILY", daily, timezone),
+            HOURLY: _trigger("SCHEDULE_HOURLY", hourly, timezone),
+        }
+
+    def next_after(self, instant: datetime) -> Due | None:
+        """Give the next run after an instant; None if there will never be one."""
+        found = [
+            Due(name, at)
+            for name, trigger in self._triggers.items()
+            if (at := trigger.get_next_fire_time(None, instant + _INSTANT)) is not None
+        ]
+        return min(found, key=lambda due: due.at, default=None)
+
+    def due(self, since: datetime, now: datetime) -> str | None:
+        """Name the one run that makes up for all that have come due after `since`, up to `now`."""
+        for name, trigger in self._triggers.items():
+            at = trigger.get_next_fire_time(None, since + _INSTANT)
+            if at is not None and at <= now:
+                return name
+        return None
+
+
+def _trigger(setting: str, expression: str, timezone: str) -> Any:  # noqa: ANN401 - APScheduler is untyped
+    *others, weekday = expression.split()
+    # APScheduler counts weekdays from Monday, cron from Sunday: by name there is no doubt.
+    named = re.sub(r"(?<![\w/])[0-7](?!\w)", lambda found: _WEEKDAYS[int(found[0])], weekday)
+    try:
+        return CronTrigger.from_crontab(" ".join([*others, named]), timezone=timezone)
+    except (ValueError, KeyError) as error:
+        raise SettingsError(
+            f"cannot understand {setting} `{expression}`: {error}",
+            hint="write it as cron does: minute, hour, day, month, day of week, e.g. `0 * * * *`",
+        ) from error
+
+
+def last_look(steps: Sequence[StepRun], now: datetime) -> datetime:
+    """Say since when runs may have been missed: the start of the last scheduled one, now without one."""
+    scheduled = [
+        step.started_at for step in steps if step.step == PIPELINE and step.trigger in {HOURLY, DAILY}
+    ]
+    return min(now, max(scheduled, default=now))
+
+
+class Child(Protocol):
+    """A running pipeline."""
+
+    def poll(self) -> int | None:
+        """Give its exit code once it has ended."""
+
+    def terminate(self) -> None:
+        """Ask it to stop."""
+
+    def kill(self) -> None:
+        """Stop it."""
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """The loop. Holds nothing but time; everything else happens in the runs.
+
+    Attributes:
+        timetable: When which run is due.
+        start: Starts a run by its name.
+        after_run: Called with its exit code (None if it could not be started) when a run has ended.
+        each_look: Called about once a second.
+        stop: Ends the loop.
+    """
+
+    timetable: Timetable
+    start: Callable[[str], Child]
+    after_run: Callable[[str, int | None], None]
+    each_look: Callable[[], None]
+    stop: StopSignal
+    clock: Clock
+    log: Logger
+
+    def run(self, since: datetime, *, at_once: str | None = None) -> None:
+        """Look what is due, and run it, until told to stop.
+
+        Args:
+            since: Runs that came due after this are made up for.
+            at_once: A run to begin with.
+        """
+        if at_once is not None:
+            since = self.clock()
+            self._run(at_once)
+        self._tell_next()
+        while not self.stop.is_set:
+            now = self.clock()
+            since = min(since, now)  # the clock may be set back
+            name = self.timetable.due(since, now)
+            if name is not None:
+                since = now
+                self._run(name)
+                self._tell_next()
+            self.each_look()
+            self.stop.wait(_LOOK_EACH_SECONDS)
+
+    def _tell_next(self) -> None:
+        due = self.timetable.next_after(self.clock())
+        if due is not None and not self.stop.is_set:
+            self.log.info("next_run", name=due.name, at=due.at.isoformat())
+
+    def _run(self, name: str) -> None:
+        """Run a pipeline to its end, whatever that is."""
+        started = time.monotonic()
+        try:
+            child = self.start(name)
+        except OSError as error:
+            self.log.warning("run_not_started", name=name, problem=str(error))
+            self.after_run(name, None)
+            return
+        exit_code = self._wait(child)
+        self.log.info(
+            "run_left", name=name, exit_code=exit_code, seconds=round(time.monotonic() - started, 1)
+        )
+        self.after_run(name, exit_code)
+
+    def _wait(self, child: Child) -> int:
+        """Wait for a run; if the scheduler is to stop, so is the run, soon."""
+        while (exit_code := child.poll()) is None:
+            if not self.stop.wait(_POLL_SECONDS):
+                self.each_look()
+                continue
+            child.terminate()
+            until = time.monotonic() + _GRACE_SECONDS
+            while (exit_code := child.poll()) is None and time.monotonic() < until:
+                time.sleep(_POLL_SECONDS)
+            if exit_code is None:
+                # Every step is safe against that.
+                child.kill()
+                while (exit_code := child.poll()) is None:
+                    time.sleep(_POLL_SECONDS)
+            return exit_code
+        return exit_code
+
+
+def start_pipeline(command: Sequence[str], name: str) -> "subprocess.Popen[bytes]":
+    """Start a run as a process that ends when this one does, however this one ends: its input closes.
+
+    Args:
+        command: The program, up to its arguments.
+        name: Of the run.
+    """
+    arguments = ["pipeline", "--supervised", "--trigger", name]
+    if name == DAILY:
+        arguments.append("--full-refresh")
+    return subprocess.Popen([*command, *arguments], stdin=subprocess.PIPE)  # noqa: S603 - our own program
