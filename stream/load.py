@@ -13,6 +13,7 @@ import duckdb
 
 from stream import sql
 from stream.clock import Clock
+from stream.fresh_files import fresh_files, landed_rows
 from stream.micro_batch import Footer, MicroBatch
 from stream.schema import RAW_CONVERSATIONS_COLUMNS
 
@@ -64,10 +65,7 @@ class LoadTransaction:
         self._connection = connection
         self._chunk = chunk
         self._now = clock()
-        paths = sql.array(str(micro_batch.path) for micro_batch, _ in chunk)
-        self._landed = (
-            f"read_parquet({paths}, filename = true, file_row_number = true, hive_partitioning = false)"
-        )
+        self._paths = [str(micro_batch.path) for micro_batch, footer in chunk if footer.rows]
 
     def run(self) -> LoadResult:
         """Merge the last change of each document, note what changed, mark the micro-batches as loaded."""
@@ -77,13 +75,18 @@ class LoadTransaction:
         is_bulk = rows >= BULK_ROWS
         if rows:
             self._name_files()
-            if self._is_all_new():
-                upserted = self._insert(load_id, is_bulk=is_bulk)
-            else:
-                self._stage()
+            fresh = fresh_files(self._connection, self._paths)
+            if fresh:
+                upserted = self._insert(
+                    landed_rows(path for path in self._paths if path in fresh), load_id, is_bulk=is_bulk
+                )
+            if len(fresh) < len(self._paths):
+                landed = landed_rows(path for path in self._paths if path not in fresh)
+                self._stage(landed)
                 if not is_bulk:
                     self._record_changed_lines(load_id)
-                upserted, deleted = self._merge()
+                merged, deleted = self._merge(landed)
+                upserted += merged
         self._record(load_id, upserted, deleted, is_bulk=is_bulk)
         return LoadResult(len(self._chunk), rows, upserted, deleted)
 
@@ -99,52 +102,28 @@ class LoadTransaction:
             """
         )
 
-    def _is_all_new(self) -> bool:
-        """Whether all rows are documents never seen before, each once: the usual case, and the cheap one.
-
-        Asks whether the table or a tombstone has anything in the range of the new ids; zone maps answer that.
-        """
-        rows, ids, upserts, first, last = one_row(
-            self._connection,
-            f"""
-            select count(*), count(distinct _id), count(*) filter (op = 'upsert'), min(_id), max(_id)
-            from {self._landed} as landed
-            """,
-        )
-        if not rows == ids == upserts:
-            return False
-        interval = f"between {sql.literal(first)} and {sql.literal(last)}"
-        (is_known,) = one_row(
-            self._connection,
-            f"""
-            select
-                exists (select 1 from raw.conversations where _id {interval})
-                or exists (select 1 from raw.tombstones where _id {interval})
-            """,
-        )
-        return not is_known
-
-    def _insert(self, load_id: int, *, is_bulk: bool) -> int:
-        """Insert rows that are all new."""
+    def _insert(self, landed: str, load_id: int, *, is_bulk: bool) -> int:
+        """Insert rows that are all new; give how many."""
         if not is_bulk:
             self._execute(
                 f"""
                 insert into raw.changed_lines
                 select distinct {load_id}, session_id, source_file, uuid, message_id
-                from {self._landed} as landed
+                from {landed} as landed
                 """
             )
-        self._execute(
+        (inserted,) = one_row(
+            self._connection,
             f"""
             insert into raw.conversations
             select {_columns("staged_files")}
-            from {self._landed} as landed
+            from {landed} as landed
             inner join staged_files on landed.filename = staged_files.filename
-            """
+            """,
         )
-        return sum(footer.rows for _, footer in self._chunk)
+        return int(inserted)
 
-    def _stage(self) -> None:
+    def _stage(self, landed: str) -> None:
         """Find the last change of each `_id`, less what a tombstone outdates: narrow columns only.
 
         The wide columns stay in their files until they are written into the table, once.
@@ -156,7 +135,7 @@ class LoadTransaction:
                 landed._id, landed.op, landed.source_version, landed.session_id, landed.source_file,
                 landed.uuid, landed.message_id, landed.file_row_number,
                 staged_files.filename, staged_files.micro_batch_id
-            from {self._landed} as landed
+            from {landed} as landed
             inner join staged_files on landed.filename = staged_files.filename
             qualify row_number() over (
                 partition by landed._id
@@ -198,14 +177,14 @@ class LoadTransaction:
             """
         )
 
-    def _merge(self) -> tuple[int, int]:
+    def _merge(self, landed: str) -> tuple[int, int]:
         names = [sql.identifier(name) for name in RAW_CONVERSATIONS_COLUMNS]
         self._execute(
             f"""
             merge into raw.conversations as target
             using (
                 select {_columns("staged")}, staged.op
-                from {self._landed} as landed
+                from {landed} as landed
                 inner join staged
                     on landed.filename = staged.filename and landed.file_row_number = staged.file_row_number
             ) as landed

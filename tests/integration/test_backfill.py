@@ -337,12 +337,14 @@ def test_an_outage_is_waited_out(
     def restart() -> None:
         reached.wait(20)
         replica_set.kill_node(0)
-        time.sleep(1)
+        time.sleep(2)
         replica_set.restart_node(0)
         replica_set.wait_for_primary()
 
     with meanwhile(restart):
-        backfill.run(at_boundary=pause)
+        backfill.run(
+            at_boundary=pause, mongo=backfill.mongo.model_copy(update={"connect_timeout_seconds": 0.5})
+        )
 
     assert "range_waits" in {entry["event"] for entry in backfill.logged}
     assert 2000 == assert_same(collection, backfill.warehouse)
