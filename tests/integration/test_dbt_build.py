@@ -1,0 +1,250 @@
+"""Building: what runs, what is told meanwhile, and what a failure says."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from bson.objectid import ObjectId
+
+from batch import shipped
+from batch.transform import Progress, transform
+from stream.errors import ChecksFailedError, StepFailedError, WarehouseBusyError
+from tests.marts import MARTS, MartsWarehouse
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> MartsWarehouse:
+    """Give a warehouse of one short conversation, not built yet."""
+    warehouse = MartsWarehouse(tmp_path)
+    warehouse.change([line(1, "user", "Add a button"), line(2, "assistant", "Done")])
+    return warehouse
+
+
+def line(number: int, role: str, text: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "_id": ObjectId(f"{number:024x}"),
+        "type": role,
+        "uuid": f"line-{number}",
+        "sessionId": "conversation",
+        "timestamp": datetime(2026, 3, 1, 10, number, tzinfo=UTC),
+        "message": {"role": role, "content": text},
+        "projectId": "project",
+        "sourceFile": "project/conversation.jsonl",
+    } | fields
+
+
+def test_an_empty_warehouse_builds(tmp_path: Path) -> None:
+    """Before the first line everything is there, without rows."""
+    warehouse = MartsWarehouse(tmp_path)
+    warehouse.change()
+    warehouse.build()
+    counts = {mart: len(rows) for mart, rows in warehouse.marts().items()}
+    assert counts == {mart: 168 if mart == "agg_hourly_activity" else 0 for mart in MARTS}
+
+
+def test_the_rules_hold(warehouse: MartsWarehouse) -> None:
+    """The project's own unit tests pass: rows by hand for each rule."""
+    warehouse.build()
+    outcome = warehouse.project.invoke(warehouse.project.arguments("test", "--select", "test_type:unit"))
+    results = {
+        result.node.name: result.status.value for result in outcome.results if "::" not in result.node.name
+    }
+    tests = {
+        name: status for name, status in results.items() if not name.startswith("claude_analytics-on-run")
+    }
+    assert len(tests) >= 16
+    assert set(tests.values()) == {"pass"}
+
+
+def test_progress_is_told_and_the_lease_is_held(warehouse: MartsWarehouse) -> None:
+    """Each node is told once, in a build that nobody else can disturb."""
+    told: list[Progress] = []
+    held: list[str] = []
+
+    @contextmanager
+    def lease() -> Iterator[None]:
+        held.append("taken")
+        yield
+        held.append("given back")
+
+    result = transform(
+        warehouse.project,
+        lease=lease(),
+        on_progress=lambda progress: told.append(progress) or held.append("building"),  # type: ignore[func-returns-value]
+    )
+    assert held[0] == "taken"
+    assert held[-1] == "given back"
+    assert "building" in held
+    assert {node.node.name for node in told} >= set(MARTS)
+    assert [node.done for node in told] == list(range(1, len(told) + 1))
+    assert {node.total for node in told} == {len(told)}
+    assert {model.name for model in result.models} >= {*MARTS, "stg_conversations", "int_tool_usage"}
+    assert all(model.seconds >= 0 for model in result.models)
+
+
+def test_the_file_is_closed_afterwards(warehouse: MartsWarehouse) -> None:
+    """Whoever opens it next may do so with other settings."""
+    warehouse.build()
+    with duckdb.connect(warehouse.path, config={"threads": 1}) as connection:
+        assert connection.execute("select count(*) from marts.fct_messages").fetchone() == (2,)
+
+
+def test_a_busy_warehouse_is_left_alone(warehouse: MartsWarehouse) -> None:
+    """Somebody else's lease is respected: nothing is built."""
+    with warehouse.warehouse.lease.held(timeout_seconds=5), pytest.raises(WarehouseBusyError):
+        transform(warehouse.project, lease=warehouse.warehouse.lease.held(timeout_seconds=0.1))
+    schemas = warehouse.rows("select count(*) from information_schema.schemata where schema_name = 'marts'")
+    assert schemas == [(0,)]
+
+
+def test_models_can_be_selected(warehouse: MartsWarehouse) -> None:
+    """Only those are built, and only checks that concern nothing else are run."""
+    warehouse.build()
+    result = warehouse.build("dim_tools", "fct_messages")
+    assert {model.name for model in result.models} == {"dim_tools", "fct_messages"}
+
+
+def test_no_model_of_that_name(warehouse: MartsWarehouse) -> None:
+    """A selection without a model is a mistake, not a success."""
+    with pytest.raises(StepFailedError) as raised:
+        warehouse.build("fct_nothing")
+    assert raised.value.message == "nothing to build: no model matches `fct_nothing`"
+
+
+def test_no_warehouse_yet(tmp_path: Path) -> None:
+    """The message says what to do first."""
+    with pytest.raises(StepFailedError) as raised:
+        MartsWarehouse(tmp_path).build()
+    assert raised.value.hint == "run `claude-analytics load` first"
+
+
+def test_a_broken_model_is_named_with_its_sql(warehouse: MartsWarehouse, tmp_path: Path) -> None:
+    """Name, cause, and the file that holds the statement; what is built already stays."""
+    folder = tmp_path / "dbt-project"
+    shutil.copytree(shipped.dbt_project(), folder, ignore=shutil.ignore_patterns("target", "logs"))
+    model = folder / "models" / "marts" / "fct_messages.sql"
+    model.write_text(model.read_text().replace("content_length", "content_lenght"))
+    warehouse.project = replace(warehouse.project, folder=folder)
+    with pytest.raises(StepFailedError) as raised:
+        warehouse.build()
+    assert raised.value.message.startswith("model `fct_messages` failed: Binder Error: ")
+    sql = Path(raised.value.hint.split("`")[1])
+    assert "content_lenght" in sql.read_text()
+    assert warehouse.rows("select count(*) from staging.base_lines") == [(2,)]
+
+
+def test_a_project_that_cannot_be_read(warehouse: MartsWarehouse, tmp_path: Path) -> None:
+    """What dbt says about its own files comes first; its log has the rest."""
+    folder = tmp_path / "dbt-project"
+    shutil.copytree(shipped.dbt_project(), folder, ignore=shutil.ignore_patterns("target", "logs"))
+    (folder / "models" / "marts" / "fct_messages.sql").write_text("select {{ nothing(")
+    warehouse.project = replace(warehouse.project, folder=folder)
+    with pytest.raises(StepFailedError, match="dbt could not run: Compilation Error") as raised:
+        warehouse.build()
+    assert str(warehouse.project.log_dir) in raised.value.hint
+
+
+def test_wrong_data_fails_a_check(warehouse: MartsWarehouse) -> None:
+    """Two rows of one `_id` must never be: the check is named, and what depends on it is not built."""
+    with warehouse.warehouse.opened(timeout_seconds=5) as connection:
+        connection.execute("insert into raw.conversations select * from raw.conversations limit 1")
+    with pytest.raises(
+        ChecksFailedError, match="check `source_unique_raw_conversations__id` failed"
+    ) as raised:
+        warehouse.build()
+    assert Path(raised.value.hint.split("`")[1]).is_file()
+
+
+ODD_LINES: list[dict[str, Any]] = [
+    {"type": "assistant", "message": {"id": 7, "usage": {"input_tokens": "many", "output_tokens": {}}}},
+    {
+        "type": "assistant",
+        "message": {"id": "m", "model": None, "usage": {"output_tokens": 1.9}, "content": {}},
+    },
+    {
+        "type": "assistant",
+        "message": {"role": "assistant", "content": [None, 1, [], {"type": None}, {"type": {}}]},
+    },
+    {"type": "assistant", "message": [{"type": "tool_use", "input": "text"}, {"type": "tool_use", "id": 1}]},
+    {"type": "user", "message": {"content": [{"type": "tool_result", "is_error": "yes", "content": [[]]}]}},
+    {"type": "user", "message": None, "toolUseResult": [[{"structuredPatch": 1}]]},
+    {
+        "type": "user",
+        "message": "\u0000 and \\u0000 and \U0001f600 and \ud83d",
+        "isMeta": [],
+        "cwd": {"a": 1},
+    },
+    {
+        "type": "user",
+        "message": {"content": "x"},
+        "toolUseResult": {"structuredPatch": [{"lines": {"+": 1}}, 3]},
+    },
+    {"type": "tool_use"},
+    {"type": "tool_result", "message": "three", "content": {"deep": [[[[[[[[1]]]]]]]]}},
+    {"type": "tool_use", "message": ["a"], "name": ["Bash"]},
+    {"type": "pr-link", "prUrl": {"x": 1}, "prNumber": "abc"},
+    {"type": "summary", "summary": ["a"], "leafUuid": 5},
+    {"type": "progress", "data": "text"},
+    {"type": "progress", "data": {"message": {"type": "assistant", "message": "text"}}},
+    {
+        "type": "progress",
+        "data": {"message": {"type": "assistant", "message": {"usage": {"input_tokens": 1}}}},
+    },
+    {
+        "type": "\u2028",
+        "message": {"a.b": {"c'": '"'}},
+        "it's": "o'clock",
+        "sessionId": "it's -- odd {{ x }}",
+    },
+]
+
+
+def test_odd_lines_never_break_a_build(warehouse: MartsWarehouse) -> None:
+    """Wrong shapes become nulls: whatever a line holds, all marts are built, and again incrementally."""
+    odd = [
+        {"_id": ObjectId(f"{number:024x}"), "uuid": f"odd-{number}", "projectId": "project"} | fields
+        for number, fields in enumerate(ODD_LINES, start=100)
+    ]
+    for document in odd:
+        if isinstance(document.get("message"), str):
+            document["message"] = document["message"].encode("utf-8", "replace").decode()
+    warehouse.build()
+    warehouse.change(odd[::2])
+    warehouse.build()
+    warehouse.change(odd)
+    result = warehouse.build()
+    assert warehouse.rows("select count(*) from staging.base_lines") == [(2 + len(odd),)]
+    assert warehouse.marts() == warehouse.marts_of_full_refresh()
+    assert {node.name for node in result.warnings} <= {
+        "assert_every_model_has_a_price",
+        "assert_tools_are_sorted",
+        "assert_usage_is_readable",
+    }
+
+
+def test_an_unknown_model_is_seen(warehouse: MartsWarehouse) -> None:
+    """Its cost is unknown, not 0, in every place that shows it; the build warns."""
+    usage = {"input_tokens": 10, "output_tokens": 20}
+    message = {
+        "id": "m1",
+        "model": "claude-unheard-of-9",
+        "role": "assistant",
+        "usage": usage,
+        "content": "hi",
+    }
+    warehouse.change([line(3, "assistant", "", message=message, requestId="r1")])
+    result = warehouse.build()
+    assert warehouse.rows("select cost_usd from marts.fct_api_calls") == [(None,)]
+    assert warehouse.rows("select cost_usd, unpriced_call_count from marts.dim_sessions") == [(None, 1)]
+    assert warehouse.rows("select cost_usd, unpriced_calls from marts.agg_daily_cost") == [(None, 1)]
+    assert warehouse.rows("select cost_usd, unpriced_calls from marts.agg_daily_summary") == [(None, 1)]
+    assert warehouse.rows("select has_price from marts.dim_models") == [(False,)]
+    assert [node.name for node in result.warnings] == ["assert_every_model_has_a_price"]
