@@ -148,7 +148,9 @@ def judged(validation: Validation) -> StepResult:
                 {
                     "rule": f"{finding.layer}.{finding.rule}",
                     "severity": finding.severity,
+                    "description": finding.description,
                     "found": finding.found,
+                    "example": finding.examples[0] if finding.examples else finding.found,
                 }
                 for finding in validation.findings
             ],

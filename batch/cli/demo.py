@@ -11,15 +11,17 @@ from rich.console import Console
 from batch.cli.context import Context
 from batch.cli.progress import counting, reading
 from batch.cli.tables import duration_text, print_highlights, print_summary, size_text
+from batch.cli.work import make_cycle, make_pipeline
 from batch.highlights import highlights
 from batch.import_report import ImportReport
 from batch.importer import import_logs
+from batch.pipeline import PUBLISH, TRANSFORM, VALIDATE
 from batch.replica_set import EmbeddedMongo
 from batch.report.job import REPORT_NAME, write_report
+from batch.runs import new_run_id
 from batch.settings import Settings
 from batch.shipped import sample_logs
 from batch.summary import summarise
-from batch.transform import transform
 from stream.clock import utc_now
 from stream.mongo import connect
 from stream.worker import WorkerSummary
@@ -53,16 +55,8 @@ def run_demo(settings: Settings, log_dir: Path | None, console: Console) -> None
         with console.status("following the change stream …"):
             streamed = worker.run(until_idle_seconds=_IDLE_SECONDS)
         _tell(console, 3, _told_stream(streamed, registry.get_sample_value(_LAG)))
-        with counting("building the marts", console) as show:
-            built = transform(
-                context.dbt_project,
-                lease=context.warehouse.lease.held(timeout_seconds=settings.duckdb.lease_timeout_seconds),
-                on_progress=lambda progress: show(progress.done, progress.total),
-            )
-        checks = sum(1 for node in built.nodes if node.kind == "test")
-        _tell(
-            console, 4, f"{len(built.models)} models built, {checks} checks passed in {built.seconds:.1f} s"
-        )
+        with context.turn.taken(timeout_seconds=settings.duckdb.lease_timeout_seconds):
+            _build_check_publish(context)
     with context.warehouse.opened(timeout_seconds=settings.duckdb.lease_timeout_seconds) as connection:
         console.print()
         print_summary(summarise(connection), console)
@@ -73,6 +67,36 @@ def run_demo(settings: Settings, log_dir: Path | None, console: Console) -> None
     console.print(
         f"\nDone in {duration_text(time.monotonic() - started)}. Run it again: nothing comes twice."
     )
+
+
+def _build_check_publish(context: Context) -> None:
+    """Do the hourly steps, each written down like those of a pipeline run.
+
+    Raises:
+        AnalyticsError: What a step said.
+    """
+    console = context.console
+    run_id = new_run_id(utc_now())
+    with counting("building the marts", console) as show:
+        cycle = make_cycle(context, run_id, on_progress=show)
+        pipeline = make_pipeline(context, run_id, cycle)
+        built = pipeline.run_alone(TRANSFORM, cycle.transform)
+    _tell(console, 4, f"{built.summary}{_took(context, TRANSFORM)}")
+    with console.status("checking raw, staging and marts …"):
+        checked = pipeline.run_alone(VALIDATE, cycle.validate)
+    _tell(console, 5, f"{checked.summary} (Great Expectations){_took(context, VALIDATE)}")
+    for finding in checked.details["findings"]:
+        console.print(
+            f"  [dim]{finding['severity']}: {finding['description']} Broken by: {finding['example']}[/]",
+            soft_wrap=True,
+        )
+    published = pipeline.run_alone(PUBLISH, cycle.publish)
+    _tell(console, 6, f"{published.summary} as build {run_id}{_took(context, PUBLISH)}")
+
+
+def _took(context: Context, step: str) -> str:
+    done = context.journal.last(step)
+    return f" in {done.seconds:.1f} s" if done and done.seconds is not None else ""
 
 
 def _own(settings: Settings, uri: str, folder: Path) -> Settings:
@@ -128,6 +152,7 @@ def _print_places(context: Context, console: Console) -> None:
         ("landing zone", context.landing.root),
         ("dead letters", context.dead_letters.root),
         ("warehouse", context.warehouse.path),
+        ("published", context.serving.database),
         ("report", context.settings.data.data_dir / REPORT_NAME),
     ):
         console.print(f"  [dim]{name:13}[/] {path}", soft_wrap=True)

@@ -7,7 +7,9 @@ from prometheus_client import CollectorRegistry
 
 from batch.cli.context import Context
 from batch.cli.progress import counting
+from batch.runs import new_run_id
 from stream import metrics
+from stream.clock import utc_now
 
 
 def add_to(app: typer.Typer) -> None:
@@ -84,20 +86,19 @@ def transform(
     full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Build every row anew.")] = False,
 ) -> None:
     """Build the star schema with dbt: only conversations that changed since the last build."""
-    from batch.transform import transform as build  # noqa: PLC0415 - brings dbt along
+    from batch.cli.work import make_cycle, make_pipeline  # noqa: PLC0415 - brings dbt along
+    from batch.pipeline import TRANSFORM  # noqa: PLC0415
 
-    context = Context.from_environment()
-    with counting("Building", context.console) as show:
-        result = build(
-            context.dbt_project,
-            lease=context.warehouse.lease.held(timeout_seconds=context.settings.duckdb.lease_timeout_seconds),
-            models=models or (),
-            full_refresh=full_refresh,
-            on_progress=lambda progress: show(progress.done, progress.total),
+    context = Context.from_environment(quiet=True)
+    with (
+        context.turn.taken(timeout_seconds=context.settings.duckdb.lease_timeout_seconds),
+        counting("Building", context.console) as show,
+    ):
+        run_id = new_run_id(utc_now())
+        cycle = make_cycle(context, run_id, on_progress=show)
+        result = make_pipeline(context, run_id, cycle).run_alone(
+            TRANSFORM, lambda: cycle.transform(models or (), full_refresh=full_refresh)
         )
-    checks = sum(1 for node in result.nodes if node.kind == "test")
-    context.console.print(
-        f"{len(result.models)} models built and {checks} checks passed in {result.seconds:.1f} s"
-    )
-    for node in result.warnings:
-        context.console.print(f"[yellow]warning:[/] {node.name}: {node.message}")
+    context.console.print(result.summary)
+    for warning in result.details["warnings"]:
+        context.console.print(f"[yellow]warning:[/] {warning}")
