@@ -22,6 +22,7 @@ from stream.errors import (
     WarehouseBusyError,
     WarehouseCorruptError,
 )
+from stream.load import LoadResult, LoadTransaction
 from stream.warehouse import Warehouse, _chunks
 from tests.equality import assert_manifest_is_sound, warehouse_rows
 from tests.landing import delete, land, upsert
@@ -389,3 +390,22 @@ def test_a_landed_file_that_vanishes_is_named(tmp_path: Path) -> None:
         corrupt_a_landed_file(gone.path, "vanished")
         with pytest.raises(MicroBatchCorruptError, match="No such file or directory"):
             list(_chunks(pending))
+
+
+def test_a_landed_file_that_vanishes_during_the_load_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind the check, before DuckDB reads it: still no damage of the warehouse."""
+    warehouse = with_rows(tmp_path)
+    gone = land(tmp_path, [upsert(7, 20)])
+
+    def run(transaction: LoadTransaction) -> LoadResult:
+        gone.path.unlink(missing_ok=True)
+        return original(transaction)
+
+    original = LoadTransaction.run
+    monkeypatch.setattr(LoadTransaction, "run", run)
+
+    with pytest.raises(MicroBatchCorruptError, match=f"`{gone.path}` is corrupt: No such file"):
+        warehouse.load(timeout_seconds=5)
+    assert len(warehouse_rows(warehouse)) == 3

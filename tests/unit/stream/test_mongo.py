@@ -1,6 +1,9 @@
 """What MongoDB's errors mean, and how far its oplog reaches."""
 
+from typing import Any
+
 import pytest
+from bson import ObjectId
 from hypothesis import given
 from hypothesis import strategies as st
 from pymongo.errors import (
@@ -25,7 +28,8 @@ from stream.errors import (
     SourceUnsuitableError,
     StepFailedError,
 )
-from stream.mongo import Oplog, connect, explained, is_passing
+from stream.mongo import Oplog, connect, explained, fingerprint, is_passing
+from stream.position import Fingerprint
 from stream.settings import MongoSettings
 
 RESUMABLE = {"errorLabels": ["ResumableChangeStreamError"]}
@@ -125,3 +129,53 @@ def test_headroom_is_sane(first: int, window: int, fill: float, lag: int) -> Non
     assert oplog.headroom_seconds(point) >= max(0, point - first)
     assert oplog.headroom_seconds(point + 1) >= oplog.headroom_seconds(point)
     assert Oplog(first, first + window, fill / 2).headroom_seconds(point) >= oplog.headroom_seconds(point)
+
+
+class FakeClient:
+    """A server that answers commands from a table; an exception in it is raised."""
+
+    def __init__(self, answers: dict[str, Any], *, version: dict[str, Any] | None = None) -> None:
+        self._answers = answers
+        self._version = version
+
+    @property
+    def admin(self) -> "FakeClient":
+        """Itself, as any other database."""
+        return self
+
+    def __getitem__(self, _name: str) -> "FakeClient":
+        return self
+
+    def command(self, name: str) -> Any:
+        """Answer."""
+        answer = self._answers[name]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def find_one(self) -> dict[str, Any] | None:
+        """Give what `config.version` holds."""
+        return self._version
+
+
+REPLICA_SET_ID = ObjectId("65a000000000000000000001")
+CONFIG = {"config": {"settings": {"replicaSetId": REPLICA_SET_ID}}}
+DENIED = OperationFailure("not authorized", 13)
+
+
+@pytest.mark.parametrize(
+    ("client", "cluster_id", "set_name"),
+    [
+        (FakeClient({"hello": {"setName": "rs0"}, "replSetGetConfig": CONFIG}), str(REPLICA_SET_ID), "rs0"),
+        (FakeClient({"hello": {"setName": "rs0"}, "replSetGetConfig": DENIED}), None, "rs0"),
+        (FakeClient({"hello": {"msg": "isdbgrid"}}, version={"clusterId": REPLICA_SET_ID}),
+         str(REPLICA_SET_ID), ""),
+        (FakeClient({"hello": {"msg": "isdbgrid"}}), None, ""),
+    ],
+    ids=["replica set", "without privilege", "sharded cluster", "sharded, without id"],
+)  # fmt: skip
+def test_a_source_is_known_by_its_cluster(client: Any, cluster_id: str | None, set_name: str) -> None:
+    """What the account may not read is left open."""
+    settings = MongoSettings(MONGO_URI="mongodb://x", MONGO_DB="a", MONGO_COLLECTION="b")
+
+    assert fingerprint(client, settings, pipeline="1") == Fingerprint(cluster_id, set_name, "a.b", "1")
