@@ -6,6 +6,7 @@
   const lastDay = data.lastDay ? figures.dayNumber(data.lastDay, data.firstDay) : 0;
   const selection = { from: 0, to: lastDay, projects: null };
   const drawn = new Map();
+  const widths = new Map();
   const expanded = new Set();
   let colourOf = charts.colours(data);
   const make = (tag, properties, ...children) => {
@@ -80,12 +81,14 @@
     card.dataset.drawn = "true";
   };
   const drawChart = (place, result) => {
-    const width = place.clientWidth;
-    place.style.height = `${charts.height(result, width)}px`;
+    // Sizes are told, not asked for: each question would make the browser lay out the whole page anew.
+    const width = widths.get(place) || place.clientWidth;
+    const height = charts.height(result, width);
+    place.style.height = `${height}px`;
     let chart = drawn.get(place);
-    if (chart) chart.resize();
+    if (chart) chart.resize({ width, height });
     else {
-      drawn.set(place, (chart = echarts.init(place, null, { renderer: "svg" })));
+      drawn.set(place, (chart = echarts.init(place, null, { renderer: "svg", width, height })));
       sizes.observe(place);
     }
     chart.setOption(charts.option(result, width), { notMerge: true });
@@ -96,7 +99,7 @@
     for (const { target, contentRect } of changes) {
       const chart = drawn.get(target);
       const isOther = Math.abs(chart.getHeight() - contentRect.height) > 1 || Math.abs(chart.getWidth() - contentRect.width) > 1;
-      if (contentRect.width && isOther) chart.resize();
+      if (contentRect.width && isOther) chart.resize({ width: contentRect.width, height: contentRect.height });
     }
   });
   const drawMore = (card, name, question, result) => {
@@ -159,6 +162,7 @@
   const drawAll = (isNow) => {
     const mine = ++round;
     root.dataset.ready = "false";
+    for (const place of document.querySelectorAll(".chart")) widths.set(place, place.clientWidth);
     const isSeen = (card) => { const box = card.getBoundingClientRect(); return box.top < innerHeight && box.bottom > 0; };
     const pending = isNow ? [] : cards.filter((card) => !isSeen(card));
     for (const card of cards) if (!pending.includes(card)) draw(card);
