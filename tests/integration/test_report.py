@@ -147,7 +147,7 @@ def test_the_report_asks_nothing_of_any_network(marts: duckdb.DuckDBPyConnection
     assert [] == re.findall(r"@import|url\(", re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL))
 
 
-def test_a_year_fits_into_a_few_megabytes(marts: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+def test_the_report_of_the_sample_is_small(marts: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
     """The sample's report, its chart library included, stays below one megabyte."""
     assert write_report(marts, tmp_path / "report.html", now=NOW) < 1_000_000
 
