@@ -1,18 +1,23 @@
 """How the platform is doing: position, pending files, dead letters, the warehouse. Changes nothing."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from batch.cycle_status import CycleStatus
 from batch.summary import Summary, summarise
 from stream.clock import Clock
 from stream.dead_letters import DeadLetterStore
-from stream.errors import AnalyticsError
+from stream.errors import AnalyticsError, WarehouseBusyError
 from stream.landing import STREAM_LANE, LandingZone
+from stream.position import Position
 from stream.warehouse import Warehouse
 
 _LEASE_SECONDS = 3.0
+_STALE_STREAM_SECONDS = 300
+_STALE_LANDING_SECONDS = 7200
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,9 @@ class Status:
         dead_letters: Rejected documents.
         warehouse: Figures of the warehouse; None if it could not be asked.
         warehouse_size_bytes: Size of the DuckDB file.
-        problems: What could not be found out, and why.
+        oplog_headroom_seconds: Time until the position falls off the oplog; None if nobody could be asked.
+        cycle: The last runs, the next one, and the published build.
+        problems: What is stale, has failed, or could not be found out, and why.
     """
 
     is_streaming: bool
@@ -41,6 +48,8 @@ class Status:
     dead_letters: int
     warehouse: Summary | None
     warehouse_size_bytes: int
+    oplog_headroom_seconds: float | None
+    cycle: CycleStatus
     problems: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -49,10 +58,25 @@ class Status:
 
 
 def look(
-    landing: LandingZone, dead_letters: DeadLetterStore, warehouse: Warehouse, *, clock: Clock
+    landing: LandingZone,
+    dead_letters: DeadLetterStore,
+    warehouse: Warehouse,
+    *,
+    cycle: CycleStatus,
+    headroom_seconds: Callable[[Position], float | None],
+    clock: Clock,
 ) -> Status:
-    """Gather the status; what cannot be found out becomes a problem, never an error."""
-    problems: list[str] = []
+    """Gather the status; what cannot be found out becomes a problem, never an error.
+
+    Args:
+        landing: The landing zone.
+        dead_letters: The rejected documents.
+        warehouse: Asked if it is free; while a run is under way that may not be so.
+        cycle: The rest of it.
+        headroom_seconds: Asks MongoDB how long a position stays readable.
+        clock: Gives the present.
+    """
+    problems = list(cycle.problems)
     lane = landing.lane(STREAM_LANE)
     position = None
     try:
@@ -69,19 +93,45 @@ def look(
                 summary = summarise(connection)
         except AnalyticsError as error:
             pending = None
-            problems.append(f"{error.message}; {error.hint}")
+            # A run that builds holds the warehouse for as long as that takes: nothing is wrong.
+            if not (cycle.is_running and isinstance(error, WarehouseBusyError)):
+                problems.append(f"{error.message}; {error.hint}")
+    is_streaming = lane.is_being_written
+    age_seconds = (clock() - position.instant).total_seconds() if position else None
+    stale = _staleness(age_seconds, is_streaming=is_streaming)
+    if stale is not None:
+        problems.append(stale)
     return Status(
-        is_streaming=lane.is_being_written,
+        is_streaming=is_streaming,
         position_at=position.instant if position else None,
-        position_age_seconds=(clock() - position.instant).total_seconds() if position else None,
+        position_age_seconds=age_seconds,
         landed_micro_batches=len(landed),
         landed_size_bytes=sum(_size_bytes(micro_batch.path) for micro_batch in landed),
         pending_micro_batches=pending,
         dead_letters=dead_letters.count(landing),
         warehouse=summary,
         warehouse_size_bytes=_size_bytes(warehouse.path),
+        oplog_headroom_seconds=headroom_seconds(position) if position else None,
+        cycle=cycle,
         problems=tuple(problems),
     )
+
+
+def _staleness(age_seconds: float | None, *, is_streaming: bool) -> str | None:
+    """Say that the position lags: a worker moves it every few seconds, also while nothing changes."""
+    if age_seconds is None:
+        return None
+    if is_streaming and age_seconds > _STALE_STREAM_SECONDS:
+        return (
+            f"the stream worker runs, but has read nothing for {age_seconds / 60:,.0f} minutes; "
+            "see its log, and whether MongoDB answers: `claude-analytics doctor`"
+        )
+    if not is_streaming and age_seconds > _STALE_LANDING_SECONDS:
+        return (
+            f"nothing has been read from MongoDB for {age_seconds / 3600:,.0f} hours; "
+            "start `claude-analytics stream`, or run `claude-analytics pipeline`"
+        )
+    return None
 
 
 def _size_bytes(path: Path) -> int:

@@ -27,6 +27,7 @@ from stream.worker import Worker
 if TYPE_CHECKING:
     from batch.dbt_project import DbtProject
     from batch.publish import Publisher
+    from batch.timetable import Timetable
 
 
 @dataclass
@@ -115,6 +116,14 @@ class Context:
     def scheduling(self) -> Turn:
         """The right to be the scheduler."""
         return Turn(self.settings.data.data_dir, "schedule", clock=utc_now)
+
+    @cached_property
+    def timetable(self) -> Timetable:
+        """When which run is due."""
+        from batch.timetable import Timetable  # noqa: PLC0415 - quick help
+
+        settings = self.settings.pipeline
+        return Timetable(settings.hourly, settings.daily, settings.schedule_timezone)
 
     @cached_property
     def serving(self) -> ServingFolder:

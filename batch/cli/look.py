@@ -4,12 +4,19 @@ import json
 from typing import Annotated
 
 import typer
+from pymongo.errors import PyMongoError
 from rich.table import Table
 
 from batch.cli.context import Context
-from batch.cli.tables import print_status
+from batch.cli.status_tables import print_status
+from batch.cycle_status import look_at_cycle
 from batch.status import look as look_at
 from stream.clock import utc_now
+from stream.errors import AnalyticsError
+from stream.mongo import connect, read_oplog
+from stream.position import Position
+
+_PATIENCE_SECONDS = 1.0
 
 
 def add_to(app: typer.Typer) -> None:
@@ -21,15 +28,41 @@ def add_to(app: typer.Typer) -> None:
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Show lag, pending files, dead letters and what the warehouse holds."""
+    """Show stream, warehouse, the last runs and the published build; exit code 1 if something is stale."""
     context = Context.from_environment()
-    found = look_at(context.landing, context.dead_letters, context.warehouse, clock=utc_now)
+    cycle = look_at_cycle(
+        context.journal,
+        turn=context.turn,
+        scheduling=context.scheduling,
+        serving=context.serving,
+        timetable=context.timetable,
+        now=utc_now(),
+    )
+    found = look_at(
+        context.landing,
+        context.dead_letters,
+        context.warehouse,
+        cycle=cycle,
+        headroom_seconds=lambda position: _headroom_seconds(context, position),
+        clock=utc_now,
+    )
     if as_json:
         context.console.print_json(json.dumps(found.to_json(), default=str))
     else:
         print_status(found, context.console)
     if found.problems:
         raise typer.Exit(1)
+
+
+def _headroom_seconds(context: Context, position: Position) -> float | None:
+    """Ask MongoDB how long the position stays readable; None if it does not answer at once, or may not."""
+    hurried = context.mongo.model_copy(update={"connect_timeout_seconds": _PATIENCE_SECONDS})
+    try:
+        with connect(hurried) as client:
+            oplog = read_oplog(client)
+    except (PyMongoError, AnalyticsError):
+        return None
+    return oplog.headroom_seconds(position.cluster_time >> 32) if oplog else None
 
 
 def config() -> None:

@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry
 
 from batch.cli.context import Context
 from batch.metrics import BatchMetrics
-from batch.schedule import HOURLY, Scheduler, Timetable, last_look, start_pipeline
+from batch.schedule import Scheduler, last_look, start_pipeline
+from batch.timetable import HOURLY
 from stream import logs, metrics
 from stream.clock import utc_now
 from stream.errors import AlreadyRunningError, AnalyticsError, WarehouseBusyError
@@ -29,7 +30,7 @@ def run_schedule(context: Context, *, run_now: bool) -> int | None:
         SettingsError: A cron expression cannot be understood, or the metrics' port is taken.
     """
     settings = context.settings.pipeline
-    timetable = Timetable(settings.hourly, settings.daily, settings.schedule_timezone)
+    timetable = context.timetable
     log = logs.logger("schedule")
     stop = StopSignal()
     registry = CollectorRegistry()

@@ -5,7 +5,6 @@ from rich.console import Console
 from rich.table import Table
 
 from batch.highlights import Highlights
-from batch.status import Status
 from batch.summary import Summary
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -97,32 +96,3 @@ def _table(title: str, first: str, *numbers: str) -> Table:
     for number in numbers:
         table.add_column(number, justify="right", no_wrap=True)
     return table
-
-
-def print_status(status: Status, console: Console) -> None:
-    """Show one screen of status."""
-    table = facts("Claude Analytics")
-    table.add_row("stream worker", "running" if status.is_streaming else "not running")
-    if status.position_at is None or status.position_age_seconds is None:
-        table.add_row("position", "none yet: `claude-analytics stream` takes one")
-    else:
-        table.add_row(
-            "position",
-            f"{status.position_at:%Y-%m-%d %H:%M:%S} UTC  ({age_text(status.position_age_seconds)} ago)",
-        )
-    table.add_row(
-        "landing zone",
-        f"{status.landed_micro_batches:,} micro-batches, {size_text(status.landed_size_bytes)}",
-    )
-    pending = "unknown" if status.pending_micro_batches is None else f"{status.pending_micro_batches:,}"
-    table.add_row("pending", f"{pending} micro-batches")
-    table.add_row("dead letters", f"{status.dead_letters:,}")
-    table.add_row("warehouse", size_text(status.warehouse_size_bytes) if status.warehouse else "none yet")
-    if status.warehouse:
-        held = status.warehouse
-        table.add_row("documents", f"{held.documents:,} in {held.conversations:,} conversations")
-        if held.last_loaded_at:
-            table.add_row("last load", f"{held.last_loaded_at:%Y-%m-%d %H:%M:%S} UTC")
-    console.print(table)
-    for problem in status.problems:
-        console.print(f"[yellow]problem:[/] {problem}", markup=True)
