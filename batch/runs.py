@@ -33,9 +33,6 @@ OUTCOMES = (SUCCEEDED, FAILED, SKIPPED, STOPPED, KILLED)
 PIPELINE = "pipeline"
 """The step that stands for a whole run."""
 
-_KEPT_STEPS = 5_000
-_TRIM_FROM_BYTES = 4_000_000
-
 
 @dataclass(frozen=True)
 class StepRun:
@@ -79,11 +76,22 @@ def new_run_id(now: datetime) -> str:
 
 
 class Journal:
-    """The file. Written by whoever holds the pipeline's lock; read by anybody at any time."""
+    """The file. Written by whoever holds the pipeline's lock; read by anybody at any time.
 
-    def __init__(self, path: Path, *, clock: Clock) -> None:
+    Args:
+        path: Of the file.
+        clock: Gives the times of the steps.
+        kept_steps: How many stay when it is trimmed.
+        trim_from_bytes: From which size on it is.
+    """
+
+    def __init__(
+        self, path: Path, *, clock: Clock, kept_steps: int = 5_000, trim_from_bytes: int = 4_000_000
+    ) -> None:
         self.path = path
         self._clock = clock
+        self._kept_steps = kept_steps
+        self._trim_from_bytes = trim_from_bytes
 
     def begin(self, run_id: str, step: str, trigger: str) -> StepRun:
         """Note that a step begins.
@@ -135,9 +143,9 @@ class Journal:
 
     def trim(self) -> None:
         """Keep the newest steps of a journal that has grown long; only for the lock's holder."""
-        if not self.path.exists() or self.path.stat().st_size < _TRIM_FROM_BYTES:
+        if not self.path.exists() or self.path.stat().st_size < self._trim_from_bytes:
             return
-        kept = self.steps()[-_KEPT_STEPS:]
+        kept = self.steps()[-self._kept_steps :]
         with disk_errors(self.path):
             write_durably(self.path, b"".join(_line(step) for step in kept))
 

@@ -19,10 +19,6 @@ from stream.clock import Clock
 from stream.logs import Logger
 from stream.stop import StopSignal
 
-_LOOK_EACH_SECONDS = 1.0
-_POLL_SECONDS = 0.1
-_GRACE_SECONDS = 8.0
-
 
 def last_look(steps: Sequence[StepRun], now: datetime) -> datetime:
     """Say since when runs may have been missed: the start of the last scheduled one, now without one."""
@@ -55,6 +51,9 @@ class Scheduler:
         after_run: Called with its exit code (None if it could not be started) when a run has ended.
         each_look: Called about once a second.
         stop: Ends the loop.
+        look_seconds: Pause between two looks at the clock.
+        poll_seconds: Pause between two looks at a run.
+        grace_seconds: How long a run that is told to stop has time to.
     """
 
     timetable: Timetable
@@ -64,6 +63,9 @@ class Scheduler:
     stop: StopSignal
     clock: Clock
     log: Logger
+    look_seconds: float = 1.0
+    poll_seconds: float = 0.1
+    grace_seconds: float = 8.0
 
     def run(self, since: datetime, *, at_once: str | None = None) -> None:
         """Look what is due, and run it, until told to stop.
@@ -85,7 +87,7 @@ class Scheduler:
                 self._run(name)
                 self._tell_next()
             self.each_look()
-            self.stop.wait(_LOOK_EACH_SECONDS)
+            self.stop.wait(self.look_seconds)
 
     def _tell_next(self) -> None:
         due = self.timetable.next_after(self.clock())
@@ -110,18 +112,18 @@ class Scheduler:
     def _wait(self, child: Child) -> int:
         """Wait for a run; if the scheduler is to stop, so is the run, soon."""
         while (exit_code := child.poll()) is None:
-            if not self.stop.wait(_POLL_SECONDS):
+            if not self.stop.wait(self.poll_seconds):
                 self.each_look()
                 continue
             child.terminate()
-            until = time.monotonic() + _GRACE_SECONDS
+            until = time.monotonic() + self.grace_seconds
             while (exit_code := child.poll()) is None and time.monotonic() < until:
-                time.sleep(_POLL_SECONDS)
+                time.sleep(self.poll_seconds)
             if exit_code is None:
                 # Every step is safe against that.
                 child.kill()
                 while (exit_code := child.poll()) is None:
-                    time.sleep(_POLL_SECONDS)
+                    time.sleep(self.poll_seconds)
             return exit_code
         return exit_code
 
