@@ -1,5 +1,6 @@
 """Warehouses for tests of the dbt project: documents go in through the stream's core, dbt builds marts."""
 
+import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -140,6 +141,21 @@ class MartsWarehouse:
             return self.marts()
         finally:
             kept.replace(self.path)
+
+    def undescribed_columns(self) -> list[tuple[str, str]]:
+        """Give model and name of each column that has no description; needs dbt's manifest."""
+        manifest = json.loads((self.project.target_dir / "manifest.json").read_text())
+        described = {
+            (node["name"], name.lower())
+            for node in manifest["nodes"].values()
+            for name, column in node.get("columns", {}).items()
+            if column["description"]
+        }
+        columns = self.rows(
+            "select table_name, lower(column_name) from information_schema.columns "
+            "where table_schema in ('staging', 'intermediate', 'marts', 'seeds')"
+        )
+        return [(table, column) for table, column in columns if (table, column) not in described]
 
     def rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Ask the warehouse."""

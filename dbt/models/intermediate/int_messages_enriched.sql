@@ -14,6 +14,8 @@ placed as (
         *,
         {{ time_part('hour', 'local_written_at') }} as hour_of_day,
         {{ time_part('isodow', 'local_written_at') }} as day_of_week,
+        -- What is asked for stands at the beginning; what is pasted behind it is full of misleading words.
+        left(lower({{ replace_matches('typed_text', 'https?://[^ ]+', '') }}), 500) as request,
         row_number() over (partition by session_id order by written_at, line_id) as message_sequence,
         -- Everything after a prompt or command, up to the next one, is its turn; sub-agents open none.
         count(case when user_kind in ('prompt', 'command') and not is_sidechain then 1 end)
@@ -25,7 +27,7 @@ categorised as (
     select
         *,
         {{ time_of_day('hour_of_day') }} as time_of_day,
-        case when user_kind = 'prompt' then {{ task_category('lower(typed_text)') }} end as task_category
+        case when user_kind = 'prompt' then {{ task_category('request') }} end as task_category
     from placed
 )
 

@@ -1,0 +1,66 @@
+"""The description of the models, as a site that needs no network."""
+
+import re
+import threading
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from batch.docs import generate_docs, serving_docs
+from stream.errors import SettingsError, StepFailedError
+from tests.marts import MARTS, MartsWarehouse
+
+pytestmark = pytest.mark.integration
+
+
+def test_every_mart_and_column_is_described(tmp_path: Path) -> None:
+    """The site is one file, made from the warehouse, and holds every model; it can be fetched."""
+    warehouse = MartsWarehouse(tmp_path)
+    warehouse.change()
+    warehouse.build()
+    index = generate_docs(warehouse.project, lease=warehouse.warehouse.lease.held(timeout_seconds=5))
+    text = index.read_text()
+    assert [mart for mart in MARTS if f"model.claude_analytics.{mart}" not in text] == []
+    with serving_docs(index, port=0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            for path in ("", "any/path", "../manifest.json"):
+                url = f"http://127.0.0.1:{server.server_port}/{path}"
+                with urllib.request.urlopen(url, timeout=10) as answer:
+                    assert answer.headers["Content-Type"].startswith("text/html")
+                    assert answer.read().decode() == text
+        finally:
+            server.shutdown()
+            thread.join()
+    undescribed = warehouse.undescribed_columns()
+    assert undescribed == []
+
+
+def test_the_site_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    """Scripts and styles are inside: a machine without a network shows all of it."""
+    warehouse = MartsWarehouse(tmp_path)
+    warehouse.change()
+    index = generate_docs(warehouse.project, lease=warehouse.warehouse.lease.held(timeout_seconds=5))
+    loaded = re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=[\"'](https?://[^\"']+)", index.read_text())
+    assert loaded == []
+
+
+def test_no_warehouse_to_describe(tmp_path: Path) -> None:
+    """The message says what to run first."""
+    warehouse = MartsWarehouse(tmp_path)
+    with pytest.raises(StepFailedError, match="there is no warehouse"):
+        generate_docs(warehouse.project, lease=warehouse.warehouse.lease.held(timeout_seconds=5))
+
+
+def test_a_port_that_is_taken(tmp_path: Path) -> None:
+    """The message names the address."""
+    index = tmp_path / "static_index.html"
+    index.write_text("x")
+    with (
+        serving_docs(index, port=0) as server,
+        pytest.raises(SettingsError, match=f"cannot serve on `127.0.0.1:{server.server_port}`"),
+        serving_docs(index, port=server.server_port),
+    ):
+        pass
