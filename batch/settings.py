@@ -127,6 +127,11 @@ class BackfillSettings(BaseSettings):
         validation_alias="BACKFILL_RANGE_BYTES",
         description="BSON bytes in a range, about: what a crash costs at most, for each worker",
     )
+    memory_limit: str = Field(
+        "256MB",
+        validation_alias="BACKFILL_DUCKDB_MEMORY_LIMIT",
+        description="memory that DuckDB may take inside a backfill",
+    )
     metrics_port: int = Field(
         9465,
         ge=0,

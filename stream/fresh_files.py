@@ -1,7 +1,7 @@
 """Which landed files hold only documents that were never seen before, each once: the cheap ones to load.
 
-A file is judged by the interval of its ids, as zone maps answer whether a table has anything there.
-Ranges of a backfill never overlap, so one file with known documents among many does not make all of them dear.
+A file is judged by the interval of its ids: zone maps answer whether a table has anything there. Ranges of
+a backfill never overlap, so one file with known documents among many does not make all of them dear.
 """
 
 from collections.abc import Iterable, Sequence

@@ -8,10 +8,11 @@ from stream.errors import AnalyticsError, StepFailedError, WarehouseBusyError
 from stream.load import LoadResult
 from stream.logs import Logger
 from stream.stop import StopSignal
-from stream.warehouse import MAX_ROWS_PER_TRANSACTION, Warehouse
+from stream.warehouse import Warehouse
 
-_LOAD_SIZE_BYTES = 500_000_000
-"""BSON of the ranges that wait; with `MAX_ROWS_PER_TRANSACTION`, what makes a load worth its while."""
+_LOAD_ROWS = 125_000
+_LOAD_SIZE_BYTES = 250_000_000
+"""Rows, or their BSON, that make a load worth its while; more would leave more to load when all is read."""
 _BUSY_RETRY_SECONDS = 1.0
 _POLL_SECONDS = 0.1
 _HURRY_SECONDS = 5.0
@@ -84,7 +85,7 @@ class RangeLoader:
         wait_seconds = _POLL_SECONDS
         while not self._is_over.wait(wait_seconds) and not self._stop.is_set:
             wait_seconds = _POLL_SECONDS
-            if self._rows >= MAX_ROWS_PER_TRANSACTION or self._size_bytes >= _LOAD_SIZE_BYTES:
+            if self._rows >= _LOAD_ROWS or self._size_bytes >= _LOAD_SIZE_BYTES:
                 error = self._load()
                 if error is not None:
                     self._report(error)

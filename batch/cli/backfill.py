@@ -1,6 +1,5 @@
 """Commands that read the collection into the landing zone: `backfill` and `extract`."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,7 +11,6 @@ from prometheus_client import CollectorRegistry
 from batch.backfill.filters import Filters
 from batch.backfill.job import Backfill, BackfillSummary
 from batch.backfill.plan import Plan
-from batch.backfill.progress import BackfillMetrics
 from batch.cli.context import Context
 from batch.cli.progress import backfilling
 from batch.cli.tables import duration_text, facts, size_text
@@ -70,7 +68,8 @@ def backfill(  # noqa: PLR0917 - options, all of them by name
     """
     context = Context.from_environment(quiet=True)
     filters = Filters(since=since, until=until, project=project)
-    job, registry = _job(context, workers=workers, loads=True)
+    registry = CollectorRegistry()
+    job = context.backfill(registry, threads=workers)
     if dry_run:
         _print_plan(*job.survey(filters), context)
         return
@@ -90,7 +89,8 @@ def extract(
     """
     context = Context.from_environment(quiet=full_backfill)
     if full_backfill:
-        job, registry = _job(context, workers=workers, loads=False)
+        registry = CollectorRegistry()
+        job = context.backfill(registry, threads=workers, is_landing_only=True)
         _run(context, job, registry, Filters(), restart=False)
         return
     try:
@@ -113,24 +113,6 @@ def extract(
 
 def _say_that_a_worker_runs(context: Context) -> None:
     context.console.print("a stream worker is running and lands every change by itself: nothing to do")
-
-
-def _job(context: Context, *, workers: int | None, loads: bool) -> tuple[Backfill, CollectorRegistry]:
-    registry = CollectorRegistry()
-    settings = context.settings
-    job = Backfill(
-        mongo=context.mongo,
-        landing=context.landing,
-        dead_letters=context.dead_letters,
-        warehouse=context.warehouse if loads else None,
-        metrics=BackfillMetrics(registry),
-        log=logs.logger("backfill"),
-        threads=workers or settings.backfill.workers or os.cpu_count() or 1,
-        range_size_bytes=settings.backfill.range_size_bytes,
-        batch_size=settings.stream.batch_size,
-        lease_timeout_seconds=settings.duckdb.lease_timeout_seconds,
-    )
-    return job, registry
 
 
 def _run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ from stream.warehouse import Warehouse
 from stream.worker import Worker
 
 if TYPE_CHECKING:
+    from batch.backfill.job import Backfill
     from batch.dbt_project import DbtProject
     from batch.publish import Publisher
     from batch.timetable import Timetable
@@ -155,6 +157,27 @@ class Context:
             warehouse=self._warehouse(self.settings.stream.memory_limit),
             registry=registry,
             log=logs.logger("stream"),
+        )
+
+    def backfill(
+        self, registry: CollectorRegistry, *, threads: int | None = None, is_landing_only: bool = False
+    ) -> Backfill:
+        """Give a backfill; `threads` takes the place of the setting."""
+        from batch.backfill.job import Backfill  # noqa: PLC0415 - quick help
+        from batch.backfill.progress import BackfillMetrics  # noqa: PLC0415
+
+        settings = self.settings.backfill
+        return Backfill(
+            mongo=self.mongo,
+            landing=self.landing,
+            dead_letters=self.dead_letters,
+            warehouse=None if is_landing_only else self._warehouse(settings.memory_limit),
+            metrics=BackfillMetrics(registry),
+            log=logs.logger("backfill"),
+            threads=threads or settings.workers or os.cpu_count() or 1,
+            range_size_bytes=settings.range_size_bytes,
+            batch_size=self.settings.stream.batch_size,
+            lease_timeout_seconds=self.settings.duckdb.lease_timeout_seconds,
         )
 
     @property

@@ -1,0 +1,179 @@
+"""Speed and memory of the backfill beside other ways, interleaved in one run. `make bench` prints the tables.
+
+BENCH_ROUNDS rounds (3), the medians count; BENCH_SCALE times as many documents (1): 10 for about a gigabyte.
+"""
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from bson import ObjectId
+from pymongo import MongoClient
+from rich.console import Console
+from rich.table import Table
+
+from batch.mongod import MongodOptions
+from batch.replica_set import EmbeddedMongo
+from tests.bench.test_bench_stream import fill
+
+pytestmark = pytest.mark.bench
+
+ROOT = Path(__file__).resolve().parents[2]
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
+SCALE = float(os.environ.get("BENCH_SCALE", "1"))
+FEW = 10_000
+"""Documents for the ways whose time is too long for all of them."""
+Measured = dict[str, float]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongo]:
+    options = MongodOptions(cache_size_gb=1, oplog_size_mb=1024)
+    with EmbeddedMongo(tmp_path_factory.mktemp("bench-mongo"), options=options) as embedded:
+        yield embedded
+
+
+def measure(server: EmbeddedMongo, way: str, database: str, folder: Path) -> Measured:
+    """Run one way in a process of its own, in an empty folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    options = {"uri": server.uri, "database": database, "folder": str(folder)}
+    if way in {"dlt", "plain"}:
+        options["documents"] = FEW if way == "dlt" else 10 * FEW  # type: ignore[assignment]
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("loads.py")), way, json.dumps(options)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    found: Measured = json.loads(done.stdout.strip().splitlines()[-1])
+    shutil.rmtree(folder, ignore_errors=True)
+    return found | {"rate": found["documents"] / found["seconds"]}
+
+
+def compare(server: EmbeddedMongo, database: str, folder: Path) -> dict[str, list[Measured]]:
+    """Measure all ways in turn, round after round; the first run of ours compiles and is not counted."""
+    ways = ["raw", "dicts", "plain", *(["dlt"] if find_spec("dlt") else []), "ours"]
+    with MongoClient[dict[str, Any]](server.uri) as client:
+        client[database]["conversations"].create_index("ingestedAt")  # what the plain way sorts by
+    measure(server, "ours", database, folder)
+    return {
+        way: runs
+        for way, runs in zip(
+            ways,
+            zip(
+                *([measure(server, way, database, folder) for way in ways] for _ in range(ROUNDS)),
+                strict=True,
+            ),
+            strict=True,
+        )
+    }
+
+
+def add_row(table: Table, name: str, found: dict[str, list[Measured]]) -> None:
+    """Add the medians, and the medians of the ratios within a round."""
+
+    def rate(way: str) -> str:
+        return f"{statistics.median(run['rate'] for run in found[way]):,.0f}" if way in found else "-"
+
+    def ratio(way: str, digits: int) -> str:
+        if way not in found:
+            return "-"
+        ratios = [a["rate"] / b["rate"] for a, b in zip(found["ours"], found[way], strict=True)]
+        return f"{statistics.median(ratios):,.{digits}f}"
+
+    ours = found["ours"]
+    table.add_row(
+        name,
+        *(rate(way) for way in ("raw", "dicts", "plain", "dlt", "ours")),
+        ratio("raw", 2),
+        ratio("plain", 1),
+        ratio("dlt", 0),
+        f"{statistics.median(run['cpu_seconds'] / run['documents'] for run in ours) * 1e6:.0f}",
+        f"{max(run['peak_mib'] for run in ours):.0f}",
+    )
+
+
+def new_table(title: str) -> Table:
+    table = Table(title=title)
+    for heading in (
+        "document", "raw cursor", "dicts", "plain script", "dlt", "ours",
+        "ours / raw", "/ plain", "/ dlt", "CPU µs", "RSS MiB",
+    ):  # fmt: skip
+        table.add_column(heading, justify="right")
+    return table
+
+
+def drop(server: EmbeddedMongo, database: str) -> None:
+    with MongoClient[dict[str, Any]](server.uri) as client:
+        client.drop_database(database)
+
+
+def test_throughput(server: EmbeddedMongo, tmp_path: Path) -> None:
+    """From MongoDB to rows durable in `raw.conversations`, against other ways and the server's limit."""
+    table = new_table(f"backfill: documents/s, medians of {ROUNDS}")
+    for size_bytes, documents in ((500, 200_000), (2_000, 150_000), (8_000, 40_000)):
+        database = f"bench_backfill_{size_bytes}"
+        fill(server.uri, database, round(documents * SCALE), size_bytes)
+        add_row(table, f"{size_bytes / 1000} kB", compare(server, database, tmp_path / "run"))
+        drop(server, database)
+    Console(width=130).print(table)
+    if not find_spec("dlt"):
+        pytest.skip("dlt is not installed, so its column is empty: `pip install '.[bench]'`")
+
+
+def test_real_logs(server: EmbeddedMongo, tmp_path: Path, shared_logs: Path) -> None:
+    """The same on the lines of real conversations, many times over."""
+    lines = [
+        orjson.loads(line)
+        for path in sorted(shared_logs.rglob("*.jsonl"))
+        for line in path.read_bytes().split(b"\n")
+        if line.startswith(b"{") and line.endswith(b"}")
+    ]
+    database = "bench_backfill_real"
+    documents = 0
+    with MongoClient[dict[str, Any]](server.uri) as client:
+        for copy in range(max(1, round(8 * SCALE))):
+            for start in range(0, len(lines), 1000):
+                client[database]["conversations"].insert_many(
+                    {**line, "_id": ObjectId(), "sessionId": f"{line.get('sessionId')}-{copy}"}
+                    for line in lines[start : start + 1000]
+                )
+            documents += len(lines)
+        size_bytes = client[database].command("collStats", "conversations")["size"]
+    table = new_table(f"backfill of real logs, {documents:,} lines, {size_bytes / 1e6:,.0f} MB")
+    add_row(table, f"{size_bytes / documents / 1000:.1f} kB", compare(server, database, tmp_path / "run"))
+    Console(width=130).print(table)
+    drop(server, database)
+
+
+def test_time_and_memory_by_size(server: EmbeddedMongo, tmp_path: Path) -> None:
+    """Ten times the documents: how much more time, how much more memory."""
+    found: list[Measured] = []
+    for documents in (round(40_000 * SCALE), round(400_000 * SCALE)):
+        fill(server.uri, "bench_backfill_linear", documents, 1_000)
+        runs = [
+            measure(server, "ours", "bench_backfill_linear", tmp_path / "run") for _ in range(max(2, ROUNDS))
+        ]
+        drop(server, "bench_backfill_linear")
+        found.append(
+            {
+                name: statistics.median(run[name] for run in runs)
+                for name in ("documents", "seconds", "peak_mib")
+            }
+        )
+    small, large = found
+    Console(width=130).print(
+        f"backfill of {small['documents']:,.0f} → {large['documents']:,.0f} documents of 1 kB: "
+        f"{small['seconds']:.1f} → {large['seconds']:.1f} s ({large['seconds'] / small['seconds']:.1f} ×), "
+        f"peak RSS {small['peak_mib']:.0f} → {large['peak_mib']:.0f} MiB"
+    )

@@ -1,0 +1,50 @@
+"""A backfill that kills itself with SIGKILL at a boundary; a script, run by the chaos tests.
+
+    python crashing_backfill.py '<JSON>'
+
+Keys: `uri`, `database`, `collection`, `folder`; `boundary`, `nth` and `delay_ms` as for a crashing worker;
+`pause_ms` (after each landed range); `options` of the backfill. It prints its summary.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from batch.backfill.filters import Filters
+from stream.settings import MongoSettings
+from tests.backfilling import BackfillRunner
+from tests.chaos.crashing_worker import Bomb
+
+
+def main() -> None:
+    """Run the backfill."""
+    options: dict[str, Any] = json.loads(sys.argv[1])
+    bomb = Bomb(options.get("boundary"), options.get("nth", 1), options.get("delay_ms"))
+
+    def at_boundary(name: str) -> None:
+        bomb(name)
+        if name == "file_renamed":
+            time.sleep(options.get("pause_ms", 0) / 1000)
+
+    runner = BackfillRunner(
+        MongoSettings(
+            MONGO_URI=options["uri"], MONGO_DB=options["database"], MONGO_COLLECTION=options["collection"]
+        ),
+        Path(options["folder"]),
+    )
+    job = runner.job(at_boundary=at_boundary, **options.get("options", {}))
+    summary = job.run(Filters())
+    told = {
+        "is_finished": summary.is_finished,
+        "signal_number": summary.signal_number,
+        "ranges": summary.ranges,
+        "ranges_landed": summary.ranges_landed,
+        "ranges_skipped": summary.ranges_skipped,
+    }
+    sys.stdout.write(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()
