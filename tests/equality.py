@@ -61,7 +61,7 @@ def warehouse_rows(warehouse: Warehouse, *, timeout_seconds: float = 10) -> dict
         for name in _compared()
     )
     with warehouse.opened(timeout_seconds=timeout_seconds) as connection:
-        found = connection.execute(f"select {selected}, epoch_us(extracted_at) from raw.conversations")  # noqa: S608
+        found = connection.execute(f"select {selected}, epoch_us(extracted_at) from raw.conversations")
         rows = [(dict(zip(_compared(), row[:-1], strict=True)), row[-1]) for row in found.fetchall()]
     by_id: dict[str, dict[str, Any]] = {}
     for columns, extracted_at in rows:
