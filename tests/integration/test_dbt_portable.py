@@ -1,0 +1,131 @@
+"""The same models on another engine: PostgreSQL builds the same rows from the same documents."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson.objectid import ObjectId
+
+from batch import shipped
+from tests.marts import MARTS, MartsWarehouse, documents_of
+
+psycopg2 = pytest.importorskip("psycopg2")
+pgserver = pytest.importorskip("pgserver", reason="no PostgreSQL for this platform on PyPI")
+execute_values = pytest.importorskip("psycopg2.extras").execute_values
+
+pytestmark = pytest.mark.integration
+
+PROFILE = """
+claude_analytics:
+  target: other
+  outputs:
+    other:
+      {{type: postgres, host: "{host}", port: 5432, user: postgres, password: "", dbname: postgres,
+       schema: main, threads: 1}}
+"""
+
+
+class Postgres:
+    """A PostgreSQL server of this test's own, filled with the raw tables of a DuckDB warehouse."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._server = pgserver.get_server(folder / "postgres")
+        self._uri = self._server.get_uri()
+        host = self._uri.split("host=")[1]
+        (folder / "profiles.yml").write_text(PROFILE.format(host=host))
+
+    def take_raw_of(self, warehouse: MartsWarehouse) -> None:
+        """Replace schema `raw` by that of a warehouse."""
+        with psycopg2.connect(self._uri) as connection, connection.cursor() as cursor:
+            cursor.execute("drop schema if exists raw cascade; create schema raw")
+            for table in ("conversations", "loads", "changed_lines"):
+                columns = warehouse.rows(
+                    "select column_name, data_type from information_schema.columns "
+                    "where table_schema = 'raw' and table_name = ? order by ordinal_position",
+                    [table],
+                )
+                kinds = {"VARCHAR": "text", "JSON": "json"}
+                definition = ", ".join(f'"{name}" {kinds.get(kind, kind)}' for name, kind in columns)
+                cursor.execute(f"create table raw.{table} ({definition})")
+                execute_values(
+                    cursor, f"insert into raw.{table} values %s", warehouse.rows(f"select * from raw.{table}")
+                )
+        connection.close()
+
+    def build(self) -> None:
+        """Build the marts, with all checks and unit tests."""
+        dbt = Path(sys.executable).with_name("dbt")
+        arguments = ["build", "--project-dir", shipped.dbt_project(), "--profiles-dir", self._folder]
+        environment = os.environ | {
+            "DBT_TARGET_PATH": str(self._folder / "target"),
+            "DBT_LOG_PATH": str(self._folder / "logs"),
+        }
+        outcome = subprocess.run(
+            [dbt, *arguments], env=environment, capture_output=True, text=True, check=False
+        )
+        assert outcome.returncode == 0, outcome.stdout[-4000:]
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Ask the server."""
+        with psycopg2.connect(self._uri) as connection, connection.cursor() as cursor:
+            cursor.execute("set timezone = 'UTC'")
+            cursor.execute(query)
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+        connection.close()
+        return rows
+
+    def stop(self) -> None:
+        """End the server."""
+        self._server.cleanup()
+
+
+@pytest.fixture
+def postgres(tmp_path: Path) -> Iterator[Postgres]:
+    server = Postgres(tmp_path)
+    yield server
+    server.stop()
+
+
+def comparable(value: object) -> object:
+    """Give a value in a form that both drivers agree on."""
+    if isinstance(value, float | Decimal):
+        return round(float(value), 9)
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
+
+
+def marts_of(source: MartsWarehouse | Postgres) -> dict[str, set[tuple[object, ...]]]:
+    return {
+        mart: {tuple(map(comparable, row)) for row in source.rows(f"select * from marts.{mart}")}
+        for mart in MARTS
+    }
+
+
+def test_another_engine_builds_the_same_marts(
+    postgres: Postgres, tmp_path: Path, dbt_artifacts: Path
+) -> None:
+    """Row for row, in a first build and in an incremental one."""
+    warehouse = MartsWarehouse(tmp_path / "duckdb", artifacts=dbt_artifacts)
+    documents = documents_of(shipped.sample_logs())
+    warehouse.change(documents[::2])
+    warehouse.build()
+    postgres.take_raw_of(warehouse)
+    postgres.build()
+    assert differing(marts_of(postgres), marts_of(warehouse)) == []
+    again = documents[0] | {"_id": ObjectId("0" * 24)}
+    warehouse.change([*documents[1:400:2], again], deletes=[documents[2]["_id"]])
+    warehouse.build()
+    postgres.take_raw_of(warehouse)
+    postgres.build()
+    assert postgres.rows("select count(*) from ops.model_builds where whole_sequence = sequence") == [(0,)]
+    assert differing(marts_of(postgres), marts_of(warehouse)) == []
+
+
+def differing(these: dict[str, set[Any]], those: dict[str, set[Any]]) -> list[str]:
+    return [mart for mart in MARTS if these[mart] != those[mart]]
