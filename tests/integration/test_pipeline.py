@@ -1,0 +1,181 @@
+"""The whole cycle on a real collection: what a run does, and what a bad one leaves alone."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from pymongo.collection import Collection
+from rich.console import Console
+
+from batch.cli.context import Context
+from batch.cli.work import make_cycle, make_pipeline
+from batch.pipeline import Options, RunSummary
+from batch.runs import new_run_id
+from batch.settings import Settings
+from batch.shipped import sample_logs
+from stream.clock import utc_now
+from stream.landing import STREAM_LANE
+from tests.marts import documents_of
+from tests.streaming import wait_until
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = [sys.executable, "-c", "from batch.cli import main; main()"]
+Documents = Collection[dict[str, Any]]
+
+
+@pytest.fixture
+def environment(
+    collection: Documents, mongo_uri: str, clean_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
+    """Give the environment of a data folder of this test's own, and put it in force."""
+    ours = {
+        "MONGO_URI": mongo_uri,
+        "MONGO_DB": collection.database.name,
+        "DATA_DIR": str(clean_environment / "data"),
+        "METRICS_PORT": "0",
+        "DUCKDB_LEASE_TIMEOUT_SECONDS": "20",
+    }
+    for name, value in ours.items():
+        monkeypatch.setenv(name, value)
+    return os.environ | {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+
+
+@pytest.fixture
+def context(environment: dict[str, str]) -> Context:
+    return Context(Settings.from_environment(), Console(quiet=True))
+
+
+@pytest.fixture
+def run(context: Context) -> Callable[..., RunSummary]:
+    """Give what runs the pipeline in this process."""
+
+    def go(**options: Any) -> RunSummary:
+        run_id = new_run_id(utc_now())
+        cycle = make_cycle(context, run_id)
+        with context.turn.taken(timeout_seconds=5):
+            return make_pipeline(context, run_id, cycle).run(
+                chosen := Options(**options), cycle.works(chosen)
+            )
+
+    return go
+
+
+def ask(path: Path, query: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(path, read_only=True) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_runs_one_after_the_other(
+    context: Context, collection: Documents, run: Callable[..., RunSummary], environment: dict[str, str]
+) -> None:
+    """The first publishes everything, the next only adds; one that finds too little keeps the build."""
+    documents = documents_of(sample_logs())
+    collection.insert_many(documents[:900])
+    first = run(full_backfill=True)
+    assert first.error is None, first.line
+    assert [first.run_id] == context.serving.builds()
+    assert "900 documents read" in first.results["extract"].summary
+    assert 900 == first.results["load"].rows
+    messages = "select count(*) from marts.fct_messages"
+    (seen,) = ask(context.serving.database, messages)[0]
+    assert 0 < seen < 848
+
+    collection.insert_many(documents[900:])
+    second = run()
+    assert second.error is None, second.line
+    assert "346 changes landed" in second.results["extract"].summary
+    assert [(848,)] == ask(context.serving.database, messages)
+    assert second.run_id == context.serving.current_build()
+
+    collection.delete_many({"_id": {"$in": [each["_id"] for each in documents[:1000]]}})
+    third = run(skipped=frozenset({"transform"}))
+    assert third.error is not None
+    assert "there are 246 documents, fewer than 450" in third.error.message
+    assert second.run_id == context.serving.current_build()
+    assert [(848,)] == ask(context.serving.database, messages)
+
+    runs = ask(
+        context.warehouse.path, "select run_id, outcome from ops.runs where step = 'pipeline' order by 1"
+    )
+    assert [(first.run_id, "succeeded"), (second.run_id, "succeeded"), (third.run_id, "failed")] == runs
+    steps = ask(
+        context.warehouse.path,
+        f"select step, outcome, rows from ops.runs where run_id = '{third.run_id}' order by started_at",
+    )
+    assert ["pipeline", "extract", "load", "transform", "validate"] == [step for step, *_ in steps]
+    assert ("validate", "failed", 246) == steps[-1]
+
+    status = subprocess.run(
+        [*PROGRAM, "status", "--json"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert 1 == status.returncode
+    told = json.loads(status.stdout)
+    assert ["the last validate failed: check `bronze.volume` failed"] == [
+        problem.split(": there are")[0] for problem in told["problems"]
+    ]
+    assert second.run_id == told["cycle"]["build"]["build_id"]
+    refused = subprocess.run(
+        [*PROGRAM, "publish"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert 2 == refused.returncode
+    assert "the marts are not published: the last validation failed" in refused.stderr
+
+
+def test_a_pipeline_beside_a_stream_worker(
+    context: Context, collection: Documents, run: Callable[..., RunSummary]
+) -> None:
+    """It reads nothing itself, and says why."""
+    with context.landing.lane(STREAM_LANE).writing():
+        collection.insert_one({"type": "user"})
+        summary = run(skipped=frozenset({"transform", "validate", "publish"}))
+    assert "a stream worker lands" == summary.results["extract"].summary
+
+
+def test_a_pipeline_that_is_killed(
+    context: Context, environment: dict[str, str], collection: Documents
+) -> None:
+    """`ops.runs` keeps that it was running; the next run says that it was killed, and does the work."""
+    collection.insert_one({"type": "user", "sessionId": "s", "message": "hello", "uuid": "u"})
+    with subprocess.Popen([*PROGRAM, "pipeline", "--full-backfill"], env=environment) as process:
+        wait_until(lambda: context.journal.last("transform") is not None)
+        time.sleep(1)
+        process.kill()
+    assert [("pipeline", "running"), ("transform", "running")] == ask(
+        context.warehouse.path,
+        "select step, outcome from ops.runs where outcome = 'running' order by step",
+    )
+    with context.turn.taken(timeout_seconds=5):
+        closed = context.journal.close_abandoned()
+    assert ["killed", "killed"] == [step.outcome for step in closed]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_a_pipeline_that_is_told_to_stop(
+    context: Context, environment: dict[str, str], collection: Documents, number: signal.Signals
+) -> None:
+    """It is gone within ten seconds with the shell's exit code, and nobody is to blame."""
+    collection.insert_one({"type": "user", "sessionId": "s", "message": "hello", "uuid": "u"})
+    with subprocess.Popen(
+        [*PROGRAM, "pipeline", "--full-backfill"], env=environment, stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_until(lambda: context.journal.last("transform") is not None)
+        time.sleep(0.5)
+        process.send_signal(number)
+        told_at = time.monotonic()
+        _, log = process.communicate(timeout=30)
+    assert time.monotonic() - told_at < 10
+    assert 128 + number == process.returncode, log
+    whole, transform = context.journal.last("pipeline"), context.journal.last("transform")
+    assert whole
+    assert transform
+    assert ("stopped", "stopped") == (whole.outcome, transform.outcome)
