@@ -32,6 +32,9 @@ _MAX_BACKOFF_SECONDS = 30.0
 _FINISH_SECONDS = 5.0
 """After a stop signal a range may be finished for so long; then it is left for the next run."""
 _POLL_SECONDS = 0.1
+_GROUP_ROWS = 20_000
+_GROUP_SIZE_BYTES = 24_000_000
+"""Of a row group before it is compressed: large enough for DuckDB to read it well, small in memory."""
 
 
 class _LeftError(Exception):
@@ -162,7 +165,7 @@ class _Attempt:
         )
         micro_batch = parts.lane.new_name(self._piece.number)
         parts.lane.land_groups(
-            micro_batch, self._tables(scan), lambda: self._close(micro_batch, scan.source_version)
+            micro_batch, self._groups(scan), lambda: self._close(micro_batch, scan.source_version)
         )
         parts.tally.land(self._piece.number, dead_letters=len(self._letters))
         if parts.loader:
@@ -174,6 +177,20 @@ class _Attempt:
             dead_letters=len(self._letters),
             seconds=round(time.monotonic() - started, 2),
         )
+
+    def _groups(self, scan: RangeScan) -> Iterator[pa.Table]:
+        """Give what is read in pieces that make good row groups."""
+        pieces: list[pa.Table] = []
+        for piece in self._tables(scan):
+            pieces.append(piece)
+            if (
+                sum(each.num_rows for each in pieces) >= _GROUP_ROWS
+                or sum(each.nbytes for each in pieces) >= _GROUP_SIZE_BYTES
+            ):
+                yield pa.concat_tables(pieces)
+                pieces.clear()
+        if pieces:
+            yield pa.concat_tables(pieces)
 
     def _tables(self, scan: RangeScan) -> Iterator[pa.Table]:
         leave_at: float | None = None
