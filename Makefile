@@ -39,6 +39,9 @@ check: $(INSTALLED) ## Format, lint, types, import contracts, SQL
 	@if [ -d dbt/models ]; then echo '── sqlfluff' && $(BIN)/sqlfluff lint dbt; fi
 
 bench: $(INSTALLED) ## Measure speed, latency and memory on this machine
+	@$(BIN)/python -c 'import dlt' 2>/dev/null || \
+	    $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]' || \
+	    echo 'make: dlt could not be installed: its column stays empty' >&2
 	$(BIN)/python -m pytest -s -m bench tests/bench $(ARGS)
 
 docs: $(INSTALLED) ## Write the README's tables of commands and settings from the code

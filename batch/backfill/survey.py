@@ -28,7 +28,10 @@ def origin_of(client: Client, settings: MongoSettings) -> Origin:
         AnalyticsError: The source cannot be used.
     """
     source = fingerprint(client, settings, pipeline=PIPELINE)
-    return Origin(source, _collection_id(client, settings))
+    try:
+        return Origin(source, _collection_id(client, settings))
+    except PyMongoError as error:
+        raise explained(error, doing=f"look at `{settings.namespace}`") from error
 
 
 def _collection_id(client: Client, settings: MongoSettings) -> str | None:
@@ -42,8 +45,6 @@ def _collection_id(client: Client, settings: MongoSettings) -> str | None:
         found = client[settings.database].command(command)["cursor"]["firstBatch"]
     except OperationFailure:
         return None
-    except PyMongoError as error:
-        raise explained(error, doing=f"look at `{settings.namespace}`") from error
     if not found:
         return None
     kind = found[0].get("type", "collection")
@@ -64,7 +65,7 @@ def require_origin(client: Client, settings: MongoSettings, expected: Origin) ->
 
     Raises:
         BackfillMismatchError: It has, so that what was read may be of another collection.
-        AnalyticsError: The source cannot be used.
+        PyMongoError: The server does not answer.
     """
     collection_id = _collection_id(client, settings)
     if expected.collection_id and collection_id != expected.collection_id:

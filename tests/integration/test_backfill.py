@@ -343,7 +343,7 @@ def test_an_outage_is_waited_out(
 
     with meanwhile(restart):
         backfill.run(
-            at_boundary=pause, mongo=backfill.mongo.model_copy(update={"connect_timeout_seconds": 0.5})
+            at_boundary=pause, mongo=backfill.mongo.model_copy(update={"connect_timeout_seconds": 1})
         )
 
     assert "range_waits" in {entry["event"] for entry in backfill.logged}
