@@ -1,41 +1,31 @@
 """The backfill as a whole: position first, then the plan, then range after range; resumable at any moment."""
 
 import secrets
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from types import FrameType
-
-from filelock import FileLock, Timeout
 
 from batch.backfill.filters import Filters
+from batch.backfill.guards import ensure_position, only_one, stopped_by_signals
 from batch.backfill.loading import RangeLoader
 from batch.backfill.plan import Plan, PlanStore
 from batch.backfill.progress import BackfillMetrics, Progress, Tally
 from batch.backfill.reading import Collaborators, RangeReaders
 from batch.backfill.survey import make_plan, origin_of
-from stream.change_stream import PIPELINE_VERSION, start_position
 from stream.clock import Clock, utc_now
 from stream.dead_letters import DeadLetterStore
-from stream.disk import disk_errors
-from stream.errors import AlreadyRunningError
-from stream.landing import STREAM_LANE, Boundary, LandingZone, Lane, no_boundary
+from stream.landing import Boundary, LandingZone, Lane, no_boundary
 from stream.load import LoadResult
 from stream.logs import Logger
-from stream.mongo import Client, connect, fingerprint
+from stream.mongo import Client, connect
 from stream.settings import MongoSettings
 from stream.stop import StopSignal
 from stream.tabulate import Tabulate, compiled, tabulate_in_python
 from stream.warehouse import Warehouse
 
 OnProgress = Callable[[Progress], None]
-_LOCK_SECONDS = 0.2
 _COMPILED_FROM = 50_000
 """Documents for which it pays to load the compiled code, and once in a lifetime to compile it."""
-_POSITION_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -128,12 +118,12 @@ class Backfill:
         """
         started = time.monotonic()
         stop = StopSignal()
-        with self._only_one(), connect(self.mongo) as client:
+        with only_one(self.landing), connect(self.mongo) as client:
             plans = PlanStore(self.landing)
             if restart:
                 plans.abandon(at=self.clock().isoformat())
             # Before anything is read: what changes from here on is the stream's.
-            self._take_position(client, stop)
+            ensure_position(client, self.mongo, self.landing)
             plan = self._unfinished(client, filters)
             is_resumed = plan is not None
             if plan is None:
@@ -141,7 +131,7 @@ class Backfill:
                 plans.save(plan)
                 self.at_boundary("planned")
             lane = self.landing.lane(plan.lane, at_boundary=self.at_boundary)
-            with lane.writing(), _signals(stop):
+            with lane.writing(), stopped_by_signals(stop):
                 self.dead_letters.remove_orphans(self.landing, plan.lane)
                 landed = {micro_batch.sequence for micro_batch in lane.micro_batches()}
                 tally = Tally(
@@ -175,25 +165,6 @@ class Backfill:
         self.log.info("backfill_finished" if is_finished else "backfill_interrupted", id=plan.id)
         return summary
 
-    @contextmanager
-    def _only_one(self) -> Iterator[None]:
-        """Be the only backfill on this landing zone."""
-        path = self.landing.root / "backfill.lock"
-        with disk_errors(path):
-            self.landing.root.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(path, mode=0o600)
-            try:
-                lock.acquire(timeout=_LOCK_SECONDS, poll_interval=0.02)
-            except Timeout:  # an OSError to `disk_errors`
-                raise AlreadyRunningError(
-                    f"another backfill already runs on `{self.landing.root}`",
-                    hint="let it finish, or stop it and run the same command again, which goes on from there",
-                ) from None
-        try:
-            yield
-        finally:
-            lock.release()
-
     def _unfinished(self, client: Client, filters: Filters) -> Plan | None:
         plan = PlanStore(self.landing).unfinished()
         if plan is not None:
@@ -211,23 +182,6 @@ class Backfill:
             plan_id=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}",
             created_at=now.isoformat(),
         )
-
-    def _take_position(self, client: Client, stop: StopSignal) -> None:
-        """Make sure that the stream has a position of this source; take the present if it has none."""
-        lane = self.landing.lane(STREAM_LANE)
-        while True:
-            try:
-                with lane.writing():
-                    start_position(client, self.mongo, lane, from_now=False, log=None)
-            except AlreadyRunningError:
-                # A worker runs; it takes one as soon as it has started.
-                position = lane.position()
-                if position is not None:
-                    position.require_source(fingerprint(client, self.mongo, pipeline=PIPELINE_VERSION))
-                    return
-                stop.wait(_POSITION_POLL_SECONDS)
-            else:
-                return
 
     def _read_and_load(  # noqa: PLR0917
         self,
@@ -250,7 +204,7 @@ class Backfill:
             stop=stop,
             clock=self.clock,
             log=self.log,
-            tabulate=_tabulate_for(tally),
+            tabulate=self._tabulate_for(tally),
             batch_size=self.batch_size,
             at_boundary=self.at_boundary,
         )
@@ -265,29 +219,16 @@ class Backfill:
             on_progress(tally.look())
         return loader.total if loader else LoadResult()
 
-
-def _tabulate_for(tally: Tally) -> Tabulate:
-    return compiled() if tally.look().documents_expected >= _COMPILED_FROM else tabulate_in_python
-
-
-@contextmanager
-def _signals(stop: StopSignal) -> Iterator[None]:
-    """Let SIGTERM and SIGINT end the backfill in good order, once; a second one kills as usual.
-
-    In a thread that is not the main one signals are the caller's business.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, _frame: FrameType | None) -> None:
-        stop.interrupt(number)
-        for each in previous:
-            signal.signal(each, signal.SIG_DFL)
-
-    previous = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    def _tabulate_for(self, tally: Tally) -> Tabulate:
+        """Choose the way from documents to rows."""
+        if tally.look().documents_expected < _COMPILED_FROM:
+            return tabulate_in_python
+        try:
+            return compiled()
+        except (ImportError, RuntimeError) as error:  # no folder to keep the compiled code in
+            self.log.warning(
+                "reading_without_compiled_code",
+                problem=str(error),
+                hint="set NUMBA_CACHE_DIR to a folder that can be written, and it is four times as fast",
+            )
+            return tabulate_in_python

@@ -29,7 +29,7 @@ from stream.tabulate import Tabulate
 
 _FIRST_BACKOFF_SECONDS = 0.2
 _MAX_BACKOFF_SECONDS = 30.0
-_FINISH_SECONDS = 5.0
+_FINISH_SECONDS = 4.0
 """After a stop signal a range may be finished for so long; then it is left for the next run."""
 _POLL_SECONDS = 0.1
 _GROUP_ROWS = 20_000
