@@ -11,6 +11,13 @@
     case when {{ expression }} ~ '^-?[0-9]{1,18}$' then cast({{ expression }} as bigint) end
 {%- endmacro %}
 
+{# Text as a count; null if it is none, or beyond all reason: sums of it must not overflow. #}
+{% macro to_count(expression) -%}
+    case
+        when {{ to_integer(expression) }} between 0 and 1000000000000 then {{ to_integer(expression) }}
+    end
+{%- endmacro %}
+
 {# Text as a truth; everything but `true` is false, also nothing. #}
 {% macro to_truth(expression) -%}
     coalesce({{ expression }} = 'true', false)

@@ -1,7 +1,7 @@
 -- Reads the facts rather than the views below them: they are built once, and the sums agree by construction.
 with sessions as (
     select * from {{ ref('base_sessions') }}
-    where has_messages
+    where has_activity
 ),
 
 lines as (

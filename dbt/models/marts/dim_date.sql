@@ -1,4 +1,4 @@
--- Every day from the first to the last that any fact or session falls on, without gaps.
+-- Every day from the first to the last that any fact or session falls on, without gaps between 2020 and 2099.
 with days as (
     select date_key from {{ ref('fct_messages') }}
     union all
@@ -18,12 +18,16 @@ bounds as (
         min(date_key) as first_day,
         max(date_key) as last_day
     from days
+    -- A line dated by a broken clock shall not bring millions of days along: its own day is enough.
+    where date_key between cast('2020-01-01' as date) and cast('2099-12-31' as date)
 ),
 
 calendar as (
     select {{ days_after('bounds.first_day', 'series.number') }} as date_key
     from bounds
     cross join lateral {{ number_series('(bounds.last_day - bounds.first_day) + 1') }}
+    union distinct
+    select date_key from days
 ),
 
 final as (

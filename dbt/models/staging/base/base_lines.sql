@@ -114,7 +114,7 @@ named as (
             'web_search_requests': 'usage.server_tool_use.web_search_requests',
         } %}
         {%- for name, path in counts.items() %}
-        {{ to_integer(
+        {{ to_count(
             'case when is_agent_progress then '
             ~ json_field('progress_fields', progress_paths, 'data.message.message.' ~ path)
             ~ ' else ' ~ json_field('message_fields', message_paths, path) ~ ' end'

@@ -31,8 +31,11 @@ sessions as (
     select
         session_id,
         min(project_folder) as project_folder,
-        {{ any_true('is_message') }} as has_messages,
-        min(case when is_message then written_at end) as first_message_at,
+        -- Files may hold nothing but summaries of other conversations: those are none.
+        {{ any_true(
+            "is_message or is_agent_progress or written_at is not null "
+            ~ "or line_type in ('tool_use', 'tool_result')"
+        ) }} as has_activity,
         min(written_at) as first_written_at,
         max(written_at) as last_written_at,
         min(date_key) as first_date_key,
