@@ -17,6 +17,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(stream)
     app.command()(load)
     app.command()(transform)
+    app.command()(docs)
 
 
 def stream(
@@ -102,3 +103,28 @@ def transform(
     context.console.print(result.summary)
     for warning in result.details["warnings"]:
         context.console.print(f"[yellow]warning:[/] {warning}")
+
+
+def docs(
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Where to serve; 0 takes any free port.")
+    ] = 8080,
+    only_write: Annotated[
+        bool, typer.Option("--only-write", help="Write the site and say where; serve nothing.")
+    ] = False,
+) -> None:
+    """Describe all models and columns as a site, and serve it on this machine until Ctrl-C."""
+    from batch.docs import generate_docs, serving_docs  # noqa: PLC0415 - brings dbt along
+
+    context = Context.from_environment(quiet=True)
+    timeout_seconds = context.settings.duckdb.lease_timeout_seconds
+    with context.console.status("describing the models …"):
+        index = generate_docs(
+            context.dbt_project, lease=context.warehouse.lease.held(timeout_seconds=timeout_seconds)
+        )
+    context.console.print(f"the site is {index}", soft_wrap=True)
+    if only_write:
+        return
+    with serving_docs(index, port=port) as server:
+        context.console.print(f"served on http://127.0.0.1:{server.server_port}; Ctrl-C ends it")
+        server.serve_forever()

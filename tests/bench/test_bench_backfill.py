@@ -66,17 +66,8 @@ def compare(server: EmbeddedMongo, database: str, folder: Path) -> dict[str, lis
     with MongoClient[dict[str, Any]](server.uri) as client:
         client[database]["conversations"].create_index("ingestedAt")  # what the plain way sorts by
     measure(server, "ours", database, folder)
-    return {
-        way: runs
-        for way, runs in zip(
-            ways,
-            zip(
-                *([measure(server, way, database, folder) for way in ways] for _ in range(ROUNDS)),
-                strict=True,
-            ),
-            strict=True,
-        )
-    }
+    rounds = [[measure(server, way, database, folder) for way in ways] for _ in range(ROUNDS)]
+    return {way: [results[number] for results in rounds] for number, way in enumerate(ways)}
 
 
 def add_row(table: Table, name: str, found: dict[str, list[Measured]]) -> None:
@@ -174,6 +165,7 @@ def test_time_and_memory_by_size(server: EmbeddedMongo, tmp_path: Path) -> None:
     small, large = found
     Console(width=130).print(
         f"backfill of {small['documents']:,.0f} → {large['documents']:,.0f} documents of 1 kB: "
-        f"{small['seconds']:.1f} → {large['seconds']:.1f} s ({large['seconds'] / small['seconds']:.1f} ×), "
+        f"{small['seconds']:.1f} → {large['seconds']:.1f} s "
+        f"({large['seconds'] / small['seconds']:.1f} times), "
         f"peak RSS {small['peak_mib']:.0f} → {large['peak_mib']:.0f} MiB"
     )
