@@ -17,6 +17,7 @@ from stream.dead_letters import DeadLetterStore
 from stream.landing import Boundary, LandingZone, Lane, no_boundary
 from stream.load import LoadResult
 from stream.logs import Logger
+from stream.memory import rare_garbage_collection
 from stream.mongo import Client, connect
 from stream.settings import MongoSettings
 from stream.stop import StopSignal
@@ -131,7 +132,7 @@ class Backfill:
                 plans.save(plan)
                 self.at_boundary("planned")
             lane = self.landing.lane(plan.lane, at_boundary=self.at_boundary)
-            with lane.writing(), stopped_by_signals(stop):
+            with rare_garbage_collection(), lane.writing(), stopped_by_signals(stop):
                 self.dead_letters.remove_orphans(self.landing, plan.lane)
                 landed = {micro_batch.sequence for micro_batch in lane.micro_batches()}
                 tally = Tally(
