@@ -21,7 +21,7 @@ LOGS ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: install demo test check bench docs format lock clean help
+.PHONY: install demo test check prefect bench docs format lock clean help
 
 install: $(INSTALLED) ## Make .venv and install everything into it (repeated only when the packages change)
 
@@ -37,6 +37,11 @@ check: $(INSTALLED) ## Format, lint, types, import contracts, SQL
 	@echo '── mypy' && $(BIN)/mypy
 	@echo '── import contracts' && $(BIN)/lint-imports
 	@if [ -d dbt/models ]; then echo '── sqlfluff' && $(BIN)/sqlfluff lint dbt; fi
+
+prefect: $(INSTALLED) ## Prove the Prefect flows on a real Prefect server, in an environment of its own
+	@test -x $(VENV)-prefect/bin/prefect || { $(BIN)/python -m venv $(VENV)-prefect && \
+	    $(VENV)-prefect/bin/python -m pip install --quiet --editable '.[prefect]' 'pytest>=9,<10' psutil hypothesis; }
+	$(VENV)-prefect/bin/python -m pytest tests/integration/test_prefect.py $(ARGS)
 
 bench: $(INSTALLED) ## Measure speed, latency and memory on this machine
 	@$(BIN)/python -c 'import dlt' 2>/dev/null || \
@@ -57,7 +62,7 @@ lock: $(INSTALLED) ## Resolve all packages anew into constraints.txt, for every 
 	    --custom-compile-command 'make lock' --output-file constraints.txt pyproject.toml
 
 clean: ## Remove what make and the tools left here; your data/ stays
-	rm -rf $(VENV) build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-prefect build dist .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## Show this list

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from batch.runs import FAILED, PIPELINE, SKIPPED, SUCCEEDED, Journal, StepRun
@@ -129,6 +129,10 @@ class Pipeline:
     log: Logger
     on_note: Callable[[str], None] = lambda _step: None
     sleep: Callable[[float], None] = time.sleep
+
+    def trying_once(self) -> "Pipeline":
+        """Give the same pipeline without retries, for somebody else who has them."""
+        return replace(self, retries={})
 
     def run(self, options: Options, works: Mapping[str, Work]) -> RunSummary:
         """Run all steps in order.

@@ -20,6 +20,12 @@ def questions() -> Path:
     return _shipped("questions", in_checkout="deploy/questions")
 
 
+def prefect_file() -> Path:
+    """Give `prefect.yaml`, of an installed wheel or of a checkout."""
+    packaged = _PACKAGE / "_prefect.yaml"
+    return packaged if packaged.is_file() else _PACKAGE.parent / "prefect.yaml"
+
+
 def sample_logs() -> Path:
     """Give the folder of the sample logs: one folder a project, as under `~/.claude/projects`."""
     return _PACKAGE / "sample" / "projects"

@@ -1,4 +1,4 @@
-"""Commands of the cycle: `validate`, `publish`, `pipeline` and `schedule`."""
+"""Commands of the cycle: `validate`, `publish`, `pipeline`, `schedule` and `deploy`."""
 
 import os
 import signal
@@ -24,6 +24,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(publish)
     app.command()(pipeline)
     app.command()(schedule)
+    app.command()(deploy)
 
 
 def validate(
@@ -102,6 +103,7 @@ def pipeline(  # noqa: PLR0917 - options, all of them by name
         list[str] | None,
         typer.Option(metavar="SELECTOR", help="Build only these models, as dbt selects them."),
     ] = None,
+    prefect: Annotated[bool, typer.Option("--prefect", help="Run it as a flow of Prefect.")] = False,
     trigger: Annotated[str, typer.Option(hidden=True)] = "manual",
     supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
 ) -> None:
@@ -110,6 +112,18 @@ def pipeline(  # noqa: PLR0917 - options, all of them by name
     from batch.cli.work import make_cycle, make_pipeline, send_alerts  # noqa: PLC0415
     from batch.pipeline import EXTRACT, LOAD, TRANSFORM, Options  # noqa: PLC0415
 
+    if prefect:
+        from batch.cli.prefect import run_flow  # noqa: PLC0415
+
+        run_flow(
+            skip_extract=skip_extract,
+            skip_load=skip_load,
+            skip_transform=skip_transform,
+            full_refresh=full_refresh,
+            full_backfill=full_backfill,
+            select=select or [],
+        )
+        return
     if supervised:
         _end_with_parent()
     context = Context.from_environment()
@@ -147,6 +161,13 @@ def schedule(
     signal_number = run_schedule(context, run_now=run_now)
     if signal_number is not None:
         raise typer.Exit(128 + signal_number)
+
+
+def deploy() -> None:
+    """Make the deployments of `prefect.yaml`, and the work pool that runs them, on a Prefect server."""
+    from batch.cli.prefect import deploy_all  # noqa: PLC0415 - quick help
+
+    deploy_all()
 
 
 @contextmanager
