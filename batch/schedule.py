@@ -65,7 +65,7 @@ class Scheduler:
     log: Logger
     look_seconds: float = 1.0
     poll_seconds: float = 0.1
-    grace_seconds: float = 8.0
+    grace_seconds: float = 4.0
 
     def run(self, since: datetime, *, at_once: str | None = None) -> None:
         """Look what is due, and run it, until told to stop.
