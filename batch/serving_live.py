@@ -23,28 +23,21 @@ def live_views(landed: Path, timezone: str) -> list[str]:
     pattern = sql.literal(f"{landed}/*/date=*/*.parquet")
     documents = f"""
 create view live.documents as
-with landed as (
-    select * from read_parquet(
-        {pattern},
-        hive_partitioning = true, hive_types = {{'date': date}}, filename = true, file_row_number = true
-    )
-    -- The folder's day: files of other days are not opened.
-    where date >= current_date - {_DAYS_BACK}
-),
-latest as (
-    select _id, max({{'v': source_version, 'f': filename, 'n': file_row_number}}) as place
-    from landed
-    group by _id
-)
 select
-    landed._id, landed.type, landed.session_id, landed.project_id, landed.timestamp,
-    landed.extracted_at, landed.message_role, landed.message_content, landed.message_raw,
-    landed.source_file, landed.uuid, landed.extra
-from landed
-inner join latest on landed.filename = latest.place.f and landed.file_row_number = latest.place.n
-where
-    landed.op = 'upsert'
-    and landed.timestamp >= timezone({zone}, date_trunc('day', timezone({zone}, now())))"""
+    _id, type, session_id, project_id, timestamp, extracted_at, message_role, message_content, message_raw,
+    source_file, uuid, extra
+from read_parquet(
+    {pattern},
+    hive_partitioning = true, hive_types = {{'date': date}}, filename = true, file_row_number = true
+)
+-- The folder's day: files of other days are not opened.
+where date >= current_date - {_DAYS_BACK}
+qualify
+    row_number() over (
+        partition by _id order by source_version desc, filename desc, file_row_number desc
+    ) = 1
+    and op = 'upsert'
+    and timestamp >= timezone({zone}, date_trunc('day', timezone({zone}, now())))"""
     messages = """
 create view live.messages as
 select
@@ -61,34 +54,43 @@ create view live.messages_per_minute as
 select date_trunc('minute', created_at) as minute, role, count(*) as messages
 from live.messages
 group by all"""
-    tool_calls = """
-create view live.tool_calls as
-with blocks as (
+    blocks = """
     select
         session_id, project_id, created_at,
         unnest(list_concat(
             try(json_extract(message_raw, '$.content[*]')), try(json_extract(message_raw, '$[*]'))
         )) as block
-    from live.messages
-),
-calls as (
+    from messages"""
+    calls = """
     select
         session_id, project_id, created_at,
         json_extract_string(block, '$.id') as tool_use_id,
         json_extract_string(block, '$.name') as tool_name
     from blocks
     where json_extract_string(block, '$.type') = 'tool_use'
-    qualify row_number() over (partition by tool_use_id order by created_at) = 1
-),
-results as (
+    qualify row_number() over (partition by tool_use_id order by created_at) = 1"""
+    results = """
     select
         json_extract_string(block, '$.tool_use_id') as tool_use_id,
         min(created_at) as finished_at,
         bool_or(coalesce(json_extract_string(block, '$.is_error') = 'true', false)) as is_error
     from blocks
     where json_extract_string(block, '$.type') = 'tool_result'
-    group by all
-)
+    group by all"""
+    # Materialized: each file is opened once for the whole query, however often its lines are looked at.
+    parts = f"""
+with messages as materialized (
+    select session_id, project_id, created_at, role, message_raw from live.messages
+),
+blocks as materialized ({blocks}
+),
+calls as ({calls}
+),
+results as ({results}
+)"""
+    tool_calls = f"""
+create view live.tool_calls as
+{parts}
 select
     calls.tool_use_id, calls.session_id, calls.project_id, calls.tool_name,
     calls.created_at, results.finished_at,
@@ -97,23 +99,31 @@ select
     end as status
 from calls
 left join results on calls.tool_use_id = results.tool_use_id"""
-    conversations = """
+    conversations = f"""
 create view live.conversations as
-with called as (
-    select session_id, count(*) as tool_calls, count(*) filter (status = 'error') as tool_errors
-    from live.tool_calls
-    group by all
+{parts},
+called as (
+    select
+        calls.session_id, count(*) as tool_calls, count(*) filter (results.is_error) as tool_errors
+    from calls
+    left join results on calls.tool_use_id = results.tool_use_id
+    group by calls.session_id
+),
+spoken as (
+    select
+        session_id,
+        min(project_id) as project_id,
+        min(created_at) as first_message_at,
+        max(created_at) as last_message_at,
+        count(*) as messages,
+        count(*) filter (role = 'assistant') as assistant_messages
+    from messages
+    group by session_id
 )
 select
-    messages.session_id,
-    min(messages.project_id) as project_id,
-    min(messages.created_at) as first_message_at,
-    max(messages.created_at) as last_message_at,
-    count(*) as messages,
-    count(*) filter (messages.role = 'assistant') as assistant_messages,
-    coalesce(any_value(called.tool_calls), 0) as tool_calls,
-    coalesce(any_value(called.tool_errors), 0) as tool_errors
-from live.messages as messages
-left join called on messages.session_id = called.session_id
-group by messages.session_id"""
+    spoken.*,
+    coalesce(called.tool_calls, 0) as tool_calls,
+    coalesce(called.tool_errors, 0) as tool_errors
+from spoken
+left join called on spoken.session_id = called.session_id"""
     return [view.strip() for view in (documents, messages, per_minute, tool_calls, conversations)]
