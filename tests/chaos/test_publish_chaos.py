@@ -20,7 +20,7 @@ pytestmark = pytest.mark.chaos
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
-PUBLISHES = int(os.environ.get("CHAOS_PUBLISHES", "30"))
+PUBLISHES = int(os.environ.get("CHAOS_PUBLISHES", "20"))
 NEW_TABLE = "create table marts.agg as select 1 as x;"
 
 
