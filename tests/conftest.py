@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
@@ -23,6 +24,14 @@ _OURS = (
     *("MONGO_", "DUCKDB_", "STREAM_", "BACKFILL_", "METRICS_", "LOG_", "DBT_"),
     *("PIPELINE_", "PUBLISH_", "SCHEDULE_", "ALERT_", "GX_"),
 )
+
+
+@pytest.fixture(autouse=True)
+def fresh_logging() -> Iterator[None]:
+    """Take back how a command of an earlier test set up logging: its level would hide lines from this one."""
+    structlog.reset_defaults()
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
