@@ -5,7 +5,6 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from stream.errors import mask_secrets
 from stream.settings import (
@@ -15,18 +14,16 @@ from stream.settings import (
     MetricsSettings,
     MongoSettings,
     Positive,
+    SettingsGroup,
     StreamSettings,
     read,
 )
 
 _CRON_FIELDS = 5
-_CONFIG = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore")
 
 
-class PipelineSettings(BaseSettings):
+class PipelineSettings(SettingsGroup):
     """The hourly cycle."""
-
-    model_config = _CONFIG
 
     reporting_timezone: str = Field(
         "UTC", validation_alias="REPORTING_TIMEZONE", description="time zone of days and hours in the marts"
@@ -112,10 +109,8 @@ class PipelineSettings(BaseSettings):
         return value
 
 
-class BackfillSettings(BaseSettings):
+class BackfillSettings(SettingsGroup):
     """The historical load."""
-
-    model_config = _CONFIG
 
     workers: Positive | None = Field(
         None,
@@ -141,18 +136,14 @@ class BackfillSettings(BaseSettings):
     )
 
 
-class DbtSettings(BaseSettings):
+class DbtSettings(SettingsGroup):
     """The dbt build."""
-
-    model_config = _CONFIG
 
     target: str = Field("dev", validation_alias="DBT_TARGET", description="target of `dbt/profiles.yml`")
 
 
-class GreatExpectationsSettings(BaseSettings):
+class GreatExpectationsSettings(SettingsGroup):
     """The gate before publishing."""
-
-    model_config = _CONFIG
 
     volume_ratio: float = Field(
         0.5,
@@ -217,7 +208,7 @@ class Settings:
             logging=read(LoggingSettings),
         )
 
-    def replace(self, **groups: BaseSettings) -> "Settings":
+    def replace(self, **groups: SettingsGroup) -> "Settings":
         """Give a copy with other groups."""
         return replace(self, **groups)  # type: ignore[arg-type]
 

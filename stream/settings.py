@@ -1,24 +1,84 @@
 """Settings of the stream worker, read from the environment or `.env`; grouped by what they configure."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from stream.errors import SettingsError, mask_secrets
 
-_CONFIG = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore")
-
 Positive = Annotated[int, Field(ge=1)]
-Group = TypeVar("Group", bound=BaseSettings)
+Group = TypeVar("Group", bound="SettingsGroup")
 
 
-class MongoSettings(BaseSettings):
+class SettingsGroup(BaseSettings):
+    """Settings from the environment or `.env`, each as `NAME` or as `NAME_FILE`, a file with the value.
+
+    Files are how container engines and systemd hand secrets over: an environment is shown to whoever may
+    look at the process.
+    """
+
+    model_config = SettingsConfigDict(env_file=".env", env_file_encoding="utf-8", extra="ignore")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Add the files that `NAME_FILE` names."""
+        del file_secret_settings
+        return init_settings, env_settings, dotenv_settings, _NamedFiles(settings_cls)
+
+
+class _NamedFiles(EnvSettingsSource):
+    """Values in files that the environment or `.env` names."""
+
+    def __call__(self) -> dict[str, str]:
+        """Give the values by name of their settings.
+
+        Raises:
+            SettingsError: A file cannot be read, or the setting has a value of its own.
+        """
+        names = [str(field.validation_alias) for field in self.settings_cls.model_fields.values()]
+        given = self._given()
+        return {name: _content(name, given) for name in names if given.get(f"{name}_file".lower())}
+
+    def _given(self) -> dict[str, str | None]:
+        """Give all variables by their name in lower case; the environment counts more than `.env`."""
+        from_file = DotEnvSettingsSource(self.settings_cls).env_vars
+        return {**from_file, **self.env_vars}
+
+
+def _content(name: str, given: Mapping[str, str | None]) -> str:
+    path = Path(given[f"{name}_file".lower()] or "")
+    if given.get(name.lower()) is not None:
+        raise SettingsError(
+            f"`{name}` and `{name}_FILE` are both set", hint=f"keep one of them; `{name}_FILE` is `{path}`"
+        )
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"cannot read the file that `{name}_FILE` names, `{path}`: {error}",
+            hint="let it hold the value and nothing else, readable for this user",
+        ) from error
+
+
+class MongoSettings(SettingsGroup):
     """Where the conversation logs are."""
-
-    model_config = _CONFIG
 
     uri: SecretStr = Field(
         SecretStr("mongodb://localhost:27017"),
@@ -49,10 +109,8 @@ class MongoSettings(BaseSettings):
         return f"{self.database}.{self.collection}"
 
 
-class DataSettings(BaseSettings):
+class DataSettings(SettingsGroup):
     """Where files go."""
-
-    model_config = _CONFIG
 
     data_dir: Path = Field(
         Path("data"),
@@ -76,10 +134,8 @@ class DataSettings(BaseSettings):
         return self.data_dir / "serving"
 
 
-class DuckDBSettings(BaseSettings):
+class DuckDBSettings(SettingsGroup):
     """The warehouse."""
-
-    model_config = _CONFIG
 
     path: Path | None = Field(
         None,
@@ -102,10 +158,8 @@ class DuckDBSettings(BaseSettings):
     )
 
 
-class StreamSettings(BaseSettings):
+class StreamSettings(SettingsGroup):
     """The always-on worker."""
-
-    model_config = _CONFIG
 
     batch_size: Positive = Field(
         10_000, validation_alias="BATCH_SIZE", description="documents MongoDB sends at once, at most"
@@ -140,10 +194,8 @@ class StreamSettings(BaseSettings):
         return timedelta(seconds=self.max_age_seconds)
 
 
-class MetricsSettings(BaseSettings):
+class MetricsSettings(SettingsGroup):
     """Where Prometheus finds the process."""
-
-    model_config = _CONFIG
 
     host: str = Field(
         "127.0.0.1", validation_alias="METRICS_HOST", description="address of the metrics endpoint"
@@ -157,10 +209,8 @@ class MetricsSettings(BaseSettings):
     )
 
 
-class LoggingSettings(BaseSettings):
+class LoggingSettings(SettingsGroup):
     """How log lines look."""
-
-    model_config = _CONFIG
 
     level: Literal["debug", "info", "warning", "error"] = Field(
         "info", validation_alias="LOG_LEVEL", description="least severe level that is printed"

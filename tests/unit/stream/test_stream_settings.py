@@ -73,6 +73,62 @@ def test_a_secret_is_not_in_the_repr(clean_environment: Path, monkeypatch: pytes
     assert "geheim" not in repr(read(MongoSettings)) + str(read(MongoSettings).model_dump())
 
 
+def test_a_file_may_hold_the_value(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`NAME_FILE` names it, in the environment or `.env`; the newline that editors add is no part of it."""
+    (clean_environment / "uri").write_text("mongodb://app:geheim@db/?replicaSet=rs0\n", "utf-8")
+    (clean_environment / "rows").write_text("5", "utf-8")
+    (clean_environment / ".env").write_text("STREAM_MAX_ROWS_FILE=rows\n", "utf-8")
+    monkeypatch.setenv("MONGO_URI_FILE", str(clean_environment / "uri"))
+
+    assert read(MongoSettings).uri.get_secret_value() == "mongodb://app:geheim@db/?replicaSet=rs0"
+    assert read(StreamSettings).max_rows == 5
+
+
+def test_an_empty_file_setting_is_none(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose files pass on variables that nobody has set as empty ones."""
+    monkeypatch.setenv("MONGO_URI_FILE", "")
+
+    assert read(MongoSettings).uri.get_secret_value() == "mongodb://localhost:27017"
+
+
+def test_a_value_and_a_file_are_too_much(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which of the two is meant is not ours to guess."""
+    (clean_environment / "uri").write_text("mongodb://one", "utf-8")
+    monkeypatch.setenv("MONGO_URI_FILE", "uri")
+    monkeypatch.setenv("MONGO_URI", "mongodb://app:geheim@two")
+
+    with pytest.raises(SettingsError, match="`MONGO_URI` and `MONGO_URI_FILE` are both set") as caught:
+        read(MongoSettings)
+    assert "keep one" in caught.value.hint
+    assert "geheim" not in f"{caught.value.message} {caught.value.hint}"
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["missing", "not text"])
+def test_a_file_that_cannot_be_read_is_named(
+    clean_environment: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
+) -> None:
+    """Neither the default nor half a value takes its place."""
+    if content is not None:
+        (clean_environment / "uri").write_bytes(content)
+    monkeypatch.setenv("MONGO_URI_FILE", "uri")
+
+    with pytest.raises(SettingsError, match="the file that `MONGO_URI_FILE` names, `uri`") as caught:
+        read(MongoSettings)
+    assert "readable for this user" in caught.value.hint
+
+
+def test_a_wrong_value_in_a_file_is_not_printed(
+    clean_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with values in the environment."""
+    (clean_environment / "uri").write_text("geheim", "utf-8")
+    monkeypatch.setenv("MONGO_URI_FILE", "uri")
+
+    with pytest.raises(SettingsError, match="must begin with mongodb://") as caught:
+        read(MongoSettings)
+    assert "geheim" not in caught.value.message
+
+
 WRONG = [
     (StreamSettings, "BATCH_SIZE", "many", "`BATCH_SIZE`: input should be a valid integer"),
     (StreamSettings, "BATCH_SIZE", "0", "`BATCH_SIZE`: input should be greater than or equal to 1"),
