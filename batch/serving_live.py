@@ -1,7 +1,7 @@
 """Views of what happens now: today's conversations straight from the landing zone, seconds old, no lock.
 
-The latest version of each document counts, and deleted ones are gone. A document that changes today has
-landed today, so only the files of the last days are opened.
+The latest version of each document counts, and deleted ones are gone, also with their whole collection. A
+document that changes today has landed today, so only the files of the last days are opened.
 """
 
 from pathlib import Path
@@ -37,6 +37,8 @@ qualify
         partition by _id order by source_version desc, filename desc, file_row_number desc
     ) = 1
     and op = 'upsert'
+    -- What was there before the whole collection was dropped or read anew.
+    and source_version >= coalesce(max(source_version) filter (op = 'floor') over (), 0)
     and timestamp >= timezone({zone}, date_trunc('day', timezone({zone}, now())))"""
     messages = """
 create view live.messages as

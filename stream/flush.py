@@ -118,15 +118,16 @@ class Flusher:
 def footer_of(micro_batch: MicroBatch, window: ClosedWindow, *, landed_at: str) -> Footer:
     """Sum a window up for the footer of its file."""
     versions = [row.source_version for row in window.rows]
-    deletes = sum(1 for row in window.rows if row.op == "delete")
+    operations = Counter(row.op for row in window.rows)
     return Footer(
         micro_batch_id=micro_batch.id,
         rows=len(window.rows),
-        upserts=len(window.rows) - deletes,
-        deletes=deletes,
+        upserts=operations["upsert"],
+        deletes=operations["delete"],
         dead_letters=len(window.dead_letters),
         first_cluster_time=min(versions, default=None),
         last_cluster_time=max(versions, default=None),
         position=window.position,
         landed_at=landed_at,
+        floor=max((row.source_version for row in window.rows if row.op == "floor"), default=None),
     )

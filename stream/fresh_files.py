@@ -50,6 +50,8 @@ def landed_rows(paths: Iterable[str]) -> str:
 
 def fresh_files(connection: duckdb.DuckDBPyConnection, paths: Sequence[str]) -> set[str]:
     """Give the files all of whose rows can simply be inserted; the others' ids are not among theirs."""
+    if not paths:
+        return set()
     found = connection.execute(
         f"""
         select

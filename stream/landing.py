@@ -240,4 +240,6 @@ class LandingZone:
 
     def micro_batches(self) -> list[MicroBatch]:
         """List what has landed in all lanes: by lane, oldest first in each."""
-        return [micro_batch for lane in self.lanes() for micro_batch in lane.micro_batches()]
+        # The stream's is looked at first: with a floor in it, what was read anew before it is found as well.
+        by_lane = [lane.micro_batches() for lane in reversed(self.lanes())]
+        return [micro_batch for found in reversed(by_lane) for micro_batch in found]

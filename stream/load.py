@@ -1,11 +1,11 @@
 """One load transaction: the last change of each document, the manifest, and what changed for the marts.
 
 Versions (cluster times) decide which of two changes of a document is the later, in whatever order they load;
-tombstones keep an older row from bringing a deleted document back.
+tombstones keep an older row from bringing a deleted document back, and floors do so for a whole collection.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,30 +65,58 @@ class LoadTransaction:
         self._connection = connection
         self._chunk = chunk
         self._now = clock()
-        self._paths = [str(micro_batch.path) for micro_batch, footer in chunk if footer.rows]
+        self._floor = 0
 
     def run(self) -> LoadResult:
         """Merge the last change of each document, note what changed, mark the micro-batches as loaded."""
         (load_id,) = one_row(self._connection, "select coalesce(max(load_id), 0) + 1 from raw.loads")
         rows = sum(footer.rows for _, footer in self._chunk)
-        upserted = deleted = 0
-        is_bulk = rows >= BULK_ROWS
-        if rows:
+        upserted = merged_away = 0
+        swept = self._raise_floor()
+        is_bulk = rows >= BULK_ROWS or swept > 0
+        paths = self._paths_above_floor(lambda footer: footer.last_cluster_time)
+        if paths:
             self._name_files()
-            fresh = fresh_files(self._connection, self._paths)
+            fresh = fresh_files(
+                self._connection, self._paths_above_floor(lambda footer: footer.first_cluster_time)
+            )
             if fresh:
                 upserted = self._insert(
-                    landed_rows(path for path in self._paths if path in fresh), load_id, is_bulk=is_bulk
+                    landed_rows(path for path in paths if path in fresh), load_id, is_bulk=is_bulk
                 )
-            if len(fresh) < len(self._paths):
-                landed = landed_rows(path for path in self._paths if path not in fresh)
+            if len(fresh) < len(paths):
+                landed = landed_rows(path for path in paths if path not in fresh)
                 self._stage(landed)
                 if not is_bulk:
                     self._record_changed_lines(load_id)
-                merged, deleted = self._merge(landed)
+                merged, merged_away = self._merge(landed)
                 upserted += merged
+        deleted = swept + merged_away
         self._record(load_id, upserted, deleted, is_bulk=is_bulk)
         return LoadResult(len(self._chunk), rows, upserted, deleted)
+
+    def _raise_floor(self) -> int:
+        """Note the floors of the micro-batches, and remove older rows than the highest; give how many.
+
+        A tombstone below it is of no more use: nothing that old comes back.
+        """
+        (known,) = one_row(self._connection, "select coalesce(max(floor), 0) from raw.floors")
+        floors = [(footer.floor, each.id) for each, footer in self._chunk if footer.floor is not None]
+        self._floor = max([known, *(floor for floor, _ in floors)])
+        if floors:
+            self._execute(f"insert into raw.floors values {sql.rows(floors)}")
+        if self._floor == known:
+            return 0
+        self._execute(f"delete from raw.tombstones where source_version < {self._floor}")
+        (swept,) = one_row(
+            self._connection, f"delete from raw.conversations where source_version < {self._floor}"
+        )
+        return int(swept)
+
+    def _paths_above_floor(self, version_of: Callable[[Footer], int | None]) -> list[str]:
+        """Give the files whose first or last version the floor leaves alone; those without rows are none."""
+        versions = ((micro_batch.path, version_of(footer)) for micro_batch, footer in self._chunk)
+        return [str(path) for path, version in versions if version is not None and version >= self._floor]
 
     def _name_files(self) -> None:
         names = sql.rows(
@@ -124,7 +152,7 @@ class LoadTransaction:
         return int(inserted)
 
     def _stage(self, landed: str) -> None:
-        """Find the last change of each `_id`, less what a tombstone outdates: narrow columns only.
+        """Find the last change of each `_id`, less what tombstone or floor outdate: narrow columns only.
 
         The wide columns stay in their files until they are written into the table, once.
         """
@@ -137,6 +165,7 @@ class LoadTransaction:
                 staged_files.filename, staged_files.micro_batch_id
             from {landed} as landed
             inner join staged_files on landed.filename = staged_files.filename
+            where landed.source_version >= {self._floor} and landed.op <> 'floor'
             qualify row_number() over (
                 partition by landed._id
                 order by landed.source_version desc, staged_files.position desc, landed.file_row_number desc

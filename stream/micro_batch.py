@@ -55,12 +55,14 @@ class Footer:
 
     Attributes:
         micro_batch_id: `MicroBatch.id`.
-        rows: Upserts and deletes together.
+        rows: Upserts, deletes and floors together.
         dead_letters: Documents rejected in the same window.
         first_cluster_time: Oldest `source_version`, None without rows.
         last_cluster_time: Newest `source_version`, None without rows.
         position: Where the stream stood behind its last event; None in a backfill lane.
         landed_at: When it was written, ISO 8601.
+        floor: Cluster time of its floor: every row of the collection that is older is gone, wherever it
+            lands and whenever it is loaded. None without one.
     """
 
     micro_batch_id: str
@@ -72,6 +74,7 @@ class Footer:
     last_cluster_time: int | None
     position: Position | None
     landed_at: str
+    floor: int | None = None
     schema_version: int = LANDING_SCHEMA_VERSION
 
     def to_metadata(self) -> dict[bytes, bytes]:

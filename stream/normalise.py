@@ -23,7 +23,7 @@ from bson.datetime_ms import DatetimeMS
 from bson.objectid import ObjectId
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from stream.schema import Row
+from stream.schema import FLOOR_ID, Row
 
 Reason = Literal["undecodable", "missing_type", "bad_envelope", "bad_timestamp", "bad_message", "too_deep"]
 REASONS: tuple[Reason, ...] = (
@@ -145,6 +145,11 @@ def undecodable(raw: bytes, problem: str) -> DeadLetter:
 def deletion(document_id: object, *, source_version: int) -> Row:
     """Make the row that says a document is gone."""
     return Row(document_key(document_id), "delete", source_version)
+
+
+def floor(source_version: int) -> Row:
+    """Make the row that says that all older rows of the collection are gone."""
+    return Row(FLOOR_ID, "floor", source_version)
 
 
 def _row(rest: dict[str, Any], source_version: int, extracted_at: int) -> Row:

@@ -4,19 +4,26 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-LANDING_SCHEMA_VERSION = 1
-"""Raised whenever the columns of a landed file change; written into each footer."""
+LANDING_SCHEMA_VERSION = 2
+"""Raised whenever a landed file may hold what older programs would misread; written into each footer.
+
+2 brought rows of op `floor`, and the footer's field of that name.
+"""
+
+FLOOR_ID = ""
+"""The `_id` of a floor's row; no document has it."""
 
 
 class Row(NamedTuple):
     """One change of one document, ready for the landing zone; fields in the order of `LANDING_SCHEMA`.
 
     Instants are microseconds since 1970 in UTC, `date` is days since 1970; JSON is UTF-8 text as bytes.
-    A delete has only `id`, `op` and `source_version`; everything else is None (`content_length` 0).
+    A delete has only `id`, `op` and `source_version`; everything else is None (`content_length` 0). So has a
+    floor, which says of the whole collection that every row older than itself is gone.
 
     Attributes:
-        id: Canonical key of the document's `_id`; different `_id`s never share one.
-        op: `upsert` or `delete`.
+        id: Canonical key of the document's `_id`; different `_id`s never share one. `FLOOR_ID` of a floor.
+        op: `upsert`, `delete` or `floor`.
         source_version: Cluster time of the change, seconds << 32 | increment.
         message_id: `message.id` of an API response; lands, but has no column in the warehouse.
         content_length: Characters of `message_content`, 0 without one.

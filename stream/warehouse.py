@@ -135,7 +135,7 @@ class Warehouse:
 
     def _forget(self, connection: duckdb.DuckDBPyConnection) -> None:
         connection.begin()
-        for table in ("conversations", "tombstones", "micro_batches", "changed_lines"):
+        for table in ("conversations", "tombstones", "floors", "micro_batches", "changed_lines"):
             connection.execute(f"delete from raw.{table}")
         connection.execute(
             "insert into raw.loads "

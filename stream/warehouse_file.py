@@ -18,7 +18,7 @@ from stream.errors import (
 )
 from stream.schema import RAW_CONVERSATIONS_COLUMNS
 
-WAREHOUSE_SCHEMA_VERSION = 1
+WAREHOUSE_SCHEMA_VERSION = 2
 FAILURES = (duckdb.OperationalError, duckdb.InternalError, duckdb.FatalException, duckdb.InterruptException)
 """Errors of DuckDB that its file, the machine or another process cause, not the statement."""
 
@@ -59,6 +59,7 @@ _MIGRATIONS: tuple[str, ...] = (
         uuid varchar, message_id varchar
     );
     """,
+    "create table raw.floors (floor bigint not null, micro_batch_id varchar not null);",
 )
 """Statement n brings a warehouse from schema version n to n + 1."""
 

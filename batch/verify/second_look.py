@@ -6,7 +6,7 @@ asked. Neither depends on how long the worker has been down, nor on clocks.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -18,13 +18,13 @@ from batch.verify.digest import Digester
 from batch.verify.keys import document_id
 from batch.verify.report import Kind, Tally
 from batch.verify.scan import SnapshotScan
-from batch.verify.warehouse_side import judge, stored_rows
+from batch.verify.warehouse_side import StoredRow, judge, stored_rows
 from stream import sql
-from stream.change_event import CODEC_OPTIONS
+from stream.change_event import CODEC_OPTIONS, INVALIDATING_OPERATIONS
 from stream.dead_letters import DeadLetterStore
 from stream.errors import HistoryLostError
 from stream.landing import STREAM_LANE, LandingZone
-from stream.micro_batch import MicroBatch
+from stream.micro_batch import MicroBatch, read_footer
 from stream.mongo import Client, explained
 from stream.normalise import document_key
 from stream.position import Position, cluster_time_of_token
@@ -110,7 +110,11 @@ class SecondLook:
         if not differing:
             return verdicts
         rejected = {letter.letter.document_id for letter in self._dead_letters.list(self._landing)}
-        under_way = _keys_in(pending, differing) | self._changed_since(position, differing)
+        under_way = (
+            _keys_in(pending, differing)
+            | _below_floor(pending, stored)
+            | self._changed_since(position, differing)
+        )
         for key in differing:
             is_without_row = key not in stored or expected.get(key, 0) is None
             if key in under_way:
@@ -129,13 +133,23 @@ class SecondLook:
         return found
 
     def _changed_since(self, position: Position | None, keys: Sequence[str]) -> set[str]:
-        """Give the documents among these that have changed between a position and the last look."""
+        """Give the documents among these that have changed between a position and the last look.
+
+        If the collection was dropped or renamed meanwhile, that is all of them.
+        """
         if position is None or position.cluster_time >= self.cluster_time:
             return set()
         collection = self._client[self._mongo.database][self._mongo.collection]
         pipeline: list[dict[str, Any]] = [
-            {"$match": {"documentKey._id": {"$in": _document_ids(keys)}}},
-            {"$project": {"documentKey": 1}},
+            {
+                "$match": {
+                    "$or": [
+                        {"documentKey._id": {"$in": _document_ids(keys)}},
+                        {"operationType": {"$in": list(INVALIDATING_OPERATIONS)}},
+                    ]
+                }
+            },
+            {"$project": {"documentKey": 1, "operationType": 1}},
         ]
         found: set[str] = set()
         deadline = time.monotonic() + _STREAM_PATIENCE_SECONDS
@@ -145,6 +159,8 @@ class SecondLook:
             ) as changes:
                 while changes.alive and time.monotonic() < deadline:
                     change = changes.try_next()
+                    if change is not None and change["operationType"] in INVALIDATING_OPERATIONS:
+                        return set(keys)
                     if change is not None:
                         found.add(document_key(change["documentKey"]["_id"]))
                     elif (cluster_time_of_token(changes.resume_token or {}) or 0) >= self.cluster_time:
@@ -178,3 +194,9 @@ def _keys_in(micro_batches: Sequence[MicroBatch], keys: Sequence[str]) -> set[st
             "where _id in (select _id from wanted)"
         ).fetchall()
     return {key for (key,) in found}
+
+
+def _below_floor(micro_batches: Sequence[MicroBatch], stored: Mapping[str, StoredRow]) -> set[str]:
+    """Give those of the rows that a landed floor is going to remove."""
+    floor = max((read_footer(micro_batch).floor or 0 for micro_batch in micro_batches), default=0)
+    return {key for key, row in stored.items() if row.source_version < floor}

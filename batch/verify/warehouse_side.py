@@ -21,11 +21,13 @@ class StoredRow:
         copies: Rows with this `_id`; more than one is a defect.
         digest: Of one of them.
         is_as_is: Whether it holds a rejected document as it is, since a person decided so.
+        source_version: Cluster time of the change that made it.
     """
 
     copies: int
     digest: int
     is_as_is: bool = False
+    source_version: int = 0
 
 
 def compare_piece(
@@ -72,13 +74,14 @@ def stored_rows(connection: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> d
         f"""
         select
             _id, count(*), min({DIGEST}),
-            bool_or(coalesce(json_exists(extra, '$.{AS_IS_FIELD}') and message_raw is null, false))
+            bool_or(coalesce(json_exists(extra, '$.{AS_IS_FIELD}') and message_raw is null, false)),
+            min(source_version)
         from raw.conversations
         where _id in (select unnest({sql.array(keys)}::varchar[]))
         group by _id
         """
     ).fetchall()
-    return {key: StoredRow(copies, digest, is_as_is) for key, copies, digest, is_as_is in found}
+    return {key: StoredRow(*facts) for key, *facts in found}
 
 
 def judge(expected: Mapping[str, int | None], stored: Mapping[str, StoredRow], key: str) -> Kind | None:

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from stream.errors import LandingNotWritableError, SettingsError, StepFailedError
-from stream.normalise import deletion
+from stream.normalise import deletion, floor
 from tests.publishing import Shop, message
 
 pytestmark = pytest.mark.integration
@@ -184,6 +184,18 @@ def test_live_views_are_as_fresh_as_the_landing_zone(shop: Shop) -> None:
             "select role, sum(messages)::bigint from live.messages_per_minute group by all order by all"
         ).fetchall()
         assert [("error",)] == reader.execute("select status from live.tool_calls").fetchall()
+
+
+def test_live_views_forget_a_dropped_collection(shop: Shop) -> None:
+    """What is older than the floor is not shown, what came after it is."""
+    shop.land(message(1, version=1), message(2, version=2))
+    shop.build(1)
+    shop.publish(1)
+    assert [(2,)] == shop.ask("select count(*) from live.documents")
+
+    shop.land(floor(10), message(2, version=11))
+
+    assert [(f"{2:024x}",)] == shop.ask("select _id from live.documents")
 
 
 def test_live_views_open_only_the_files_of_late(shop: Shop) -> None:

@@ -20,7 +20,7 @@ from stream.clock import utc_now
 from stream.dead_letters import DeadLetterStore
 from stream.errors import PositionMismatchError, SourceUnreachableError
 from stream.landing import LandingZone
-from stream.normalise import document_key
+from stream.normalise import document_key, floor
 from stream.settings import DataSettings, MongoSettings
 from tests.landing import land, position_at, upsert
 from tests.streaming import StreamRunner, meanwhile, wait_until
@@ -222,6 +222,21 @@ def test_what_is_not_loaded_yet_is_pending(
     assert verifier_of(filled).run().is_same
     filled.catch_up()
     assert {} == found(verifier_of(filled).run())
+
+
+def test_a_drop_that_is_not_loaded_yet_is_pending(
+    filled: StreamRunner, collection: Collection[dict[str, Any]]
+) -> None:
+    """Neither one behind the position, nor a floor that has landed, makes all rows extra."""
+    collection.drop()
+    collection.insert_one({"_id": "new", "type": "user"})
+    pending = NOTHING | {"pending": 301}
+    result = verifier_of(filled).run()
+    assert (result.is_same, result.counts) == (True, pending)
+
+    land(filled.folder, [floor(2**62)], position=filled.lane.position())
+    result = verifier_of(filled).run()
+    assert (result.is_same, result.counts) == (True, pending)
 
 
 def test_what_was_there_before_the_stream_is_missing(

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stream import load
+from stream.normalise import floor
 from stream.schema import Row
 from stream.warehouse import Warehouse
 from tests.equality import assert_manifest_is_sound, warehouse_rows
@@ -139,23 +140,29 @@ def test_one_cluster_time_is_told_apart_by_order(warehouse: Warehouse, tmp_path:
     assert types_of(warehouse) == {"i:1": "c", "i:2": "c", "i:5": "b"}
 
 
-CHANGES = st.lists(st.tuples(st.integers(1, 4), st.booleans()), min_size=1, max_size=12)
-"""Changes in cluster-time order: which document, and whether it was deleted."""
+OPERATIONS = st.sampled_from(["upsert", "upsert", "delete", "floor"])
+CHANGES = st.lists(st.tuples(st.integers(1, 4), OPERATIONS), min_size=1, max_size=12)
+"""Changes in cluster-time order: of which document, and what happened to it, or to all at once."""
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=CHANGES, chance=st.randoms(use_true_random=False))
 def test_the_newest_version_wins_in_any_order_of_arrival(
-    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, bool]], chance: random.Random
+    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, str]], chance: random.Random
 ) -> None:
-    """Whatever lands and loads when: each document is in the state of its highest version."""
+    """Whatever lands and loads when, floors too: each document is in the state of its highest version."""
     folder = tmp_path_factory.mktemp("order")
     warehouse = make_warehouse(folder)
-    rows = [
-        delete(number, version) if is_delete else upsert(number, version, uuid=f"v{version}")
-        for version, (number, is_delete) in enumerate(changes, start=1)
-    ]
-    expected = {row.id: row.uuid for row in rows}
+    rows: list[Row] = []
+    expected: dict[str, str | None] = {}
+    for version, (number, operation) in enumerate(changes, start=1):
+        if operation == "floor":
+            rows.append(floor(version))
+            expected.clear()
+            continue
+        is_delete = operation == "delete"
+        rows.append(delete(number, version) if is_delete else upsert(number, version, uuid=f"v{version}"))
+        expected[rows[-1].id] = rows[-1].uuid
     chance.shuffle(rows)
     at = 0
     while at < len(rows):
@@ -169,6 +176,68 @@ def test_the_newest_version_wins_in_any_order_of_arrival(
     newest = {key: uuid for key, uuid in expected.items() if uuid is not None}
     assert {key: row["uuid"] for key, row in warehouse_rows(warehouse).items()} == newest
     assert_manifest_is_sound(warehouse)
+    before = the_state(warehouse)
+    warehouse.rebuild(timeout_seconds=5)
+    assert the_state(warehouse) == before
+
+
+def test_a_floor_removes_what_is_older(warehouse: Warehouse, tmp_path: Path) -> None:
+    """Rows from before the collection was dropped go in one load, which says that all may have changed."""
+    land(tmp_path, [upsert(1, 10), upsert(2, 11), upsert(3, 12), delete(4, 12)])
+    warehouse.load(timeout_seconds=5)
+    dropped = land(tmp_path, [floor(20), upsert(2, 21, type="reborn")])
+
+    result = warehouse.load(timeout_seconds=5)
+
+    assert result == load.LoadResult(micro_batches=1, rows=2, rows_upserted=1, rows_deleted=3)
+    assert types_of(warehouse) == {"i:2": "reborn"}
+    assert query(warehouse, "select * from raw.floors") == [(20, dropped.id)]
+    assert query(warehouse, "select * from raw.tombstones") == []
+    assert query(warehouse, "select rows_deleted, is_bulk from raw.loads") == [(0, False), (3, True)]
+    assert query(warehouse, "select rows, upserts, deletes from raw.micro_batches where sequence = 1") == [
+        (2, 1, 0)
+    ]
+
+
+def test_what_is_older_than_a_floor_stays_away(warehouse: Warehouse, tmp_path: Path) -> None:
+    """A range of a backfill that loads late brings nothing back, as a whole file or as part of one."""
+    land(tmp_path, [floor(20)])
+    warehouse.load(timeout_seconds=5)
+    land(tmp_path, [upsert(1, 10), upsert(2, 19)], lane="backfill-1")
+    land(tmp_path, [upsert(3, 19), upsert(4, 20), upsert(5, 21)], lane="backfill-1")
+
+    result = warehouse.load(timeout_seconds=5)
+
+    assert result == load.LoadResult(micro_batches=2, rows=5, rows_upserted=2)
+    assert sorted(types_of(warehouse)) == ["i:4", "i:5"]
+    assert query(warehouse, "select is_bulk from raw.loads") == [(False,), (False,)]
+    assert_manifest_is_sound(warehouse)
+
+
+def test_a_lower_floor_changes_nothing(warehouse: Warehouse, tmp_path: Path) -> None:
+    """Floors load in any order; the highest counts."""
+    land(tmp_path, [floor(20), upsert(1, 21)])
+    warehouse.load(timeout_seconds=5)
+    land(tmp_path, [floor(15), upsert(2, 16)], lane="other")
+    warehouse.load(timeout_seconds=5)
+
+    assert list(types_of(warehouse)) == ["i:1"]
+    assert query(warehouse, "select is_bulk from raw.loads") == [(False,), (False,)]
+
+
+def test_a_warehouse_from_before_floors_learns_them(warehouse: Warehouse, tmp_path: Path) -> None:
+    """A file of schema version 1 gets the table; its rows stay."""
+    land(tmp_path, [upsert(1, 10)])
+    warehouse.load(timeout_seconds=5)
+    with warehouse.opened(timeout_seconds=5) as connection:
+        connection.execute("drop table raw.floors")
+        connection.execute("delete from main.claude_analytics_schema where version > 1")
+    land(tmp_path, [floor(10)])
+
+    warehouse.load(timeout_seconds=5)
+
+    assert list(types_of(warehouse)) == ["i:1"]
+    assert query(warehouse, "select floor from raw.floors") == [(10,)]
 
 
 def changed(warehouse: Warehouse, load_id: int) -> list[Any]:

@@ -13,7 +13,7 @@ from batch.dead_letter_replay import AS_IS_FIELD, REPLAY_LANE, Replay, replay
 from stream.clock import utc_now
 from stream.dead_letters import DeadLetterStore
 from stream.landing import LandingZone
-from stream.normalise import DeadLetter, normalise, undecodable
+from stream.normalise import DeadLetter, floor, normalise, undecodable
 from stream.schema import Row
 from stream.warehouse import Warehouse
 from tests.landing import delete, land, position_at, upsert
@@ -125,6 +125,14 @@ def test_a_replayed_row_wins_over_earlier_changes(queue: Queue) -> None:
     queue.reject(letter(2))
     queue.replay(normalise_document=lenient)
     assert {"i:1": "mended", "i:2": "mended", "i:3": "user"} == queue.rows()
+
+
+def test_a_letter_from_before_a_drop_brings_nothing_back(queue: Queue) -> None:
+    """Unlike one that was rejected behind it, be it in the very window of the drop."""
+    queue.reject(letter(1), rows=(upsert(2, 5),))
+    queue.reject(letter(3), rows=(upsert(4, 6), floor(7), upsert(5, 8)))
+    queue.replay(normalise_document=lenient)
+    assert {"i:3": "mended", "i:5": "user"} == queue.rows()
 
 
 def test_the_last_letter_of_a_document_counts(queue: Queue) -> None:

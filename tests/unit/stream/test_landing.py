@@ -20,6 +20,7 @@ from stream.errors import (
 )
 from stream.landing import LandingZone, Lane
 from stream.micro_batch import NAME, Footer, MicroBatch, check_content, checksum_of, read_footer, to_table
+from stream.normalise import floor
 from stream.schema import LANDING_SCHEMA
 from tests.landing import delete, land, lane_of, position_at, upsert
 
@@ -135,8 +136,24 @@ def test_a_file_of_a_newer_program_is_said(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     pq.write_table(LANDING_SCHEMA.empty_table().replace_schema_metadata(footer.to_metadata()), path)
 
-    with pytest.raises(SchemaTooNewError, match="has schema version 99, this program knows 1"):
+    with pytest.raises(SchemaTooNewError, match="has schema version 99, this program knows 2"):
         read_footer(MicroBatch(path, "stream", 0))
+
+
+def test_a_file_from_before_floors_is_read(tmp_path: Path) -> None:
+    """Schema version 1 had no such field."""
+    footer = Footer("stream/x", 0, 0, 0, 0, None, None, None, "", schema_version=1)
+    fields = json.loads(footer.to_metadata()[b"claude_analytics"])
+    del fields["floor"]
+
+    assert Footer.from_metadata({b"claude_analytics": json.dumps(fields).encode()}) == footer
+
+
+def test_a_floor_is_a_row_and_in_the_footer(tmp_path: Path) -> None:
+    """Neither an upsert nor a delete."""
+    footer = read_footer(land(tmp_path, [upsert(1, 10), floor(20), floor(15), upsert(1, 21)]))
+
+    assert (footer.rows, footer.upserts, footer.deletes, footer.floor) == (4, 2, 0, 20)
 
 
 def test_a_vanished_file_is_said(tmp_path: Path) -> None:

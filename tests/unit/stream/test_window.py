@@ -1,5 +1,6 @@
 """When a micro-batch closes, and what is in it."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -64,6 +65,17 @@ def test_the_age_is_that_of_the_first_row() -> None:
     assert waiting.add(batch(5, rows=1), 7.1) == []
     assert waiting.due(9.0) == []
     assert sizes(waiting.due(9.1)) == [(1, 0)]
+
+
+def test_a_floor_begins_a_window() -> None:
+    """What waits is closed first: its dead letters are older than the floor."""
+    waiting = window()
+    waiting.add(batch(1, rows=1, letters=1), 0.0)
+
+    [closed] = waiting.add(replace(batch(2, rows=1, letters=1), has_floor=True), 0.0)
+
+    assert (sizes([closed]), closed.position) == ([(1, 1)], position_at(1))
+    assert len(waiting) == 2
 
 
 def test_a_tick_closes_what_is_old() -> None:
