@@ -28,6 +28,14 @@ Config = dict[str, str | bool | int | float | list[str]]
 _ROW_GROUP_SIZE = 8192
 """Rows per group, far fewer than DuckDB's own 122,880: each checkpoint rewrites the last, part-filled one."""
 
+_STORAGE_VERSION = "v1.2.0"
+"""Of the file: the first that has zstd for columns. Only DuckDB 1.2 and newer open it."""
+_WIDE_COLUMNS = {"message_content", "message_raw", "extra"}
+"""DuckDB's own choice leaves long texts as they are: with zstd the file has a fifth of the size."""
+
+_HEADERS_SIZE_BYTES = 3 * 4096
+"""In front of a file's blocks."""
+
 _RESERVED_NAMES = {"main", "memory", "system", "temp"}
 _DAMAGE = (
     duckdb.IOException,
@@ -36,12 +44,17 @@ _DAMAGE = (
     duckdb.FatalException,
 )
 
+
+def _column(name: str, kind: str) -> str:
+    return f'"{name}" {kind}' + (" using compression zstd" if name in _WIDE_COLUMNS else "")
+
+
 _MIGRATIONS: tuple[str, ...] = (
     f"""
     create schema if not exists raw;
     create schema if not exists ops;
     create table raw.conversations (
-        {", ".join(f'"{name}" {kind}' for name, kind in RAW_CONVERSATIONS_COLUMNS.items())}
+        {", ".join(_column(name, kind) for name, kind in RAW_CONVERSATIONS_COLUMNS.items())}
     );
     create table raw.tombstones (_id varchar not null, source_version bigint not null);
     create table raw.micro_batches (
@@ -112,10 +125,12 @@ class WarehouseFile:
         try:
             name = sql.identifier(_catalog_name(path))
             connection.execute(
-                f"attach {sql.literal(str(path))} as {name} (row_group_size {_ROW_GROUP_SIZE})"
+                f"attach {sql.literal(str(path))} as {name} "
+                f"(row_group_size {_ROW_GROUP_SIZE}, storage_version '{_STORAGE_VERSION}')"
             )
             connection.execute(f"use {name}")
             connection.execute("set TimeZone = 'UTC'")
+            self._require_whole(connection, path)
             self._migrate(connection)
         except duckdb.Error as error:
             connection.close()
@@ -124,6 +139,20 @@ class WarehouseFile:
             connection.close()
             raise
         return connection
+
+    def _require_whole(self, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+        """Refuse a file that has been cut off: DuckDB notices only once it reads what is missing.
+
+        Raises:
+            WarehouseCorruptError: It is shorter than its blocks.
+        """
+        found = connection.execute(
+            "select total_blocks * block_size from pragma_database_size() "
+            "where database_name = current_database()"
+        ).fetchall()
+        expected_bytes = _HEADERS_SIZE_BYTES + int(found[0][0])
+        if path.stat().st_size < expected_bytes:
+            raise self._corrupt(f"it has been cut off, {expected_bytes:,} bytes should be there")
 
     def _migrate(self, connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(
@@ -181,14 +210,17 @@ class WarehouseFile:
                 hint="make it writable for this user, or set DUCKDB_PATH to a file that is",
             )
         if isinstance(error, _DAMAGE):
-            return WarehouseCorruptError(
-                f"cannot use the DuckDB file `{self.path}`: {text}",
-                hint="if DUCKDB_PATH is right, run `claude-analytics load --full-refresh`: it sets the file "
-                "aside and rebuilds it from the landing zone",
-            )
+            return self._corrupt(text)
         return StepFailedError(
             f"cannot load into `{self.path}`: {text}",
             hint="try again; if memory was short, raise DUCKDB_MEMORY_LIMIT; what has landed is not lost",
+        )
+
+    def _corrupt(self, problem: str) -> WarehouseCorruptError:
+        return WarehouseCorruptError(
+            f"cannot use the DuckDB file `{self.path}`: {problem}",
+            hint="if DUCKDB_PATH is right, run `claude-analytics load --full-refresh`: it sets the file "
+            "aside and rebuilds it from the landing zone",
         )
 
 

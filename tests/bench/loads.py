@@ -1,6 +1,6 @@
 """Ways to get a collection into DuckDB, each run in a process of its own: ours, and what else there is.
 
-    python loads.py <way> '<JSON>'     prints documents, seconds and peak memory as JSON
+    python loads.py <way> '<JSON>'     prints documents, seconds, peak memory and size of the DuckDB file as JSON
 
 Keys: `uri`, `database`, `folder`, `documents` (how many at most).
 """
@@ -198,6 +198,7 @@ def main() -> None:
                 resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
             )
             / 1024,
+            "file_mib": sum(file.stat().st_size for file in folder.glob("*.duckdb")) / 2**20,
         }
     sys.stdout.write(f"\n{json.dumps(told)}\n")
 

@@ -91,6 +91,7 @@ def add_row(table: Table, name: str, found: dict[str, list[Measured]]) -> None:
         ratio("dlt", 0),
         f"{statistics.median(run['cpu_seconds'] / run['documents'] for run in ours) * 1e6:.0f}",
         f"{max(run['peak_mib'] for run in ours):.0f}",
+        f"{max(run['file_mib'] for run in ours):.0f}",
     )
 
 
@@ -98,7 +99,7 @@ def new_table(title: str) -> Table:
     table = Table(title=title)
     for heading in (
         "document", "raw cursor", "dicts", "plain script", "dlt", "ours",
-        "ours / raw", "/ plain", "/ dlt", "CPU µs", "RSS MiB",
+        "ours / raw", "/ plain", "/ dlt", "CPU µs", "RSS MiB", "file MiB",
     ):  # fmt: skip
         table.add_column(heading, justify="right")
     return table

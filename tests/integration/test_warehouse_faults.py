@@ -226,7 +226,7 @@ def test_a_warehouse_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
         connection.execute("insert into main.claude_analytics_schema values (99)")
 
     for act in (warehouse.load, warehouse.rebuild):
-        with pytest.raises(SchemaTooNewError, match="has schema version 99, this program knows 1"):
+        with pytest.raises(SchemaTooNewError, match="has schema version 99, this program knows"):
             act(timeout_seconds=5)
     assert warehouse.path.exists()
 
