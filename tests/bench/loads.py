@@ -1,6 +1,6 @@
 """Ways to get a collection into DuckDB, each run in a process of its own: ours, and what else there is.
 
-    python loads.py <way> '<JSON>'     prints documents, seconds, peak memory and size of the DuckDB file as JSON
+    python loads.py <way> '<JSON>'     prints documents, seconds, memory and file size as JSON
 
 Keys: `uri`, `database`, `folder`, `documents` (how many at most).
 """
