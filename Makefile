@@ -22,7 +22,9 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: install demo test check prefect bench docs format lock clean help
+.PHONY: up up-core up-prefect down rebuild fresh logs shell status run-adhoc run-backfill run-daily pipeline deploy
 
+##@ To try it and to work on it
 install: $(INSTALLED) ## Make .venv and install everything into it (repeated only when the packages change)
 
 demo: $(INSTALLED) ## See it all work on this machine: make demo [LOGS=~/.claude/projects]
@@ -37,6 +39,10 @@ check: $(INSTALLED) ## Format, lint, types, import contracts, SQL
 	@echo '── mypy' && $(BIN)/mypy
 	@echo '── import contracts' && $(BIN)/lint-imports
 	@if [ -d dbt/models ]; then echo '── sqlfluff' && $(BIN)/sqlfluff lint dbt; fi
+	@echo '── compose schema' && \
+	    $(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/docker-compose.yml
+	@if [ -x $(BIN)/hadolint ]; then echo '── hadolint' && $(BIN)/hadolint deploy/Dockerfile; \
+	    else echo '── hadolint: SKIPPED, it has no build for this platform'; fi
 
 prefect: $(INSTALLED) ## Prove the Prefect flows on a real Prefect server, in an environment of its own
 	@test -x $(VENV)-prefect/bin/prefect || { $(BIN)/python -m venv $(VENV)-prefect && \
@@ -66,7 +72,93 @@ clean: ## Remove what make and the tools left here; your data/ stays
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^##@ / { printf "%s%s\n", gap, substr($$0, 5); gap = "\n" } \
+	    /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+##@ To run it in containers (deploy/docker-compose.yml; what goes wrong: deploy/RUNBOOK.md)
+
+# Podman too: make up DOCKER=podman
+DOCKER ?= docker
+# WITH_MONGO=1 runs a MongoDB beside it. Later calls see that by the connection string.
+WITH_MONGO ?=
+# One of the services, for `logs` and `shell`: make logs SERVICE=stream
+SERVICE ?=
+
+MONGO_PROFILE = $(if $(or $(WITH_MONGO),$(shell grep -s '//mongo:27017' deploy/secrets/mongo_uri)),--profile mongo)
+COMPOSE = $(DOCKER) compose --file deploy/docker-compose.yml $(MONGO_PROFILE)
+UP = up --detach --build --wait --wait-timeout 900
+# A container of its own for one command, on the same volumes and beside the running services.
+ONCE = $(COMPOSE) run --rm --no-deps
+
+up: .engine ## Start everything: stream, schedule, Metabase, Prometheus, Grafana, docs [WITH_MONGO=1]
+	@WITH_MONGO=$(WITH_MONGO) deploy/secrets.sh
+	@$(COMPOSE) $(UP)
+	@echo 'Metabase on port 3001, docs on 8080, Grafana on 3002; `make status` tells how it stands'
+
+up-core: .engine ## Start stream and schedule alone, without dashboards
+	@WITH_MONGO=$(WITH_MONGO) deploy/secrets.sh
+	@$(COMPOSE) $(UP) stream schedule
+
+up-prefect: .engine ## Start everything, with Prefect (port 4200) in place of schedule
+	@WITH_MONGO=$(WITH_MONGO) deploy/secrets.sh
+	@$(COMPOSE) stop schedule
+	@$(COMPOSE) --profile prefect $(UP) --scale schedule=0
+
+down: .engine ## Stop everything; data stays
+	@$(COMPOSE) --profile mongo --profile prefect down
+
+rebuild: .engine ## Build the images from scratch and start them anew; data stays
+	@$(COMPOSE) build --pull --no-cache
+	@$(COMPOSE) up --detach --wait --wait-timeout 900
+
+fresh: .engine ## DELETE all data of the containers and start anew: make fresh CONFIRM=yes
+	@if [ '$(CONFIRM)' != yes ]; then \
+	    echo 'make: this deletes landing zone, warehouse, dashboards and metrics of the containers (and their' >&2; \
+	    echo '      MongoDB, with WITH_MONGO=1). If that is what you want: make fresh CONFIRM=yes' >&2; \
+	    exit 2; \
+	fi
+	@$(COMPOSE) --profile mongo --profile prefect down --volumes
+	@$(MAKE) up
+
+logs: .engine ## Follow the logs of all services, or of one [SERVICE=stream]
+	@$(COMPOSE) logs --follow --tail 100 $(SERVICE)
+
+shell: .engine ## Open a shell beside a service, also if that does not start [SERVICE=stream]
+	@$(ONCE) --entrypoint bash $(or $(SERVICE),stream)
+
+status: .engine ## Show the containers, then stream, warehouse, runs and published build
+	@$(COMPOSE) ps
+	@$(ONCE) schedule status
+
+run-adhoc: .engine ## Run the pipeline now [ARGS='--skip-extract']
+	@$(ONCE) schedule pipeline $(ARGS)
+
+run-backfill: .engine ## Run the pipeline from all documents of the collection
+	@$(ONCE) schedule pipeline --full-backfill $(ARGS)
+
+run-daily: .engine ## Run the pipeline with every row of the marts built anew
+	@$(ONCE) schedule pipeline --full-refresh $(ARGS)
+
+deploy: .engine ## Make the Prefect deployments again, after a change of prefect.yaml
+	@$(COMPOSE) --profile prefect exec prefect-worker claude-analytics deploy
+
+##@ To run it without containers (also: honcho start, or deploy/systemd)
+
+pipeline: $(INSTALLED) ## Run the whole cycle once, with the settings of the environment or .env [ARGS='--full-refresh']
+	@$(BIN)/claude-analytics pipeline $(ARGS)
+
+.PHONY: .engine
+.engine:
+	@if ! $(DOCKER) compose version >/dev/null 2>&1; then \
+	    echo 'make: `$(DOCKER) compose` does not run here. Install Docker with Compose 2.24 or newer, or name another' >&2; \
+	    echo '      engine (make up DOCKER=podman). It also runs without containers: `honcho start` in this folder, or' >&2; \
+	    echo '      the systemd units; see deploy/RUNBOOK.md.' >&2; \
+	    exit 2; \
+	elif ! $(DOCKER) info >/dev/null 2>&1; then \
+	    echo 'make: `$(DOCKER)` is installed, but its engine does not answer. Start it (systemctl start docker), or join' >&2; \
+	    echo '      the group that may use it; `$(DOCKER) info` says more.' >&2; \
+	    exit 2; \
+	fi
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@python=; \

@@ -16,6 +16,7 @@ from batch import shipped
 from batch.mongod import MongodOptions
 from batch.replica_set import EmbeddedMongo
 from stream.settings import MongoSettings
+from tests.installing import build_wheel
 from tests.marts import MartsWarehouse, documents_of
 from tests.streaming import StreamRunner, mongo_settings
 
@@ -90,6 +91,12 @@ def shared_marts(
     warehouse.change(documents_of(shared_logs))
     warehouse.build()
     return warehouse
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the wheel of the checkout, built once."""
+    return build_wheel(tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture

@@ -109,6 +109,9 @@ def docs(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Where to serve; 0 takes any free port.")
     ] = 8080,
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; the site asks for no password.")
+    ] = "127.0.0.1",
     only_write: Annotated[
         bool, typer.Option("--only-write", help="Write the site and say where; serve nothing.")
     ] = False,
@@ -125,6 +128,6 @@ def docs(
     context.console.print(f"the site is {index}", soft_wrap=True)
     if only_write:
         return
-    with serving_docs(index, port=port) as server:
-        context.console.print(f"served on http://127.0.0.1:{server.server_port}; Ctrl-C ends it")
+    with serving_docs(index, host=host, port=port) as server:
+        context.console.print(f"served on http://{host}:{server.server_port}; Ctrl-C ends it")
         server.serve_forever()
