@@ -19,10 +19,13 @@ PYTHONS := $(or $(PYTHON),python3.11 python3.12 python3 python /usr/bin/python3.
 LOGS ?=
 # More arguments for pytest: `make test ARGS='-k landing'`.
 ARGS ?=
+# `make chaos SOAK=1`: every fault after the other for so many minutes. CHAOS_SEED=… repeats an order.
+SOAK ?=
+SOAK_MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: install demo test check prefect bench docs format lock clean help
 .PHONY: up up-core up-prefect down rebuild fresh logs shell status run-adhoc run-backfill run-daily pipeline deploy
+.PHONY: install demo test chaos check prefect bench docs format lock clean help
 
 ##@ To try it and to work on it
 install: $(INSTALLED) ## Make .venv and install everything into it (repeated only when the packages change)
@@ -32,6 +35,10 @@ demo: $(INSTALLED) ## See it all work on this machine: make demo [LOGS=~/.claude
 
 test: $(INSTALLED) ## Run every test: unit, integration and chaos [ARGS='-k landing']
 	$(BIN)/python -m pytest $(ARGS)
+
+chaos: $(INSTALLED) ## Break every promise on purpose, in some minutes [SOAK=1: at random, for SOAK_MINUTES=30]
+	$(if $(SOAK),SOAK_MINUTES=$(SOAK_MINUTES) )$(BIN)/python -m pytest \
+	    $(if $(SOAK),-s tests/chaos/test_soak.py,-m 'chaos or fault') $(ARGS)
 
 check: $(INSTALLED) ## Format, lint, types, import contracts, SQL
 	@echo '── ruff format' && $(BIN)/ruff format --check .
@@ -55,7 +62,7 @@ bench: $(INSTALLED) ## Measure speed, latency and memory on this machine
 	    echo 'make: dlt could not be installed: its column stays empty' >&2
 	$(BIN)/python -m pytest -s -m bench tests/bench $(ARGS)
 
-docs: $(INSTALLED) ## Write the README's tables of commands and settings from the code
+docs: $(INSTALLED) ## Write the README's tables of commands, settings and faults from the code
 	$(BIN)/python -m tests.readme_tables
 
 format: $(INSTALLED) ## Format the code and mend what ruff can mend

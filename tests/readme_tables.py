@@ -1,4 +1,4 @@
-"""Writes the README's tables of settings and commands from the code: `make docs`.
+"""Writes the README's tables of settings, commands and faults from the code: `make docs`.
 
 Each table stands between `<!-- name: made by make docs -->` and `<!-- end of name -->`.
 """
@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from batch.cli.app import app
 from batch.settings import Settings
+from tests.fault_matrix import fault_table
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 _PROGRAM = "claude-analytics"
@@ -22,7 +23,8 @@ _PROGRAM = "claude-analytics"
 
 def refreshed(text: str) -> str:
     """Give the README's text with every table as the code has it today."""
-    for name, table in (("commands", commands_table()), ("settings", settings_table())):
+    tables = {"commands": commands_table(), "settings": settings_table(), "faults": fault_table()}
+    for name, table in tables.items():
         begin, end = f"<!-- {name}: made by make docs -->", f"<!-- end of {name} -->"
         if text.count(begin) != 1 or text.count(end) != 1:
             raise ValueError(f"the README lacks the marks of `{name}`")

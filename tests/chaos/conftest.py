@@ -1,4 +1,4 @@
-"""Fixtures of the chaos tests: a live writer, and workers that can be killed."""
+"""Fixtures of the chaos tests: a live writer, workers that can be killed, servers that can be."""
 
 import json
 import os
@@ -7,24 +7,30 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
+from pymongo import MongoClient
 from pymongo.collection import Collection
+from pymongo.errors import PyMongoError
 
+from batch.mongod import MongodOptions
+from batch.replica_set import EmbeddedMongo
 from stream.clock import utc_now
 from stream.dead_letters import DeadLetterStore
-from stream.landing import LandingZone
+from stream.landing import STREAM_LANE, LandingZone
 from stream.settings import MongoSettings
 from tests.equality import assert_manifest_is_sound, assert_same
-from tests.streaming import StreamRunner
+from tests.streaming import StreamRunner, mongo_settings
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = Path(__file__).with_name("crashing_worker.py")
+WORKER = Path(__file__).with_name("crashing_worker.py")
+BACKFILL = Path(__file__).with_name("crashing_backfill.py")
 
 Documents = Collection[dict[str, Any]]
 
@@ -37,12 +43,17 @@ class LiveWriter:
         seed: Makes the same changes again (their moments differ).
 
     Attributes:
-        bad: Documents written that cannot become rows.
+        changes: Changes tried.
+        refused: Those of them that no server took, or whose answer got lost; only of a server that is made
+            to fail, anywhere else they end the writing.
+        is_patient: Whether they are expected.
         pause_seconds: How long only other collections change, between two bursts.
     """
 
     def __init__(self, collection: Documents, seed: int) -> None:
-        self.bad = 0
+        self.changes = 0
+        self.refused = 0
+        self.is_patient = False
         self.pause_seconds = 0.2
         self._collection = collection
         self._chance = random.Random(seed)
@@ -64,11 +75,20 @@ class LiveWriter:
         other = self._collection.database["other"]
         while not self._is_over.is_set():
             for _ in range(self._chance.randrange(1, 12)):
-                self._change()
+                self._try(self._change)
             # Between two bursts only other collections change, so that the idle position moves on.
             time.sleep(self.pause_seconds / 2)
-            other.insert_one({})
+            self._try(lambda: other.insert_one({}))
             time.sleep(self.pause_seconds / 2)
+
+    def _try(self, change: Callable[[], object]) -> None:
+        self.changes += 1
+        try:
+            change()
+        except PyMongoError:
+            self.refused += 1
+            if not self.is_patient:
+                raise
 
     def _change(self) -> None:
         chance = self._chance
@@ -91,7 +111,6 @@ class LiveWriter:
             self._collection.insert_one(
                 {"_id": f"bad-{self._number}-{chance.random()}", "message": "no type"}
             )
-            self.bad += 1
 
     def _document(self) -> dict[str, Any]:
         self._number += 1
@@ -113,35 +132,46 @@ class Arena:
         self.collection = collection
         self.stream = StreamRunner(mongo, folder)
         self.writer = LiveWriter(collection, seed)
-        self._mongo = mongo
+        self.mongo = mongo
 
-    @contextmanager
-    def worker(self, **options: Any) -> "Iterator[subprocess.Popen[str]]":
-        """Run a worker process beside the block; whatever happens, it is gone afterwards."""
-        process = subprocess.Popen(
+    def start(
+        self, script: Path, *, output: IO[str] | int = subprocess.PIPE, **options: Any
+    ) -> "subprocess.Popen[str]":
+        """Start a script on this collection and folder; whoever calls ends it."""
+        return subprocess.Popen(
             [
                 sys.executable,
-                SCRIPT,
+                script,
                 json.dumps(
                     {
-                        "uri": self._mongo.uri.get_secret_value(),
-                        "database": self._mongo.database,
-                        "collection": self._mongo.collection,
+                        "uri": self.mongo.uri.get_secret_value(),
+                        "database": self.mongo.database,
+                        "collection": self.mongo.collection,
                         "folder": str(self.stream.folder),
                     }
                     | options
                 ),
             ],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
             text=True,
         )
-        with process:
+
+    @contextmanager
+    def running(self, script: Path, **options: Any) -> "Iterator[subprocess.Popen[str]]":
+        """Run a script beside the block; whatever happens, it is gone afterwards."""
+        with self.start(script, **options) as process:
             try:
                 yield process
             finally:
                 process.kill()
+
+    @contextmanager
+    def worker(self, **options: Any) -> "Iterator[subprocess.Popen[str]]":
+        """Run a worker process beside the block; whatever happens, it is gone afterwards."""
+        with self.running(WORKER, **options) as process:
+            yield process
 
     def crash_at(self, boundary: str, nth: int, **options: Any) -> None:
         """Run a worker until it kills itself at a boundary."""
@@ -157,11 +187,15 @@ class Arena:
         self.stream.catch_up(idle_seconds=0.5)
         documents = assert_same(self.collection, self.stream.warehouse)
         assert_manifest_is_sound(self.stream.warehouse)
-        landed = Counter((row["_id"], row["source_version"]) for row in self.stream.landed_rows())
+        landed = Counter((row["_id"], row["source_version"], row["op"]) for row in self.stream.landed_rows())
         assert [event for event, times in landed.items() if times > 1] == []
         landing = LandingZone(self.stream.folder / "landing", clock=utc_now)
-        dead_letters = DeadLetterStore(self.stream.folder / "dead_letter", clock=utc_now)
-        assert dead_letters.count(landing) == self.writer.bad
+        rejected = DeadLetterStore(self.stream.folder / "dead_letter", clock=utc_now).list(landing)
+        by_stream = Counter(
+            one.letter.document_id for one in rejected if one.id.startswith(f"{STREAM_LANE}/")
+        )
+        bad = [f"s:{one['_id']}" for one in self.collection.find({"_id": {"$regex": "^bad-"}})]
+        assert by_stream == Counter(bad)
         left_over = list(self.stream.folder.rglob("*.inflight"))
         assert left_over == []
         return documents
@@ -173,6 +207,26 @@ def seed() -> int:
     chosen = int(os.environ.get("CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
     print(f"to repeat: CHAOS_SEED={chosen}")  # noqa: T201 - pytest shows it when the test fails
     return chosen
+
+
+@pytest.fixture(scope="session")
+def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongo]:
+    """Give a set of three that tests may kill; whoever ends a node starts it again."""
+    options = MongodOptions(cache_size_gb=0.25, oplog_size_mb=256)
+    with EmbeddedMongo(tmp_path_factory.mktemp("three"), size=3, options=options) as nodes:
+        yield nodes
+
+
+@pytest.fixture
+def hardy_arena(three_nodes: EmbeddedMongo, tmp_path: Path, seed: int) -> Iterator[Arena]:
+    """Give an arena on the set of three, whose writer does not mind if the servers fail."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with MongoClient[dict[str, Any]](three_nodes.uri, tz_aware=True) as client:
+        collection = client[name]["conversations"]
+        arena = Arena(mongo_settings(collection, three_nodes.uri), collection, tmp_path / "data", seed)
+        arena.writer.is_patient = True
+        yield arena
+        client.drop_database(name)
 
 
 @pytest.fixture

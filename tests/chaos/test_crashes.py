@@ -27,6 +27,11 @@ BOUNDARIES = [
 ]
 
 
+@pytest.mark.fault(
+    1,
+    "`kill -9` at each of eight points between reading, landing, loading and committing, twice in a row",
+    "nothing lost, nothing twice",
+)
 @pytest.mark.parametrize("boundary", BOUNDARIES)
 def test_a_crash_at_a_boundary_loses_nothing_and_doubles_nothing(arena: Arena, boundary: str) -> None:
     """A kill -9 between any two steps, twice in a row, during live changes: raw = collection afterwards."""
@@ -49,6 +54,7 @@ def test_a_crash_right_after_the_first_position(arena: Arena) -> None:
     assert arena.assert_nothing_lost_nothing_twice() > 0
 
 
+@pytest.mark.fault(1, "`kill -9` at ten random moments of live changes", "nothing lost, nothing twice")
 def test_ten_crashes_at_random_moments(arena: Arena, seed: int) -> None:
     """A kill -9 from outside, from start-up to the middle of a load: raw = collection afterwards."""
     chance = random.Random(seed)
@@ -63,6 +69,7 @@ def test_ten_crashes_at_random_moments(arena: Arena, seed: int) -> None:
     assert arena.assert_nothing_lost_nothing_twice() > 0
 
 
+@pytest.mark.fault(1, "`kill -9` within DuckDB's commit", "the load is there as a whole or not at all")
 def test_crashes_in_the_middle_of_a_commit(arena: Arena, seed: int) -> None:
     """A kill -9 some milliseconds into DuckDB's commit: the load is there as a whole or not at all."""
     chance = random.Random(seed)
@@ -74,6 +81,7 @@ def test_crashes_in_the_middle_of_a_commit(arena: Arena, seed: int) -> None:
     assert arena.assert_nothing_lost_nothing_twice() > 0
 
 
+@pytest.mark.fault(16, "SIGTERM, Ctrl-C", "what was read lands and loads; gone within 10 s")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 def test_a_signal_flushes_what_was_read(arena: Arena, number: signal.Signals) -> None:
     """The window that is still open lands and is loaded, and the process is gone within ten seconds."""
@@ -105,6 +113,7 @@ def events_read(port: int) -> float:
     )
 
 
+@pytest.mark.fault(14, "a second worker on the same folder", "it is refused with exit 2, the first goes on")
 def test_two_workers_at_once(arena: Arena) -> None:
     """The second is refused with exit code 2 while the first goes on."""
     arena.stream.take_position()

@@ -79,6 +79,9 @@ def test_the_last_of_many_changes_wins(stream: StreamRunner, collection: Documen
     assert warehouse_rows(stream.warehouse)["i:1"]["message_content"] == "49"
 
 
+@pytest.mark.fault(
+    9, "an update whose document is gone before it is read", "the delete wins, never an empty row"
+)
 def test_a_document_deleted_at_the_end_is_gone(stream: StreamRunner, collection: Documents) -> None:
     """Insert, update (whose lookup finds nothing any more) and delete in one window leave no row."""
     stream.take_position()
@@ -129,6 +132,9 @@ def test_delete_and_insert_again_in_one_transaction(stream: StreamRunner, collec
     assert [rows[key]["type"] for key in ("i:1", "i:2", "i:3")] == ["reborn", "user", "reborn"]
 
 
+@pytest.mark.fault(
+    9, "one transaction deletes and re-inserts the same documents", "the last in stream order wins"
+)
 def test_one_transaction_over_several_micro_batches(stream: StreamRunner, collection: Documents) -> None:
     """Delete and re-insert with one cluster time, landed apart, end as the collection did."""
     stream.take_position()
@@ -180,6 +186,7 @@ def test_until_idle_waits_for_a_slow_trickle(stream: StreamRunner, collection: D
     assert assert_same(collection, stream.warehouse) == 8
 
 
+@pytest.mark.fault(11, "numbers, text, dates, binaries, sub-documents as `_id`", "each document exactly once")
 def test_all_types_of_id_are_kept_apart(stream: StreamRunner, collection: Documents) -> None:
     """`1`, `"1"`, `1.5`, `true`, sub-documents, dates, binaries: each document exactly once."""
     ids = [

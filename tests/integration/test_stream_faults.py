@@ -135,6 +135,9 @@ def as_user(guarded: tuple[str, str], user: str, *, password: str | None = None)
     return MongoSettings(MONGO_URI=uri.replace("mongodb://", f"mongodb://{user}:{quoted}@"))
 
 
+@pytest.mark.fault(
+    3, "wrong password, unknown user, missing privilege", "exit 2 within seconds, naming the privileges"
+)
 @pytest.mark.parametrize(
     ("user", "password"), [("reader", "wrong"), ("stranger", None), ("nobody", None)],
     ids=["wrong password", "missing privilege", "unknown user"],
@@ -175,6 +178,9 @@ def test_a_reader_of_the_logs_is_enough(guarded: tuple[str, str], tmp_path: Path
     assert position.fingerprint.cluster_id is None
 
 
+@pytest.mark.fault(
+    3, "the server is killed and comes back", "the worker stays and retries; nothing lost, nothing twice"
+)
 def test_an_outage_is_waited_out(own_set: EmbeddedMongo, tmp_path: Path) -> None:
     """The server dies and comes back: the worker stays, takes silence for no end, and loses nothing."""
     with MongoClient[dict[str, Any]](own_set.uri) as client:
@@ -205,6 +211,7 @@ def test_an_outage_is_waited_out(own_set: EmbeddedMongo, tmp_path: Path) -> None
         assert [row["_id"] for row in runner.landed_rows()] == [f"i:{number}" for number in range(9)]
 
 
+@pytest.mark.fault(4, "the saved position has left a real oplog", "exit 2, never on from now")
 def test_a_position_that_has_left_the_oplog_is_said(tmp_path: Path) -> None:
     """Never on from now: exit code 2, and what to run; the position stays, so that nothing is forgotten."""
     # What has not been checkpointed yet stays in the oplog, so let that happen every second.
@@ -257,6 +264,7 @@ def test_a_lost_cursor_is_opened_again(stream: StreamRunner, collection: Documen
     assert len(stream.landed_rows()) == 6
 
 
+@pytest.mark.fault(8, "documents of nearly 16 MB are inserted, updated and replaced", "each version arrives")
 def test_documents_of_nearly_16_mb_pass(stream: StreamRunner, collection: Documents) -> None:
     """Insert, update and replace of documents just below the server's limit."""
     largest = 16 * 1024 * 1024 - 200
@@ -273,6 +281,11 @@ def test_documents_of_nearly_16_mb_pass(stream: StreamRunner, collection: Docume
     assert assert_same(collection, stream.warehouse) == 2
 
 
+@pytest.mark.fault(
+    12,
+    "text that is not UTF-8, no type, wrong types",
+    "dead letters with the whole document; their neighbours pass",
+)
 def test_poisonous_documents_are_kept_as_dead_letters(stream: StreamRunner, collection: Documents) -> None:
     """Text that is not UTF-8, no type, wrong types: whole, with reason; their neighbours pass."""
     stream.take_position()
@@ -341,6 +354,7 @@ def test_metrics_tell_what_happened(stream: StreamRunner, collection: Documents)
     assert begun - 60 < found["last_event_timestamp_seconds"] <= time.time() + 1
 
 
+@pytest.mark.fault(13, "a build holds the warehouse", "landing goes on; all is loaded afterwards")
 def test_landing_goes_on_while_the_warehouse_is_held(stream: StreamRunner, collection: Documents) -> None:
     """A dbt build holds it for a while: files land, the gauge shows them, afterwards all is loaded."""
     stream.take_position()
@@ -438,6 +452,7 @@ def test_a_full_disk_is_waited_out(
     assert_manifest_is_sound(stream.warehouse)
 
 
+@pytest.mark.fault(2, "the disk is full", "reading stops, no half file; with space it goes on")
 def test_a_disk_that_stays_full_stops_the_worker_when_told(
     stream: StreamRunner, collection: Documents, small_disk: Path
 ) -> None:
@@ -479,6 +494,7 @@ def test_a_folder_that_cannot_be_written_is_said(
             assert "DATA_DIR" in caught.value.hint
 
 
+@pytest.mark.fault(2, "the disk turns read-only", "exit 2, no half file; writable again, it goes on")
 def test_a_disk_that_turns_read_only_stops_the_worker(stream: StreamRunner, collection: Documents) -> None:
     """Nothing half-written is visible; once it can be written again the next run reads the same again."""
     stream.take_position()

@@ -75,6 +75,7 @@ def test_from_now_leaves_out_what_is_between(stream: StreamRunner, collection: D
     assert [row["_id"] for row in stream.landed_rows()] == ["i:1", "i:3"]
 
 
+@pytest.mark.fault(6, "only other collections change", "the saved position moves on")
 def test_the_position_moves_on_while_the_collection_is_idle(
     stream: StreamRunner, collection: Documents
 ) -> None:
@@ -171,6 +172,7 @@ def test_a_position_of_another_namespace_is_refused(stream: StreamRunner, mongo:
     assert "another DATA_DIR" in caught.value.hint
 
 
+@pytest.mark.fault(5, "another cluster, set or pipeline under the same address", "exit 2, nothing is read")
 @pytest.mark.parametrize("field", ["cluster_id", "set_name", "pipeline"])
 def test_a_position_of_another_source_is_refused(stream: StreamRunner, field: str) -> None:
     """A token of another cluster or another pipeline would be accepted silently by the server."""
@@ -194,6 +196,7 @@ def test_a_damaged_position_file_is_said(stream: StreamRunner) -> None:
     assert "move it away" in caught.value.hint
 
 
+@pytest.mark.fault(7, "`drop`, `rename`, `dropDatabase`", "all changes before it land; exit 2 naming it")
 @pytest.mark.parametrize("operation", ["drop", "rename", "dropDatabase"])
 def test_a_change_of_the_whole_collection_stops_the_stream(
     stream: StreamRunner, collection: Documents, operation: str

@@ -72,6 +72,7 @@ def with_rows(folder: Path, rows: int = 3) -> Warehouse:
     return warehouse
 
 
+@pytest.mark.fault(13, "the process that holds the warehouse is killed", "the next load goes through")
 @pytest.mark.parametrize(
     ("acquire", "message"),
     [
@@ -172,6 +173,11 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.fault(
+    13,
+    "the DuckDB file is overwritten, truncated, flipped",
+    "exit 2; `load --full-refresh` restores every row",
+)
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
 def test_a_damaged_file_is_said_and_rebuilt(tmp_path: Path, damage: Callable[[Path], object]) -> None:
     """Exit code 2 and what to run; `rebuild` sets the file aside and restores every row."""
@@ -322,6 +328,11 @@ def corrupt_a_landed_file(path: Path, how: str) -> None:
     path.write_bytes(content)
 
 
+@pytest.mark.fault(
+    2,
+    "a landed file is truncated, emptied or overwritten",
+    "what is before it loads, what is behind it waits",
+)
 @pytest.mark.parametrize(
     "how",
     ["truncated", "empty", "text", "100", "3000", "-20", "-400"],
@@ -354,6 +365,7 @@ def test_a_damaged_landed_file_is_named(tmp_path: Path, how: str) -> None:
     assert_manifest_is_sound(warehouse)
 
 
+@pytest.mark.fault(2, "any bit of a landed file flips", "exit 2 naming the file; restored, it loads")
 def test_every_flipped_bit_is_noticed(tmp_path: Path) -> None:
     """Wherever in the file it is; DuckDB alone would load most of them without a word."""
     landed = land(tmp_path, [upsert(number, 10, message=f"{number}" * 9) for number in range(50)])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import readme_tables
+from tests import fault_matrix, readme_tables
 
 ROOT = Path(__file__).resolve().parents[3]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -27,6 +27,15 @@ def test_every_setting_has_a_row() -> None:
 def test_every_command_has_a_row() -> None:
     """Commands show their options."""
     assert "| `load [--full-refresh] [--stats]` |" in readme_tables.commands_table()
+
+
+def test_every_group_of_faults_has_a_row() -> None:
+    """What the platform promises to survive is tried, group by group."""
+    found = fault_matrix.faults()
+    assert set(fault_matrix.GROUPS) == {fault.section for fault in found}
+    assert [] == [fault for fault in found if not (fault.scenario and fault.holds)]
+    rows = readme_tables.fault_table().splitlines()[2:]
+    assert len(found) == len(set(rows))
 
 
 def test_a_readme_without_marks_is_refused() -> None:
