@@ -7,7 +7,7 @@ dates and projects.
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -230,6 +230,17 @@ def by_dashboard(questions: Sequence[Question]) -> Iterator[tuple[Dashboard, lis
         members = [question for question in questions if question.dashboard == dashboard]
         if members:
             yield dashboard, members
+
+
+def side_by_side(questions: Sequence[Question]) -> Iterator[tuple[Question, bool]]:
+    """Give each question of a dashboard, and whether it goes across.
+
+    Two charts stand side by side and tables go across; of an odd run of charts the first goes across, too.
+    """
+    for is_table, run in groupby(questions, key=lambda question: question.display == "table"):
+        members = list(run)
+        for index, question in enumerate(members):
+            yield question, is_table or (index == 0 and len(members) % 2 == 1)
 
 
 def _reason(error: ValueError) -> str:

@@ -154,6 +154,45 @@ class GreatExpectationsSettings(SettingsGroup):
     )
 
 
+class MetabaseSettings(SettingsGroup):
+    """The dashboards in Metabase."""
+
+    url: str = Field(
+        "http://localhost:3000", validation_alias="METABASE_URL", description="address of Metabase"
+    )
+    user: str | None = Field(
+        None,
+        validation_alias="METABASE_USER",
+        description="e-mail address of an administrator; a new Metabase gets this account",
+    )
+    password: SecretStr | None = Field(
+        None, validation_alias="METABASE_PASSWORD", description="password of that account"
+    )
+    api_key: SecretStr | None = Field(
+        None,
+        validation_alias="METABASE_API_KEY",
+        description="API key of the group Administrators, instead of user and password",
+    )
+    memory_limit: str = Field(
+        "1GB",
+        validation_alias="METABASE_DUCKDB_MEMORY_LIMIT",
+        description="memory that DuckDB may take inside Metabase",
+    )
+    wait_seconds: float = Field(
+        120,
+        ge=0,
+        validation_alias="METABASE_WAIT_SECONDS",
+        description="how long `metabase sync` waits for Metabase to start",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        if not value.startswith(("https://", "http://")):
+            raise ValueError("must begin with https:// or http://")
+        return value
+
+
 @dataclass(frozen=True)
 class Setting:
     """One setting, for people to read.
@@ -185,6 +224,7 @@ class Settings:
     pipeline: PipelineSettings
     dbt: DbtSettings
     great_expectations: GreatExpectationsSettings
+    metabase: MetabaseSettings
     metrics: MetricsSettings
     logging: LoggingSettings
 
@@ -204,6 +244,7 @@ class Settings:
             pipeline=read(PipelineSettings),
             dbt=read(DbtSettings),
             great_expectations=read(GreatExpectationsSettings),
+            metabase=read(MetabaseSettings),
             metrics=read(MetricsSettings),
             logging=read(LoggingSettings),
         )
@@ -235,4 +276,8 @@ class Settings:
 def _shown(value: object) -> str:
     if value is None:
         return ""
-    return mask_secrets(value.get_secret_value() if isinstance(value, SecretStr) else str(value))
+    if isinstance(value, SecretStr):
+        secret = value.get_secret_value()
+        # Of an address all but its password is worth seeing.
+        return mask_secrets(secret) if "://" in secret else "***"
+    return mask_secrets(str(value))

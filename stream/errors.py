@@ -5,7 +5,8 @@ AnalyticsError                     every error has a message (what failed, and w
 │   ├── SourceUnreachableError     MongoDB does not answer
 │   ├── WarehouseBusyError         another process holds the DuckDB file
 │   ├── LandingFullError           the disk of the landing zone is full
-│   └── StepFailedError            a step of the pipeline failed; its own message says why
+│   ├── StepFailedError            a step of the pipeline failed; its own message says why
+│   └── MetabaseUnreachableError   Metabase does not answer, or is still starting
 └── TerminalError                  exit code 2: a person must act
     ├── SettingsError              a setting is missing or wrong
     ├── SourceUnsuitableError      MongoDB answers, but is no replica set (no change streams)
@@ -23,7 +24,9 @@ AnalyticsError                     every error has a message (what failed, and w
     ├── MongodFailedError          the embedded mongod does not start, or does not end
     ├── ImportPathError            nothing importable at a path
     ├── MartsMissingError          the star schema has not been built, or by an older version
-    └── ChecksFailedError          data broke a rule that a person must look at
+    ├── ChecksFailedError          data broke a rule that a person must look at
+    ├── MetabaseRefusedError       Metabase does not let us in, or does not take a request
+    └── MetabaseUnsuitableError    Metabase is too old, lacks the DuckDB driver, or is something else
 """
 
 import re
@@ -89,6 +92,10 @@ class LandingFullError(TransientError):
 
 class StepFailedError(TransientError):
     """A step of the pipeline failed."""
+
+
+class MetabaseUnreachableError(TransientError):
+    """Metabase does not answer, or is still starting."""
 
 
 class SettingsError(TerminalError):
@@ -157,3 +164,11 @@ class MartsMissingError(TerminalError):
 
 class ChecksFailedError(TerminalError):
     """Data broke a rule, so what depends on it was not done."""
+
+
+class MetabaseRefusedError(TerminalError):
+    """Metabase does not let us in, or does not take a request."""
+
+
+class MetabaseUnsuitableError(TerminalError):
+    """Metabase is too old, lacks the DuckDB driver, or is something else."""

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from batch.cli import backfill, cycle, develop, look, prove, report, steps
+from batch.cli import backfill, cycle, develop, look, metabase, prove, report, steps
 from stream.errors import AnalyticsError
 
 _EPILOG = "Settings come from the environment or `.env`; `claude-analytics config` shows them."
@@ -42,7 +42,7 @@ def _options(
     pass
 
 
-for module in (develop, steps, backfill, cycle, prove, report, look):
+for module in (develop, steps, backfill, cycle, prove, report, metabase, look):
     module.add_to(app)
 
 

@@ -10,12 +10,11 @@ import json
 from collections.abc import Sequence
 from datetime import UTC
 from html import escape
-from itertools import groupby
 from pathlib import Path
 from string import Template
 from typing import Any
 
-from batch.questions import Question, by_dashboard
+from batch.questions import Question, by_dashboard, side_by_side
 from batch.report.figures import Figures
 
 _ASSETS = Path(__file__).resolve().parent / "assets"
@@ -53,15 +52,7 @@ def embedded_json(value: object) -> str:
 
 
 def _cards(questions: Sequence[Question]) -> str:
-    """Lay two charts side by side and tables across; of an odd run of charts the first goes across, too."""
-    cards = []
-    for is_table, run in groupby(questions, key=lambda question: question.display == "table"):
-        members = list(run)
-        cards += [
-            _card(question, is_wide=is_table or (index == 0 and len(members) % 2 == 1))
-            for index, question in enumerate(members)
-        ]
-    return "\n".join(cards)
+    return "\n".join(_card(question, is_wide=is_wide) for question, is_wide in side_by_side(questions))
 
 
 def _card(question: Question, *, is_wide: bool) -> str:

@@ -1,0 +1,1 @@
+"""The questions as dashboards in Metabase, kept there through its REST API."""
