@@ -15,6 +15,7 @@ import json
 import shutil
 from pathlib import Path
 
+from batch.reader_group import ReaderGroup
 from batch.serving_manifest import Manifest
 from stream.disk import TEMPORARY_SUFFIX, disk_errors, sync_folder, write_durably
 from stream.errors import SettingsError
@@ -26,12 +27,17 @@ _FIRST_NUMBER = 999_999_999_999
 class ServingFolder:
     """The builds, and which of them is current. One process writes at a time; readers need no lock.
 
+    Args:
+        root: The folder; it lies in DATA_DIR.
+        readers: Who may read it besides its owner; None for nobody.
+
     Attributes:
         root: The folder itself, absolute: views name it.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, readers: ReaderGroup | None = None) -> None:
         self.root = root.resolve()
+        self._readers = readers
         self._builds = self.root / "builds"
 
     @property
@@ -97,7 +103,20 @@ class ServingFolder:
         folder = self._unfinished(build_id)
         with disk_errors(folder):
             folder.mkdir(parents=True)
+        if self._readers:
+            # All of it, as the setting may be new: then there are builds from before.
+            self._readers.let_through(self.root.parent)
+            self._readers.admit(self.root)
         return folder
+
+    def admit_readers(self, path: Path) -> None:
+        """Let those who may read all of this read a new file or folder, too; to be called before it is shown.
+
+        Raises:
+            SettingsError: The setting for it names a group that this user may not give files to.
+        """
+        if self._readers:
+            self._readers.admit(path)
 
     def finish(self, manifest: Manifest) -> None:
         """Give a build its manifest and its final name; every file in it is durable already.
@@ -110,6 +129,7 @@ class ServingFolder:
         with disk_errors(folder):
             content = json.dumps(manifest.to_json(), indent=2)
             write_durably(folder / _MANIFEST, f"{content}\n".encode())
+            self.admit_readers(folder)
             folder.rename(self.folder(manifest.build_id))
             sync_folder(self._builds)
 
@@ -122,6 +142,7 @@ class ServingFolder:
         """
         with disk_errors(self.shown):
             self.shown.mkdir(parents=True, exist_ok=True)
+            self.admit_readers(self.shown)
             links = self._links()
             number = int(links[0].name) - 1 if links else _FIRST_NUMBER
             (self.shown / f"{number:012}").symlink_to(

@@ -74,6 +74,7 @@ def write_views(serving: ServingFolder, script: str, *, at_boundary: Boundary = 
             left_over.unlink()
         with duckdb.connect(temporary) as connection:
             connection.execute(script)
+        serving.admit_readers(temporary)
         at_boundary("views_written")
         temporary.rename(serving.database)
         sync_folder(serving.root)

@@ -276,8 +276,8 @@ class Settings:
 def _shown(value: object) -> str:
     if value is None:
         return ""
-    if isinstance(value, SecretStr):
-        secret = value.get_secret_value()
-        # Of an address all but its password is worth seeing.
-        return mask_secrets(secret) if "://" in secret else "***"
-    return mask_secrets(str(value))
+    if not isinstance(value, SecretStr):
+        return mask_secrets(str(value))
+    secret = value.get_secret_value()
+    # Of a connection string people need the hosts; of any other secret nothing.
+    return mask_secrets(secret) if secret.startswith("mongodb") else "***"

@@ -9,6 +9,15 @@ from pathlib import Path
 from stream.errors import LandingFullError, LandingNotWritableError
 
 TEMPORARY_SUFFIX = ".inflight"
+_OWNER_ONLY = 0o077
+
+
+def keep_to_owner() -> None:
+    """Let everything that this process and its children write be readable by their user alone.
+
+    Conversations hold whatever was said and read: files are 0600, folders 0700, whoever writes them.
+    """
+    os.umask(_OWNER_ONLY)
 
 
 @contextmanager

@@ -1,11 +1,21 @@
 """Metrics of the stream worker, for Prometheus. Made by the worker, in a registry of its own."""
 
-from wsgiref.simple_server import WSGIServer
+import hmac
+import socket
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer
+from pydantic import SecretStr
 
 from stream.errors import SettingsError
 from stream.normalise import REASONS
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 OPERATIONS = ("insert", "update", "replace", "delete")
 _PREFIX = "claude_analytics_stream"
@@ -76,19 +86,57 @@ class StreamMetrics:
             self.dead_letters.labels(reason=reason)
 
 
-def serve(registry: CollectorRegistry, *, host: str, port: int) -> WSGIServer | None:
+class _Handler(WSGIRequestHandler):
+    """Says nothing: scrapes are no event of the pipeline."""
+
+    timeout = 30
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing."""
+
+
+def serve(
+    registry: CollectorRegistry, *, host: str, port: int, token: SecretStr | None = None
+) -> WSGIServer | None:
     """Serve a registry over HTTP until `shutdown()`; port 0 means not at all.
+
+    Args:
+        registry: What to serve.
+        host: Address to listen at; other machines reach it only if it is not a loopback address.
+        port: Where to listen.
+        token: What a scrape must show as `Authorization: Bearer <token>`; None asks for nothing.
 
     Raises:
         SettingsError: The address cannot be had.
     """
     if port == 0:
         return None
+    app = make_wsgi_app(registry)
     try:
-        server, _ = start_http_server(port, host, registry)
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        kind = type("_Server", (ThreadingWSGIServer,), {"address_family": family})
+        server: WSGIServer = kind(address[:2], _Handler)
     except (OSError, OverflowError) as error:
         raise SettingsError(
             f"cannot serve metrics on `{host}:{port}`: {error}",
             hint="set METRICS_PORT to a free port, or to 0 for no metrics",
         ) from error
+    # Before the first request is answered: none must get past the guard.
+    server.set_app(app if token is None else _guarded(app, token))
+    threading.Thread(target=server.serve_forever, name="serve-metrics", daemon=True).start()
     return server
+
+
+def _guarded(app: "WSGIApplication", token: SecretStr) -> "WSGIApplication":
+    """Let only those in who know the token; how long the answer takes tells nothing about it."""
+    expected = f"Bearer {token.get_secret_value()}".encode()
+
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        given = environ.get("HTTP_AUTHORIZATION", "").encode("latin-1")
+        if hmac.compare_digest(given, expected):
+            return app(environ, start_response)
+        headers = [("WWW-Authenticate", 'Bearer realm="metrics"'), ("Content-Type", "text/plain")]
+        start_response("401 Unauthorized", headers)
+        return [b"the token of METRICS_TOKEN is needed\n"]
+
+    return answer

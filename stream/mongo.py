@@ -30,7 +30,7 @@ from stream.settings import MongoSettings
 Client = MongoClient[dict[str, Any]]
 
 _HISTORY_LOST_CODES = frozenset({136, 260, 280, 286})
-_ACCESS_CODES = frozenset({13, 18, 8000})
+_ACCESS_CODES = frozenset({11, 13, 18, 8000})
 _NO_REPLICA_SET_CODES = frozenset({40573})
 _CURSOR_GONE_CODES = frozenset({43, 237})
 _SOCKET_TIMEOUT_MS = 60_000
@@ -39,6 +39,12 @@ _QUOTED_PART = re.compile(r"""["'][^"']*@[^"']*["']""")
 _LEAST_FILL = 0.0001
 _DRIVER_DETAILS = re.compile(r",? \(configured timeouts|, full error|, Timeout: ")
 """Where a message of the driver stops speaking to people."""
+_UNTRUSTED = "certificate verify failed"
+_TLS_HINT = (
+    "tlsCAFile in MONGO_URI must name a readable file with the certificates of the authority that signed the "
+    "server's, and tlsCertificateKeyFile one with certificate and key of this client; the server's must be "
+    "for the host as MONGO_URI writes it, and not have expired"
+)
 
 
 def connect(settings: MongoSettings) -> Client:
@@ -56,6 +62,8 @@ def connect(settings: MongoSettings) -> Client:
             socketTimeoutMS=_SOCKET_TIMEOUT_MS,
             readConcernLevel="majority",
         )
+    except OSError as error:
+        raise SettingsError(f"cannot use the certificates of MONGO_URI: {error}", hint=_TLS_HINT) from None
     except (InvalidURI, ConfigurationError, ValueError) as error:
         raise SettingsError(
             f"cannot use MONGO_URI: {_QUOTED_PART.sub('`***`', mask_secrets(str(error)))}",
@@ -91,12 +99,18 @@ def explained(error: PyMongoError, *, doing: str) -> AnalyticsError:
     if isinstance(error, ConfigurationError):
         return SettingsError(text, hint="correct MONGO_URI")
     if isinstance(error, ConnectionFailure):
-        return SourceUnreachableError(
-            text,
-            hint="check that MongoDB runs and that MONGO_URI names it; "
-            "without one at hand, `claude-analytics mongo` starts one",
-        )
+        return _unreachable(text)
     return StepFailedError(text, hint="try again; if it stays, look into the server's log")
+
+
+def _unreachable(text: str) -> AnalyticsError:
+    if _UNTRUSTED in text:
+        return SettingsError(text, hint=_TLS_HINT)
+    return SourceUnreachableError(
+        text,
+        hint="check that MongoDB runs and that MONGO_URI names it (with `tls=true` if it wants TLS); "
+        "without one at hand, `claude-analytics mongo` starts one",
+    )
 
 
 def _unsuitable(text: str) -> SourceUnsuitableError:

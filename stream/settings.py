@@ -117,6 +117,11 @@ class DataSettings(SettingsGroup):
         validation_alias="DATA_DIR",
         description="folder of landing zone, dead letters and serving files",
     )
+    serving_group: str | None = Field(
+        None,
+        validation_alias="SERVING_GROUP",
+        description="group (name or number) that may read `serving/`; unset, only the user that runs this",
+    )
 
     @property
     def landing_dir(self) -> Path:
@@ -206,6 +211,12 @@ class MetricsSettings(SettingsGroup):
         le=65535,
         validation_alias="METRICS_PORT",
         description="port of the metrics endpoint; 0 turns it off",
+    )
+    token: SecretStr | None = Field(
+        None,
+        min_length=8,
+        validation_alias="METRICS_TOKEN",
+        description="what every scrape must show as `Authorization: Bearer <token>`; unset, nothing is asked",
     )
 
 

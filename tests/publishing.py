@@ -7,6 +7,7 @@ from typing import Any
 import duckdb
 
 from batch.publish import Publisher
+from batch.reader_group import ReaderGroup
 from batch.serving import ServingFolder
 from stream.clock import utc_now
 from stream.landing import STREAM_LANE, Boundary, LandingZone, Lane, no_boundary
@@ -23,10 +24,17 @@ class Shop:
     Every row of the marts of round n holds n; `fct_sales` has 100 + n rows, so that a mixture shows.
     """
 
-    def __init__(self, folder: Path, *, keep: int = 2, at_boundary: Boundary = no_boundary) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        keep: int = 2,
+        readers: ReaderGroup | None = None,
+        at_boundary: Boundary = no_boundary,
+    ) -> None:
         self.folder = folder
         self.landing = LandingZone(folder / "landing", clock=utc_now)
-        self.serving = ServingFolder(folder / "serving")
+        self.serving = ServingFolder(folder / "serving", readers=readers)
         self.warehouse = Warehouse(
             folder / "analytics.duckdb", landing=self.landing, clock=utc_now, threads=1
         )

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from batch.cli import backfill, cycle, develop, look, metabase, prove, report, steps
+from stream.disk import keep_to_owner
 from stream.errors import AnalyticsError
 
 _EPILOG = "Settings come from the environment or `.env`; `claude-analytics config` shows them."
@@ -48,6 +49,7 @@ for module in (develop, steps, backfill, cycle, prove, report, metabase, look):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit: 0 done, 1 may help to try again, 2 a person must act, 130/143 stopped."""
+    keep_to_owner()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
     try:

@@ -128,9 +128,9 @@ def _run(
 @contextmanager
 def _served(context: Context, registry: CollectorRegistry) -> Iterator[None]:
     """Serve metrics; if the port is taken, a backfill goes without."""
-    settings = context.settings
+    endpoint, port = context.settings.metrics, context.settings.backfill.metrics_port
     try:
-        server = metrics.serve(registry, host=settings.metrics.host, port=settings.backfill.metrics_port)
+        server = metrics.serve(registry, host=endpoint.host, port=port, token=endpoint.token)
     except SettingsError as error:
         logs.logger("backfill").warning("no_metrics", problem=error.message, hint="set BACKFILL_METRICS_PORT")
         server = None

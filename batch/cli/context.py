@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from rich.console import Console
 
+from batch.reader_group import ReaderGroup
 from batch.replica_set_state import running_uri
 from batch.runs import Journal
 from batch.serving import ServingFolder
@@ -130,7 +131,9 @@ class Context:
     @cached_property
     def serving(self) -> ServingFolder:
         """What readers open."""
-        return ServingFolder(self.settings.data.serving_dir)
+        group = self.settings.data.serving_group
+        readers = ReaderGroup.of(group) if group else None
+        return ServingFolder(self.settings.data.serving_dir, readers=readers)
 
     @cached_property
     def publisher(self) -> Publisher:

@@ -15,6 +15,7 @@ from batch.cli.work import make_cycle, make_pipeline, send_alerts
 from batch.pipeline import EXTRACT, LOAD, TRANSFORM, Options, RetryPolicy, StepResult, Work
 from batch.runs import new_run_id
 from stream.clock import utc_now
+from stream.disk import keep_to_owner
 from stream.errors import AnalyticsError
 
 
@@ -64,6 +65,7 @@ def _raised(state: object) -> Exception:
 
 
 def _run(options: Options) -> str:
+    keep_to_owner()
     context = Context.from_environment()
     context.console = Console(quiet=True)
     with context.turn.taken(timeout_seconds=context.settings.duckdb.lease_timeout_seconds):

@@ -37,7 +37,8 @@ def run_schedule(context: Context, *, run_now: bool) -> int | None:
     batch_metrics = BatchMetrics(registry, build_age_seconds=lambda: _build_age_seconds(context))
     refresh = _Refresh(context, batch_metrics)
     with _only_one(context), _signals(stop):
-        server = metrics.serve(registry, host=context.settings.metrics.host, port=settings.metrics_port)
+        endpoint = context.settings.metrics
+        server = metrics.serve(registry, host=endpoint.host, port=settings.metrics_port, token=endpoint.token)
         try:
             refresh.now()
             Scheduler(

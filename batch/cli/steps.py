@@ -39,7 +39,8 @@ def stream(
     registry = CollectorRegistry()
     settings = context.settings.metrics
     worker = context.worker(registry)
-    server = metrics.serve(registry, host=settings.host, port=settings.port if until_idle is None else 0)
+    port = settings.port if until_idle is None else 0
+    server = metrics.serve(registry, host=settings.host, port=port, token=settings.token)
     try:
         summary = worker.run(until_idle_seconds=until_idle, from_now=from_now)
     finally:

@@ -1,15 +1,18 @@
 """Metrics: their names are a contract with dashboards and alerts."""
 
 import socket
+import urllib.error
 import urllib.request
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
+from pydantic import SecretStr
 
 from batch.mongod import free_port
 from stream.errors import SettingsError
 from stream.metrics import OPERATIONS, StreamMetrics, serve
 from stream.normalise import REASONS
+from stream.settings import MetricsSettings
 
 
 def test_the_names_are_those_of_the_contract() -> None:
@@ -81,3 +84,64 @@ def test_a_taken_port_is_said() -> None:
         with pytest.raises(SettingsError, match=f"cannot serve metrics on `127.0.0.1:{port}`") as caught:
             serve(CollectorRegistry(), host="127.0.0.1", port=port)
     assert "METRICS_PORT" in caught.value.hint
+
+
+def ask(port: int, *, authorization: str | None = None, host: str = "127.0.0.1") -> tuple[int, str]:
+    """Give status and body of a scrape."""
+    request = urllib.request.Request(f"http://{host}:{port}/metrics")
+    if authorization is not None:
+        request.add_header("Authorization", authorization)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+@pytest.mark.parametrize(
+    ("authorization", "status"),
+    [
+        ("Bearer geheim-geheim", 200),
+        (None, 401),
+        ("", 401),
+        ("Bearer", 401),
+        ("Bearer geheim-geheiM", 401),
+        ("Bearer geheim-geheim2", 401),
+        ("bearer geheim-geheim", 401),
+        ("Basic geheim-geheim", 401),
+        ("geheim-geheim", 401),
+        ("Bearer gehe\u00efm-geheim", 401),
+    ],
+)
+def test_with_a_token_only_those_who_know_it_are_answered(authorization: str | None, status: int) -> None:
+    """Everybody else learns which setting it takes, and not one figure."""
+    registry = CollectorRegistry()
+    StreamMetrics(registry)
+    port = free_port()
+    server = serve(registry, host="127.0.0.1", port=port, token=SecretStr("geheim-geheim"))
+    assert server is not None
+    try:
+        found, said = ask(port, authorization=authorization)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+    assert status == found
+    assert (status == 200) == ("claude_analytics_stream_rows_landed_total" in said)
+    assert (status == 401) == ("METRICS_TOKEN" in said)
+    assert "geheim-geheim" not in said
+
+
+def test_other_addresses_of_this_machine_are_not_served() -> None:
+    """The default is loopback: what does not come to that address finds nobody."""
+    port = free_port()
+    server = serve(CollectorRegistry(), host=MetricsSettings().host, port=port)
+    assert server is not None
+    try:
+        assert ask(port)[0] == 200
+        with pytest.raises(urllib.error.URLError):
+            ask(port, host="127.0.0.2")
+    finally:
+        server.shutdown()
+        server.server_close()

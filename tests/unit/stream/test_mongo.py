@@ -51,6 +51,8 @@ RESUMABLE = {"errorLabels": ["ResumableChangeStreamError"]}
         (OperationFailure("not authorized", 13), AccessDeniedError, 2, False),
         (OperationFailure("Authentication failed.", 18), AccessDeniedError, 2, False),
         (OperationFailure("atlas", 8000), AccessDeniedError, 2, False),
+        (OperationFailure("could not find user", 11), AccessDeniedError, 2, False),
+        (ServerSelectionTimeoutError("certificate verify failed: unknown"), SettingsError, 2, True),
         (OperationFailure("capped position lost", 136), HistoryLostError, 2, False),
         (OperationFailure("invalid resume token", 260), HistoryLostError, 2, False),
         (OperationFailure("change stream fatal", 280), HistoryLostError, 2, False),
