@@ -24,7 +24,7 @@ SOAK ?=
 SOAK_MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: up up-core up-prefect down rebuild fresh logs shell status run-adhoc run-backfill run-daily pipeline deploy
+.PHONY: up up-core up-prefect down rebuild dashboards fresh logs shell status run-adhoc run-backfill run-daily pipeline deploy
 .PHONY: install demo test chaos check prefect bench docs format lock clean help
 
 ##@ To try it and to work on it
@@ -100,7 +100,8 @@ ONCE = $(COMPOSE) run --rm --no-deps
 up: .engine ## Start everything: stream, schedule, Metabase, Prometheus, Grafana, docs [WITH_MONGO=1]
 	@WITH_MONGO=$(WITH_MONGO) deploy/secrets.sh
 	@$(COMPOSE) $(UP)
-	@echo 'Metabase on port 3001, docs on 8080, Grafana on 3002; `make status` tells how it stands'
+	@echo 'Metabase on port 3001, docs on 8080, Grafana on 3002; `make status` tells how it stands,'
+	@echo '`make dashboards` fills Metabase'
 
 up-core: .engine ## Start stream and schedule alone, without dashboards
 	@WITH_MONGO=$(WITH_MONGO) deploy/secrets.sh
@@ -126,6 +127,9 @@ fresh: .engine ## DELETE all data of the containers and start anew: make fresh C
 	fi
 	@$(COMPOSE) --profile mongo --profile prefect down --volumes
 	@$(MAKE) up
+
+dashboards: .engine ## Create or update the dashboards in Metabase, once the pipeline has published
+	@$(COMPOSE) --profile dashboards run --rm metabase-sync
 
 logs: .engine ## Follow the logs of all services, or of one [SERVICE=stream]
 	@$(COMPOSE) logs --follow --tail 100 $(SERVICE)

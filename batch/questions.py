@@ -235,12 +235,12 @@ def by_dashboard(questions: Sequence[Question]) -> Iterator[tuple[Dashboard, lis
 def side_by_side(questions: Sequence[Question]) -> Iterator[tuple[Question, bool]]:
     """Give each question of a dashboard, and whether it goes across.
 
-    Two charts stand side by side and tables go across; of an odd run of charts the first goes across, too.
+    Two charts stand side by side, tables and numbers go across; of an odd run of charts the first does, too.
     """
-    for is_table, run in groupby(questions, key=lambda question: question.display == "table"):
+    for goes_across, run in groupby(questions, key=lambda question: question.display in {"table", "numbers"}):
         members = list(run)
         for index, question in enumerate(members):
-            yield question, is_table or (index == 0 and len(members) % 2 == 1)
+            yield question, goes_across or (index == 0 and len(members) % 2 == 1)
 
 
 def _reason(error: ValueError) -> str:

@@ -66,7 +66,7 @@ def test_every_service_is_bounded_and_unprivileged(name: str) -> None:
     assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
 
 
-@pytest.mark.parametrize("name", ["stream", "schedule", "dbt-docs", "prefect-worker"])
+@pytest.mark.parametrize("name", ["stream", "schedule", "dbt-docs", "metabase-sync", "prefect-worker"])
 def test_the_program_has_a_read_only_root(name: str) -> None:
     """It writes its volumes and /tmp; all of its processes see the same volumes."""
     service = SERVICES[name]
@@ -180,7 +180,7 @@ def test_units_do_not_repeat_what_a_person_must_mend(unit: Path) -> None:
 
 
 TARGETS = ["up", "up-core", "up-prefect", "down", "rebuild", "logs", "status", "run-adhoc"]
-TARGETS += ["run-backfill", "run-daily", "shell", "fresh", "deploy"]
+TARGETS += ["dashboards", "run-backfill", "run-daily", "shell", "fresh", "deploy"]
 
 
 def _make(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -221,6 +221,7 @@ def test_fresh_asks_first() -> None:
         ("run-adhoc", "run --rm --no-deps schedule pipeline --skip-load"),
         ("run-daily", "run --rm --no-deps schedule pipeline --full-refresh --skip-load"),
         ("run-backfill", "run --rm --no-deps schedule pipeline --full-backfill --skip-load"),
+        ("dashboards", "--profile dashboards run --rm metabase-sync"),
         ("down", "--profile mongo --profile prefect down"),
         ("logs", "logs --follow --tail 100"),
         ("deploy", "--profile prefect exec prefect-worker claude-analytics deploy"),
