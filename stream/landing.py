@@ -24,12 +24,15 @@ from filelock import FileLock, Timeout
 
 from stream.clock import Clock
 from stream.disk import TEMPORARY_SUFFIX, disk_errors, make_folder, sync_folder, write_durably
-from stream.errors import AlreadyRunningError, MicroBatchCorruptError
+from stream.errors import AlreadyRunningError, MicroBatchCorruptError, SchemaTooNewError
 from stream.micro_batch import NAME, Footer, MicroBatch, check_content, checksum_of, read_footer
 from stream.position import Position
 from stream.schema import LANDING_SCHEMA
 
 STREAM_LANE = "stream"
+POSITION_SCHEMA_VERSION = 1
+"""Raised whenever the meaning of `position.json` changes; written into it."""
+
 _WRITER_TIMEOUT_SECONDS = 0.2
 """Long enough that somebody who only looks (`is_being_written`) is not taken for a writer."""
 _PARQUET: dict[str, Any] = {
@@ -182,6 +185,7 @@ class Lane:
 
         Raises:
             MicroBatchCorruptError: The newest file or `position.json` cannot be read.
+            SchemaTooNewError: A newer version of this program wrote it.
         """
         newest = self.newest()
         saved = self._saved_position()
@@ -203,7 +207,10 @@ class Lane:
         path = self.folder / "position.json"
         with disk_errors(path):
             make_folder(self.folder)
-            content = {"behind": behind.id if behind else None} | position.to_json()
+            content = {
+                "schema_version": POSITION_SCHEMA_VERSION,
+                "behind": behind.id if behind else None,
+            } | position.to_json()
             write_durably(path, json.dumps(content).encode())
         self._at_boundary("position_saved")
 
@@ -211,10 +218,17 @@ class Lane:
         path = self.folder / "position.json"
         try:
             data = json.loads(path.read_bytes())
+            # The first ones had no version.
+            version = int(data.get("schema_version", 1))
+            if version > POSITION_SCHEMA_VERSION:
+                raise SchemaTooNewError(
+                    f"`{path}` has schema version {version}, this program knows {POSITION_SCHEMA_VERSION}",
+                    hint="run the newer version of claude-analytics that wrote it",
+                )
             return data["behind"], Position.from_json(data)
         except FileNotFoundError:
             return None
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise MicroBatchCorruptError(
                 f"cannot read `{path}`: {error}",
                 hint="move it away: the stream then goes on behind the newest micro-batch",

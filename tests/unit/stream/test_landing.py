@@ -273,6 +273,28 @@ def test_a_damaged_position_file_is_said(lane: Lane, content: str) -> None:
         lane.position()
 
 
+def test_a_position_file_without_a_version_is_one_of_the_first(lane: Lane) -> None:
+    """Version 1 did not write its number."""
+    lane.save_position(position_at(15), behind=None)
+    path = lane.folder / "position.json"
+    first = json.loads(path.read_text())
+    del first["schema_version"]
+    path.write_text(json.dumps(first))
+
+    assert lane.position() == position_at(15)
+
+
+def test_a_position_file_of_a_newer_version_is_refused(lane: Lane) -> None:
+    """What it means is not for this program to guess."""
+    lane.save_position(position_at(15), behind=None)
+    path = lane.folder / "position.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
+
+    with pytest.raises(SchemaTooNewError, match="has schema version 99, this program knows 1") as caught:
+        lane.position()
+    assert "newer version" in caught.value.hint
+
+
 def test_a_damaged_newest_file_gives_no_position(lane: Lane, tmp_path: Path) -> None:
     """One flipped bit may stand in the token."""
     landed = land(tmp_path, [upsert(1, 10)])

@@ -1,0 +1,108 @@
+"""State that an older version left behind: taken over, row for row, and never by halves."""
+
+import gzip
+import shutil
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from stream import warehouse_file
+from stream.clock import utc_now
+from stream.dead_letters import DeadLetterStore
+from stream.landing import LandingZone
+from stream.micro_batch import read_footer
+from stream.warehouse_file import WAREHOUSE_SCHEMA_VERSION
+from tests.streaming import make_warehouse, stream_lane
+
+pytestmark = pytest.mark.integration
+
+FIXTURE = Path(__file__).resolve().parents[1] / "state_of_version_1"
+KEYS = [f"{0x68000000 + number:08x}{'0' * 16}" for number in range(16) if number not in {3, 9}]
+"""The documents that were there in the end, waiting ones included."""
+WAITING = 2
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """Give a data folder as version 1 left it."""
+    folder = tmp_path / "data"
+    shutil.copytree(FIXTURE, folder)
+    packed = folder / "analytics.duckdb.gz"
+    (folder / "analytics.duckdb").write_bytes(gzip.decompress(packed.read_bytes()))
+    packed.unlink()
+    return folder
+
+
+def rows_of(folder: Path) -> list[tuple[Any, ...]]:
+    with make_warehouse(folder).opened(timeout_seconds=30) as connection:
+        return connection.execute(
+            "select _id, type, session_id, timestamp, message_content, extra, source_version"
+            " from raw.conversations order by _id"
+        ).fetchall()
+
+
+def versions(folder: Path) -> list[int]:
+    with duckdb.connect(folder / "analytics.duckdb") as connection:
+        found = connection.execute("select version from main.claude_analytics_schema order by 1").fetchall()
+    return [version for (version,) in found]
+
+
+def test_the_fixture_is_old(old: Path) -> None:
+    """Otherwise nothing here would be tried."""
+    landing = LandingZone(old / "landing", clock=utc_now)
+    assert {1} == {read_footer(each).schema_version for each in landing.micro_batches()}
+    assert [1] == versions(old)
+
+
+def test_an_old_warehouse_is_migrated_and_goes_on(old: Path) -> None:
+    """Loading brings its schema up to date, keeps its rows, and takes what had landed and waited."""
+    loaded = make_warehouse(old).load(timeout_seconds=30)
+
+    assert WAITING == loaded.rows
+    assert KEYS == [row[0] for row in rows_of(old)]
+    assert list(range(1, WAREHOUSE_SCHEMA_VERSION + 1)) == versions(old)
+    assert 0 == make_warehouse(old).load(timeout_seconds=30).rows
+
+
+def test_an_old_landing_zone_rebuilds_the_warehouse(old: Path) -> None:
+    """Rebuilt from files alone it has the same rows as migrated."""
+    make_warehouse(old).load(timeout_seconds=30)
+    migrated = rows_of(old)
+    make_warehouse(old).rebuild(timeout_seconds=30)
+    assert migrated == rows_of(old)
+
+    (old / "analytics.duckdb").unlink()
+    make_warehouse(old).load(timeout_seconds=30)
+    assert migrated == rows_of(old)
+
+
+def test_an_old_position_is_where_the_stream_goes_on(old: Path) -> None:
+    """Behind the newest file, which is newer than `position.json`."""
+    position = stream_lane(old).position()
+    assert position is not None
+    assert "claude_logs.conversations" == position.fingerprint.namespace
+    newest = stream_lane(old).newest()
+    assert newest is not None
+    assert read_footer(newest).position == position
+
+
+def test_old_dead_letters_are_listed(old: Path) -> None:
+    """With the reason they were given then."""
+    landing = LandingZone(old / "landing", clock=utc_now)
+    assert 1 == DeadLetterStore(old / "dead_letter", clock=utc_now).count(landing)
+
+
+def test_a_migration_that_fails_leaves_the_old_warehouse(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each step is one transaction: the old program can still use the file."""
+    broken = (*warehouse_file._MIGRATIONS[:1], "create table raw.half (a int); select no_such_function();")
+    monkeypatch.setattr(warehouse_file, "_MIGRATIONS", broken)
+    with pytest.raises(Exception, match="no_such_function"):
+        make_warehouse(old).load(timeout_seconds=30)
+    monkeypatch.undo()
+
+    assert [1] == versions(old)
+    assert WAITING == make_warehouse(old).load(timeout_seconds=30).rows
+    with duckdb.connect(old / "analytics.duckdb") as connection:
+        assert [] == connection.execute("from duckdb_tables() where table_name = 'half'").fetchall()
