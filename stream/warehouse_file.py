@@ -143,11 +143,13 @@ class WarehouseFile:
     def _require_whole(self, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         """Refuse a file that has been cut off: DuckDB notices only once it reads what is missing.
 
+        Blocks that are free do not count: after a crash the last of them may never have been written.
+
         Raises:
-            WarehouseCorruptError: It is shorter than its blocks.
+            WarehouseCorruptError: It is shorter than the blocks in use.
         """
         found = connection.execute(
-            "select total_blocks * block_size from pragma_database_size() "
+            "select used_blocks * block_size from pragma_database_size() "
             "where database_name = current_database()"
         ).fetchall()
         expected_bytes = _HEADERS_SIZE_BYTES + int(found[0][0])
