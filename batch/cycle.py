@@ -5,9 +5,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from batch.expectations.checkpoint import Gate
+from batch.operations import note_runs
 from batch.pipeline import EXTRACT, LOAD, MAINTAIN, PUBLISH, TRANSFORM, VALIDATE, Options, StepResult, Work
 from batch.publish import Publisher
-from batch.runs import Journal, StepRun, copy_to_warehouse, documents_at_last_successes
+from batch.runs import Journal, StepRun, documents_at_last_successes
 from batch.transform import BuildResult
 from batch.validate import LAYERS, Validation, failure_of, least_documents, validate
 from stream.errors import AnalyticsError
@@ -126,14 +127,14 @@ class Cycle:
         return StepResult(f"{removed:,} old builds removed", None)
 
     def copy_journal(self, _step: str = "") -> None:
-        """Bring `ops.runs` up to date if the warehouse is free; the journal itself never waits."""
+        """Bring schema `ops` up to date if the warehouse is free; the journal itself never waits."""
         if not self.warehouse.path.exists():
             return
         with (
             suppress(AnalyticsError),
             self.warehouse.opened(timeout_seconds=_COPY_SECONDS) as connection,
         ):
-            copy_to_warehouse(self.journal.steps()[-_COPIED_STEPS:], connection)
+            note_runs(self.journal.steps()[-_COPIED_STEPS:], connection)
 
 
 def judged(validation: Validation) -> StepResult:

@@ -1,4 +1,4 @@
-"""Publishes the marts: a new build of Parquet files, then one rename that lets readers see it.
+"""Publishes the marts and schema `ops`: a build of Parquet files, then one rename that lets readers see it.
 
 A build that fails or is killed half-way is never seen; readers keep the one before it. Only one process may
 publish at a time: callers hold the lock of the pipeline.
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 
+from batch import operations
 from batch.serving import ServingFolder
 from batch.serving_manifest import Manifest, PublishedTable, Source
 from batch.serving_views import views_script, write_views
@@ -23,7 +24,7 @@ from stream.landing import Boundary, LandingZone, no_boundary
 from stream.position import instant_of
 from stream.warehouse import Warehouse
 
-PUBLISHED_SCHEMAS = ("marts",)
+_MARTS = "marts"
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,20 @@ class Publisher:
         self.serving.point_current()
         folder = self.serving.begin(build_id)
         with self.warehouse.opened(timeout_seconds=timeout_seconds) as connection:
-            tables = self._copy(connection, folder)
             source = _source(connection)
+            created_at = self.clock()
+            operations.prepare(connection)
+            operations.note_build(
+                connection,
+                build_id=build_id,
+                created_at=created_at,
+                source_at=source.instant,
+                micro_batches=source.micro_batches,
+            )
+            tables = self._copy(connection, folder)
         sync_folder(folder)
         self.at_boundary("tables_written")
-        manifest = Manifest(build_id, self.clock(), tables, source, _dbt_run(self.dbt_target_dir))
+        manifest = Manifest(build_id, created_at, tables, source, _dbt_run(self.dbt_target_dir))
         self.serving.finish(manifest)
         self.at_boundary("build_finished")
         return self._make_current(manifest)
@@ -121,7 +131,7 @@ class Publisher:
             f"""
             select schema_name, table_name from duckdb_tables()
             where database_name = current_database()
-                and schema_name in (select unnest({sql.array(PUBLISHED_SCHEMAS)}))
+                and schema_name = {sql.literal(_MARTS)}
                 and table_name not like '%\\_\\_dbt\\_%' escape '\\'
             order by all
             """
@@ -131,6 +141,7 @@ class Publisher:
                 f"there is nothing to publish: `{self.warehouse.path}` has no marts yet",
                 hint="run `claude-analytics transform` first",
             )
+        found += [("ops", name) for name in operations.PUBLISHED]
         return tuple(self._copy_table(connection, folder, schema, name) for schema, name in found)
 
     def _copy_table(
@@ -140,7 +151,7 @@ class Publisher:
         path = folder / f"{schema}.{name}.parquet"
         try:
             copied = connection.execute(
-                f"copy {table} to {sql.literal(str(path))} (format parquet, compression zstd)"
+                f"copy (from {table}) to {sql.literal(str(path))} (format parquet, compression zstd)"
             ).fetchone()
         except duckdb.IOException as error:
             raise _copy_error(path, error) from error

@@ -2,7 +2,7 @@
 
 A file begins with a comment that holds TOML (see `Question`); the query below gives one row per day, project
 and whatever else it tells apart. Report and dashboards add those rows up: so one query serves every choice of
-dates and projects.
+dates and projects. Questions about the platform itself (`Pipeline Health`) know days, but no projects.
 """
 
 import tomllib
@@ -17,7 +17,12 @@ from stream import sql
 from stream.errors import SettingsError
 
 Dashboard = Literal[
-    "Overview", "Spend", "Developer Productivity", "AI Interaction Patterns", "Project Insights"
+    "Overview",
+    "Spend",
+    "Developer Productivity",
+    "AI Interaction Patterns",
+    "Project Insights",
+    "Pipeline Health",
 ]
 Display = Literal["numbers", "columns", "line", "bars", "heatmap", "table"]
 Amount = Literal["usd", "tokens", "hours", "milliseconds", "lines", "count"]
@@ -30,7 +35,9 @@ DASHBOARDS: tuple[Dashboard, ...] = (
     "Developer Productivity",
     "AI Interaction Patterns",
     "Project Insights",
+    "Pipeline Health",
 )
+_OF_THE_PLATFORM: Dashboard = "Pipeline Health"
 _AMOUNTS = {"usd", "tokens", "hours", "milliseconds", "lines", "count"}
 
 
@@ -95,9 +102,9 @@ class Question(_Strict):
         is_stacked: Whether several figures stand on each other.
         may_be_empty: Whether no rows are good news.
         note: What a reader must know to read it right.
-        columns: Of the query, in order, and what each holds.
+        columns: Of the query, in order, and what each holds; only `Pipeline Health` tells no projects apart.
         measures: The figures; the first one matters most.
-        query: Plain SQL over the schema `marts`.
+        query: Plain SQL over the schemas `marts` and `ops`.
     """
 
     name: str
@@ -119,6 +126,11 @@ class Question(_Strict):
     query: str = Field(min_length=1)
 
     @property
+    def has_projects(self) -> bool:
+        """Whether it is about projects, and not about the platform itself."""
+        return "project" in self.columns
+
+    @property
     def dimensions(self) -> list[str]:
         """Columns its figures are told apart by, in order."""
         return [name for name, kind in self.columns.items() if kind not in _AMOUNTS]
@@ -130,10 +142,13 @@ class Question(_Strict):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Question":
-        for name, kind in (("day", "date"), ("project", "project")):
+        needed = (
+            {"day": "date"} if self.dashboard == _OF_THE_PLATFORM else {"day": "date", "project": "project"}
+        )
+        for name, kind in needed.items():
             if self.columns.get(name) != kind:
                 raise ValueError(f"every question has a column `{name}` of kind `{kind}`")
-        told = {"day", "project", self.by, *([self.series] if self.series else [])}
+        told = {*needed, self.by, *([self.series] if self.series else [])}
         if told != set(self.dimensions):
             raise ValueError(f"`by` and `series` name {sorted(told)}, but there is {self.dimensions}")
         used = {column for measure in self.measures for column in measure.columns}

@@ -1,9 +1,10 @@
-"""What ran when, and how it ended: a journal of steps on disk, copied into `ops.runs`.
+"""What ran when, and how it ended: a journal of steps on disk.
 
     <DATA_DIR>/runs.jsonl   one line when a step begins, one when it ends
 
 The journal is written before and after each step and never waits for the warehouse, so it also tells of the
-step that was killed, and of runs while the warehouse was held or broken. `ops.runs` is its copy for SQL.
+step that was killed, and of runs while the warehouse was held or broken. `batch.operations`
+makes it a table.
 """
 
 import json
@@ -15,9 +16,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
-from stream import sql
 from stream.clock import Clock
 from stream.disk import disk_errors, write_durably
 
@@ -185,49 +183,6 @@ def documents_at_last_successes(steps: Iterable[StepRun]) -> list[int]:
         for step in reversed(list(steps))
         if step.step == "validate" and step.outcome == SUCCEEDED and step.rows is not None
     ]
-
-
-def copy_to_warehouse(steps: Iterable[StepRun], connection: duckdb.DuckDBPyConnection) -> None:
-    """Bring `ops.runs` up to date; steps that it has and the journal has forgotten stay."""
-    connection.execute(
-        """
-        create schema if not exists ops;
-        create table if not exists ops.runs (
-            run_id varchar not null, step varchar not null, "trigger" varchar not null,
-            started_at timestamptz not null, ended_at timestamptz, outcome varchar not null,
-            rows bigint, attempts bigint not null, error varchar not null, hint varchar not null
-        );
-        """
-    )
-    rows = sql.rows(
-        (
-            step.run_id,
-            step.step,
-            step.trigger,
-            step.started_at,
-            step.ended_at,
-            step.outcome,
-            step.rows,
-            step.attempts,
-            step.error,
-            step.hint,
-        )
-        for step in steps
-    )
-    if not rows:
-        return
-    connection.execute(
-        f"""
-        begin;
-        create or replace temp table noted as
-        select * from (values {rows}) as noted (
-            run_id, step, "trigger", started_at, ended_at, outcome, rows, attempts, error, hint
-        );
-        delete from ops.runs using noted where runs.run_id = noted.run_id and runs.step = noted.step;
-        insert into ops.runs select * from noted;
-        commit;
-        """
-    )
 
 
 def _line(step: StepRun) -> bytes:

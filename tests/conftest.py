@@ -4,6 +4,7 @@ import os
 import subprocess
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from pymongo.collection import Collection
 
 from batch import shipped
 from batch.mongod import MongodOptions
+from batch.operations import note_build, note_runs
 from batch.replica_set import EmbeddedMongo
 from stream.settings import MongoSettings
 from tests.installing import build_wheel
 from tests.marts import MartsWarehouse, documents_of
+from tests.platform_runs import platform_runs
 from tests.streaming import StreamRunner, mongo_settings
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -75,10 +78,22 @@ def dbt_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def sample_marts(tmp_path_factory: pytest.TempPathFactory, dbt_artifacts: Path) -> MartsWarehouse:
-    """Give the marts of the sample logs, built once; only to be read."""
+    """Give the marts of the sample logs, built once, and some days of runs; only to be read."""
     warehouse = MartsWarehouse(tmp_path_factory.mktemp("sample"), artifacts=dbt_artifacts)
     warehouse.change(documents_of(shipped.sample_logs()))
     warehouse.build()
+    with warehouse.warehouse.opened(timeout_seconds=20) as connection:
+        note_runs(platform_runs(), connection)
+        # As if two lines had been rejected: a chart of nothing is not shown.
+        connection.execute("update raw.micro_batches set dead_letters = 2")
+        built_at = datetime(2026, 11, 6, 23, tzinfo=UTC)
+        note_build(
+            connection,
+            build_id="run-059",
+            created_at=built_at,
+            source_at=built_at - timedelta(seconds=90),
+            micro_batches=1,
+        )
     return warehouse
 
 

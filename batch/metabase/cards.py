@@ -11,9 +11,9 @@ from batch.metabase.statements import (
     PROJECT,
     PROJECT_LIST,
     TO,
-    VARIABLES,
     number_statement,
     statement,
+    variables_of,
 )
 from batch.questions import Question
 
@@ -61,7 +61,7 @@ def wanted_cards(questions: Iterable[Question], *, database_id: int, collection_
                 {
                     **body,
                     "description": about,
-                    "dataset_query": _query(text, VARIABLES, database_id),
+                    "dataset_query": _query(text, variables_of(question), database_id),
                     **placed,
                 },
             )

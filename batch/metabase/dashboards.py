@@ -10,7 +10,7 @@ from typing import Any
 
 from batch.metabase.cards import PROJECT_LIST_KEY, keys_of
 from batch.metabase.marks import Wanted
-from batch.metabase.statements import FROM, PROJECT, TO, VARIABLES
+from batch.metabase.statements import FROM, PROJECT, TO, variables_of
 from batch.questions import Question, by_dashboard, side_by_side
 
 # Metabase's grid has 24 columns.
@@ -20,7 +20,7 @@ _KEPT = (
     *("id", "card_id", "action_id", "dashboard_tab_id", "row", "col", "size_x", "size_y"),
     *("parameter_mappings", "visualization_settings", "inline_parameters"),
 )
-_ABOUT = "Filter by days and project above; each chart answers for what is chosen."
+_ABOUT = "Filter by {filters} above; each chart answers for what is chosen."
 
 Body = Mapping[str, Any]
 
@@ -35,6 +35,7 @@ class Place:
         row: Its top.
         width: In columns.
         height: In rows.
+        variables: Of its query, to be tied to the filters.
     """
 
     key: str
@@ -42,6 +43,7 @@ class Place:
     row: int
     width: int
     height: int
+    variables: tuple[str, ...]
 
 
 def layout(questions: Sequence[Question]) -> list[Place]:
@@ -53,7 +55,7 @@ def layout(questions: Sequence[Question]) -> list[Place]:
             width, height = _size(question, is_wide=is_wide)
             if col + width > _WIDTH:
                 col, row, height_of_row = 0, row + height_of_row, 0
-            places.append(Place(key, col, row, width, height))
+            places.append(Place(key, col, row, width, height, variables_of(question)))
             col, height_of_row = col + width, max(height_of_row, height)
         if question.display == "numbers":
             col, row, height_of_row = 0, row + height_of_row, 0
@@ -70,21 +72,25 @@ def wanted_dashboards(
         card_ids: Of our cards, by key.
         collection_id: Of the collection that holds the dashboards.
     """
-    filters = _filters(card_ids[PROJECT_LIST_KEY])
+    by_days, by_project = _filters(card_ids[PROJECT_LIST_KEY])
     return [
         Wanted(
             f"dashboard.{name.lower().replace(' ', '-')}",
             {
                 "name": name,
-                "description": _ABOUT,
+                "description": _ABOUT.format(filters="days and project" if _has_projects(members) else "days"),
                 "collection_id": collection_id,
                 "width": "full",
-                "parameters": filters,
+                "parameters": [*by_days, *([by_project] if _has_projects(members) else [])],
                 "dashcards": [_dashcard(place, card_ids[place.key]) for place in layout(members)],
             },
         )
         for name, members in by_dashboard(list(questions))
     ]
+
+
+def _has_projects(questions: Iterable[Question]) -> bool:
+    return any(question.has_projects for question in questions)
 
 
 def is_whole(wanted: Wanted, found: Body) -> bool:
@@ -136,7 +142,7 @@ def _size(question: Question, *, is_wide: bool) -> tuple[int, int]:
     return (_WIDTH if is_wide else _CHART_SIZE[0], _CHART_SIZE[1])
 
 
-def _filters(project_list_id: int) -> list[dict[str, Any]]:
+def _filters(project_list_id: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     days = [
         {"id": f"claude-{name}", "name": label, "slug": name, "type": "date/single", "sectionId": "date"}
         for name, label in ((FROM, "From"), (TO, "To"))
@@ -155,7 +161,7 @@ def _filters(project_list_id: int) -> list[dict[str, Any]]:
             "value_field": ["field", "project", {"base-type": "type/Text"}],
         },
     }
-    return [*days, project]
+    return days, project
 
 
 def _dashcard(place: Place, card_id: int) -> dict[str, Any]:
@@ -171,7 +177,7 @@ def _dashcard(place: Place, card_id: int) -> dict[str, Any]:
                 "card_id": card_id,
                 "target": ["variable", ["template-tag", name]],
             }
-            for name in VARIABLES
+            for name in place.variables
         ],
         "visualization_settings": {},
         "series": [],

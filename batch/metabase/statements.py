@@ -29,6 +29,11 @@ from marts.dim_projects
 PROJECT_LIST = f"select project from ({_PROJECTS}) as projects order by project"
 
 
+def variables_of(question: Question) -> tuple[str, ...]:
+    """Name the variables that a question's query has: what is told of the platform knows no projects."""
+    return VARIABLES if question.has_projects else (FROM, TO)
+
+
 def statement(question: Question) -> str:
     """Write the query of a question's chart or table.
 
@@ -52,6 +57,14 @@ def _apart(question: Question) -> list[str]:
 
 def _chosen(question: Question) -> Question:
     """Let the variables choose rows, and call projects by their names."""
+    days = (
+        f"    [[and asked.day >= cast({{{{{FROM}}}}} as date)]]\n"
+        f"    [[and asked.day <= cast({{{{{TO}}}}} as date)]]"
+    )
+    if not question.has_projects:
+        return _with_query(
+            question, f"select asked.*\nfrom (\n{question.query}\n) as asked\nwhere true\n{days}"
+        )
     columns = ", ".join(
         "coalesce(projects.project, asked.project) as project"
         if name == "project"
@@ -63,9 +76,7 @@ def _chosen(question: Question) -> Question:
         f"select {columns}\n"
         f"from (\n{question.query}\n) as asked\n"
         f"left join ({_PROJECTS}) as projects on asked.project = projects.project_id\n"
-        "where true\n"
-        f"    [[and asked.day >= cast({{{{{FROM}}}}} as date)]]\n"
-        f"    [[and asked.day <= cast({{{{{TO}}}}} as date)]]\n"
+        f"where true\n{days}\n"
         f"    [[and coalesce(projects.project, asked.project) = {{{{{PROJECT}}}}}]]",
     )
 

@@ -1,7 +1,7 @@
 """Every question's rows, asked once and packed small, for a page that adds them up itself."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import count
 from typing import Any
@@ -29,6 +29,8 @@ class Figures:
         first_day: The earliest of all rows; None if there are none.
         last_day: The latest of all rows.
         made_at: When the questions were asked.
+        own_days: For each question about the platform the first and last day of its rows: they have nothing
+            to do with those of the conversations.
     """
 
     questions: Sequence[Question]
@@ -38,6 +40,7 @@ class Figures:
     first_day: date | None
     last_day: date | None
     made_at: datetime
+    own_days: Mapping[str, tuple[date, date]] = field(default_factory=dict)
 
 
 def gather(connection: duckdb.DuckDBPyConnection, questions: Sequence[Question], *, now: datetime) -> Figures:
@@ -53,7 +56,17 @@ def gather(connection: duckdb.DuckDBPyConnection, questions: Sequence[Question],
     """
     bounds, projects = _bounds(connection)
     places = {project: place for place, project in enumerate(projects)}
-    rows = {question.name: _ask(connection, question, bounds[0], places) for question in questions}
+    rows, own_days = {}, {}
+    for question in questions:
+        found = _ask(connection, question)
+        first_day = bounds[0]
+        if not question.has_projects:
+            at = list(question.columns).index("day")
+            days = [row[at] for row in found]
+            first_day = min(days, default=first_day)
+            if days:
+                own_days[question.name] = (min(days), max(days))
+        rows[question.name] = pack(question, found, first_day=first_day or date.min, project_places=places)
     return Figures(
         questions=questions,
         rows=rows,
@@ -62,6 +75,7 @@ def gather(connection: duckdb.DuckDBPyConnection, questions: Sequence[Question],
         first_day=bounds[0],
         last_day=bounds[1],
         made_at=now,
+        own_days=own_days,
     )
 
 
@@ -85,8 +99,8 @@ def pack(
         row_limit: Rows from which values are put together.
 
     Returns:
-        `day` and `project` as lists of numbers, each other dimension as `{"values": […], "at": […]}`, each
-        amount as a list of numbers.
+        `day`, and `project` if there are any, as lists of numbers, each other dimension as
+        `{"values": […], "at": […]}`, each amount as a list of numbers.
     """
     names = list(question.columns)
     table = [dict(zip(names, row, strict=True)) for row in rows]
@@ -96,10 +110,9 @@ def pack(
             break
         for name in texts:
             table = _fold(question, table, name, keep)
-    packed: dict[str, Any] = {
-        "day": [(row["day"] - first_day).days for row in table],
-        "project": [project_places[row["project"]] for row in table],
-    }
+    packed: dict[str, Any] = {"day": [(row["day"] - first_day).days for row in table]}
+    if question.has_projects:
+        packed["project"] = [project_places[row["project"]] for row in table]
     for name in question.dimensions:
         if name not in packed:
             packed[name] = _indexed([_UNKNOWN if row[name] is None else row[name] for row in table])
@@ -134,24 +147,19 @@ def _bounds(connection: duckdb.DuckDBPyConnection) -> tuple[tuple[date | None, d
     return (first_day, last_day), [project for (project,) in projects]
 
 
-def _ask(
-    connection: duckdb.DuckDBPyConnection,
-    question: Question,
-    first_day: date | None,
-    places: dict[str, int],
-) -> dict[str, Any]:
+def _ask(connection: duckdb.DuckDBPyConnection, question: Question) -> list[tuple[Any, ...]]:
     columns = ", ".join(sql.identifier(name) for name in question.columns)
     try:
-        rows = connection.execute(f"select {columns} from (\n{question.query}\n) order by all").fetchall()
+        return connection.execute(f"select {columns} from (\n{question.query}\n) order by all").fetchall()
     except duckdb.Error as error:
         raise _missing(f"question `{question.name}` cannot be asked", error) from error
-    return pack(question, rows, first_day=first_day or date.min, project_places=places)
 
 
 def _missing(what: str, error: duckdb.Error) -> MartsMissingError:
     return MartsMissingError(
         f"{what}: {str(error).splitlines()[0]}",
-        hint="build the star schema with `claude-analytics transform`, then try again",
+        hint="build the star schema with `claude-analytics transform`, or all that is published with "
+        "`claude-analytics pipeline`, then try again",
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 
+from batch import operations
 from batch.questions import read_questions
 from batch.report.figures import gather
 from batch.report.page import render
@@ -43,6 +44,7 @@ def opened_marts(
             hint="run `claude-analytics demo` to see it all on this machine, or `load` and `transform` first",
         )
     with warehouse.opened(timeout_seconds=timeout_seconds) as connection:
+        operations.prepare(connection)
         yield connection
 
 

@@ -106,6 +106,8 @@ def _data(figures: Figures) -> dict[str, Any]:
                     }
                     for measure in question.measures
                 ],
+                "days": [day.isoformat() for day in figures.own_days.get(question.name, ())],
+                "hasProjects": question.has_projects,
                 "rows": figures.rows[question.name],
             }
             for question in figures.questions

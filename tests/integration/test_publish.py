@@ -7,8 +7,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from batch.operations import PUBLISHED, note_runs
+from stream.clock import utc_now
 from stream.errors import LandingNotWritableError, SettingsError, StepFailedError
 from stream.normalise import deletion, floor
+from tests.platform_runs import platform_runs
 from tests.publishing import Shop, message
 
 pytestmark = pytest.mark.integration
@@ -31,8 +34,14 @@ def test_the_first_publish(shop: Shop) -> None:
     assert [] == shop.ask("select * from marts.empty_one")
     manifest = json.loads((shop.serving.current / "MANIFEST.json").read_text())
     assert "build-0001" == manifest["build_id"]
-    assert {"dim_items": 7, "empty_one": 0, "fct_sales": 101} == {
-        table["name"]: table["rows"] for table in manifest["tables"]
+    rows = {f"{table['schema']}.{table['name']}": table["rows"] for table in manifest["tables"]}
+    assert {"marts.dim_items": 7, "marts.empty_one": 0, "marts.fct_sales": 101} == {
+        name: count for name, count in rows.items() if name.startswith("marts.")
+    }
+    assert {f"ops.{name}" for name in PUBLISHED} == rows.keys() - {
+        "marts.dim_items",
+        "marts.empty_one",
+        "marts.fct_sales",
     }
     assert [["day", "DATE"], ["cost", "DOUBLE"], ["seen_at", "TIMESTAMP WITH TIME ZONE"]] == manifest[
         "tables"
@@ -216,4 +225,39 @@ def test_without_a_landing_zone_there_are_no_live_views(shop: Shop) -> None:
     """A view over no file would be an error to whoever lists the views."""
     shop.build(1)
     shop.publish(1)
-    assert [("marts",)] == shop.ask("select distinct schema_name from duckdb_views() where not internal")
+    assert [("marts",), ("ops",)] == shop.ask(
+        "select distinct schema_name from duckdb_views() where not internal order by all"
+    )
+
+
+def test_readers_see_how_the_platform_is_doing(shop: Shop) -> None:
+    """Runs, checks and deliveries are published beside the marts; what was noted twice is there once."""
+    landed_at = utc_now()
+    shop.land(message(1, version=int(landed_at.timestamp() - 30) << 32), message(2, version=2 << 32))
+    shop.warehouse.load(timeout_seconds=5)
+    shop.build(1)
+    with shop.warehouse.opened(timeout_seconds=5) as connection:
+        note_runs(platform_runs(), connection)
+        note_runs(platform_runs()[-20:], connection)
+    shop.publish(1)
+
+    assert [(len(platform_runs()),)] == shop.ask("select count(*) from ops.runs")
+    assert [(1, 1)] == shop.ask(
+        "select count(*) filter (outcome = 'failed'), count(*) filter (outcome = 'killed') "
+        "from ops.runs where step = 'pipeline'"
+    )
+    # One run was killed before its validation.
+    assert [("bronze", 59, 0), ("gold", 59, 2), ("silver", 59, 0)] == shop.ask(
+        "select layer, count(*), sum(failed)::bigint from ops.checks group by all order by all"
+    )
+    assert [("stream", 1, 2, 0)] == shop.ask(
+        "select lane, micro_batches, upserts, deletes from ops.deliveries"
+    )
+    # The oldest change of the file counts: it waited longest.
+    assert [("landed", True), ("loaded", True)] == shop.ask(
+        f"select stage, lag_ms between 0.9e3 * {landed_at.timestamp()} and 1.1e3 * {landed_at.timestamp()} "
+        "from ops.delivery_lags order by all"
+    )
+    assert [("build-0001", 1)] == shop.ask("select build_id, micro_batches from ops.published_build")
+    shop.publish(2)
+    assert [("build-0002", 1)] == shop.ask("select build_id, micro_batches from ops.published_build")

@@ -58,12 +58,12 @@ def select(page: Page, script: str) -> None:
     page.wait_for(DRAWN)
 
 
-def numbers(page: Page) -> list[float]:
-    """Give the big numbers."""
-    script = (
-        "JSON.stringify([...document.querySelectorAll('.number')].map((each) => Number(each.dataset.value)))"
+def numbers(page: Page, name: str = "headline") -> list[float]:
+    """Give the big numbers of a dashboard."""
+    cards = f"[...document.querySelectorAll('[data-question={name}] .number')]"
+    found: list[float] = json.loads(
+        page.evaluate(f"JSON.stringify({cards}.map((each) => Number(each.dataset.value)))")
     )
-    found: list[float] = json.loads(page.evaluate(script))
     return found
 
 
@@ -134,6 +134,21 @@ def test_filters_change_the_numbers_to_those_of_the_warehouse(
     }
 
 
+def test_the_platform_is_told_whatever_is_selected(page: Page, sample_marts: MartsWarehouse) -> None:
+    """Runs have other days than conversations, and no projects: the filters leave them alone."""
+    (expected,) = answered(sample_marts, QUESTIONS["platform_at_a_glance"])
+    assert [float(each) for each in expected] == numbers(page, "platform_at_a_glance")
+    select(page, "document.querySelector('[data-days=\"7\"]').click()")
+    select(page, "document.querySelector('#projects input').click()")
+    assert [float(each) for each in expected] == numbers(page, "platform_at_a_glance")
+    steps = answered(sample_marts, QUESTIONS["steps_by_outcome"], "step")
+    shown = table(page, "steps_by_outcome")
+    assert ["extract", "load", "transform", "validate", "publish", "maintain"] == list(shown)
+    assert {step: f"{succeeded:,}" for step, succeeded, *_ in steps} == {
+        step: cells[0] for step, cells in shown.items()
+    }
+
+
 def test_dates_typed_by_hand_are_taken(page: Page, sample_marts: MartsWarehouse) -> None:
     """From and to choose days, both included, whichever is typed first."""
     for name, day in (("from", "2026-10-05"), ("to", "2026-10-18")):
@@ -181,7 +196,8 @@ def test_headings_are_in_order(page: Page) -> None:
     assert levels.startswith("12")
     assert 1 == levels.count("1")
     assert "13" not in levels
-    assert len(QUESTIONS) - 1 + len(QUESTIONS["headline"].measures) == levels.count("3")
+    big = [question for question in QUESTIONS.values() if question.display == "numbers"]
+    assert len(QUESTIONS) - len(big) + sum(len(question.measures) for question in big) == levels.count("3")
 
 
 def test_the_switch_changes_the_theme(page: Page) -> None:

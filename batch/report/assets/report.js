@@ -56,11 +56,19 @@
   const title = (name) => (name[0].toUpperCase() + name.slice(1)).replaceAll("_", " ");
 
   // ── cards ──
+  // What the platform tells about itself has days of its own, and no projects: all of them are shown.
+  const scopeOf = (question) => {
+    if (question.hasProjects) return [data, selection];
+    const [firstDay, lastDay] = question.days.length ? question.days : [null, null];
+    const to = firstDay ? figures.dayNumber(lastDay, firstDay) : 0;
+    return [{ ...data, firstDay, lastDay }, { from: 0, to, projects: null }];
+  };
   const draw = (card) => {
     const name = card.dataset.question;
     const question = data.questions[name];
-    if (question.display === "numbers") return drawNumbers(card, question);
-    const result = charts.answer(data, question, selection, colourOf);
+    const [known, chosen] = scopeOf(question);
+    if (question.display === "numbers") return drawNumbers(card, question, known, chosen);
+    const result = charts.answer(known, question, chosen, colourOf);
     card.hidden = result.isEmpty && question.mayBeEmpty;
     card.querySelector(".empty").hidden = !result.isEmpty;
     const table = card.querySelector(".table");
@@ -112,7 +120,7 @@
   };
 
   // ── big numbers ──
-  const drawNumbers = (place, question) => {
+  const drawNumbers = (place, question, data, selection) => {
     const days = selection.to - selection.from + 1;
     const before = { ...selection, from: selection.from - days, to: selection.from - 1 };
     const grain = days <= 62 ? "day" : "week";

@@ -5,6 +5,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from batch.operations import PUBLISHED
 from batch.questions import DASHBOARDS, Question, by_dashboard, parse, read_questions
 from batch.shipped import questions
 from stream.errors import SettingsError
@@ -151,9 +152,20 @@ def test_no_title_stands_twice(shipped: list[Question]) -> None:
     assert len(shipped) == len({question.title for question in shipped})
 
 
-def test_questions_read_only_the_marts(shipped: list[Question]) -> None:
-    """Nothing but the published schema is asked, so the same query runs on the views that readers open."""
+def test_questions_read_only_what_is_published(shipped: list[Question]) -> None:
+    """Of projects the marts tell, of the platform `ops`: so queries run on the views that readers open."""
     for question in shipped:
         tables = duckdb.get_table_names(question.query, qualified=True)
         assert tables, question.name
-        assert {"marts"} == {table.split(".")[0] for table in tables}, question.name
+        schema = "marts" if question.has_projects else "ops"
+        assert {schema} == {table.split(".")[0] for table in tables}, question.name
+        assert schema == "marts" or {table.split(".")[1] for table in tables} <= set(PUBLISHED), question.name
+
+
+def test_only_questions_about_the_platform_may_know_no_projects() -> None:
+    """Everywhere else a filter by project must find something to filter by."""
+    head = HEAD.replace('project = "project"\n', "")
+    with pytest.raises(SettingsError, match="a column `project` of kind `project`"):
+        parse("errors", written(head))
+    question = parse("errors", written(head.replace("AI Interaction Patterns", "Pipeline Health")))
+    assert (False, ["day", "tool"]) == (question.has_projects, question.dimensions)
