@@ -25,7 +25,7 @@ SOAK_MINUTES ?= 30
 
 .DEFAULT_GOAL := help
 .PHONY: up up-core up-prefect down rebuild dashboards fresh logs shell status run-adhoc run-backfill run-daily pipeline deploy
-.PHONY: install demo test chaos check prefect bench docs format lock clean help
+.PHONY: install system demo test chaos check prefect bench docs format lock clean help
 
 ##@ To try it and to work on it
 install: $(INSTALLED) ## Make .venv and install everything into it (repeated only when the packages change)
@@ -35,6 +35,20 @@ demo: $(INSTALLED) ## See it all work on this machine: make demo [LOGS=~/.claude
 
 test: $(INSTALLED) ## Run every test: unit, integration and chaos [ARGS='-k landing']
 	$(BIN)/python -m pytest $(ARGS)
+
+system: ## Install the programs that some tests need, as root on Debian or Ubuntu: a browser and Prometheus
+	@missing=; \
+	for program in chromium prometheus; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+	    echo "make: cannot install$$missing here (not root, or no apt-get): tests that need it will skip" >&2; \
+	    exit 0; \
+	fi; \
+	: 'The tests start a Prometheus of their own; the package must not start one.'; \
+	case "$$missing" in *prometheus*) systemctl mask --quiet prometheus.service 2>/dev/null || true;; esac; \
+	export RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive; \
+	apt-get -qq update && apt-get -qq install -y --no-install-recommends $$missing >/dev/null || \
+	    echo "make: could not install$$missing: tests that need it will skip" >&2
 
 chaos: $(INSTALLED) ## Break every promise on purpose, in some minutes [SOAK=1: at random, for SOAK_MINUTES=30]
 	$(if $(SOAK),SOAK_MINUTES=$(SOAK_MINUTES) )$(BIN)/python -m pytest \

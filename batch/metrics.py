@@ -1,5 +1,6 @@
 """Metrics of the cycle, for Prometheus; told from the journal, so that they outlive each run's process."""
 
+import math
 from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -23,12 +24,15 @@ class BatchMetrics:
     def __init__(self, registry: CollectorRegistry, *, build_age_seconds: Callable[[], float | None]) -> None:
         self.runs = Counter(
             f"{_PREFIX}_runs_total",
-            "Steps that have ended, by outcome; `pipeline` is the run as a whole.",
+            "Steps that have ended since the scheduler began, by outcome; `pipeline` is a whole run.",
             ["step", "outcome"],
             registry=registry,
         )
         self.step_seconds = Gauge(
-            f"{_PREFIX}_step_seconds", "Time that the last run of a step took.", ["step"], registry=registry
+            f"{_PREFIX}_step_seconds",
+            "Time that the last run of a step took, its retries included.",
+            ["step"],
+            registry=registry,
         )
         self.last_success = Gauge(
             f"{_PREFIX}_last_success_timestamp_seconds",
@@ -36,9 +40,15 @@ class BatchMetrics:
             ["step"],
             registry=registry,
         )
+        self.last_run = Gauge(
+            f"{_PREFIX}_last_run_timestamp_seconds",
+            "When a step last ended, well or not, in seconds since 1970.",
+            ["step"],
+            registry=registry,
+        )
         self.model_seconds = Gauge(
             f"{_PREFIX}_model_seconds",
-            "Time that the last build of a model took.",
+            "Time that the last build of a dbt model took.",
             ["model"],
             registry=registry,
         )
@@ -53,6 +63,7 @@ class BatchMetrics:
             f"Share of the last {_RATIO_RUNS} runs that succeeded.",
             registry=registry,
         )
+        self.success_ratio.set(math.nan)  # unknown, not nought
         self.build_age = Gauge(
             f"{_PREFIX}_build_age_seconds",
             "Time since the build that readers see was made; -1 while there is none.",
@@ -60,7 +71,9 @@ class BatchMetrics:
         )
         self.build_age.set_function(lambda: _or_minus_one(build_age_seconds()))
         self.dead_letters = Gauge(
-            "claude_analytics_dead_letter_queue_size", "Rejected documents that are kept.", registry=registry
+            "claude_analytics_dead_letter_queue_size",
+            "Rejected documents that are kept until somebody replays them.",
+            registry=registry,
         )
         self._counted: set[tuple[str, str]] | None = None
         for step in (*STEPS, PIPELINE):
@@ -84,8 +97,9 @@ class BatchMetrics:
 
     def _observe_step(self, name: str, ended: Sequence[StepRun]) -> None:
         last = last_of(ended, name)
-        if last is not None and last.seconds is not None:
-            self.step_seconds.labels(step=name).set(last.seconds)
+        if last is not None and last.ended_at is not None:
+            self.step_seconds.labels(step=name).set((last.ended_at - last.started_at).total_seconds())
+            self.last_run.labels(step=name).set(last.ended_at.timestamp())
         good = last_of(ended, name, that=lambda step: step.outcome == SUCCEEDED)
         if good is not None and good.ended_at is not None:
             self.last_success.labels(step=name).set(good.ended_at.timestamp())

@@ -57,6 +57,7 @@ class ChangeReader:
 
     def _measure(self, reply: Reply, *, has_changes: bool) -> None:
         """Compare times of the server only, so that a wrong clock here does not matter."""
+        self._metrics.last_reply_timestamp_seconds.set(self._clock().timestamp())
         now = reply.operation_time >> 32
         self._metrics.source_lag_seconds.set(max(0, now - (self.position.cluster_time >> 32)))
         if has_changes:

@@ -42,18 +42,24 @@ class Loader:
         # Each is written by one thread only: their difference cannot drift.
         self._landed = 0
         self._loaded = 0
+        self._waits_since: float | None = None
+        self._counting = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="load", daemon=True)
         self.total = LoadResult()
 
     def start(self) -> None:
         """Begin, with what an earlier worker left pending."""
         self._metrics.pending_micro_batches.set_function(lambda: self._landed - self._loaded)
+        self._metrics.load_lag_seconds.set_function(self._lag_seconds)
         self._wake.set()
         self._thread.start()
 
     def notify(self) -> None:
         """Say that a micro-batch has landed."""
-        self._landed += 1
+        with self._counting:
+            self._landed += 1
+            if self._waits_since is None:
+                self._waits_since = time.monotonic()
         self._wake.set()
 
     def finish(self, *, timeout_seconds: float, is_hurried: Callable[[], bool] = lambda: False) -> None:
@@ -81,6 +87,10 @@ class Loader:
                 self._warehouse.interrupt()
         if self._error:
             raise self._error
+
+    def _lag_seconds(self) -> float:
+        waits_since = self._waits_since
+        return 0.0 if waits_since is None else time.monotonic() - waits_since
 
     def _run(self) -> None:
         retry_seconds: float | None = None
@@ -114,7 +124,7 @@ class Loader:
 
     def _load(self) -> AnalyticsError | None:
         """Load what has landed; give the error instead of raising it, as this thread must not die of any."""
-        landed = self._landed
+        landed, began_at = self._landed, time.monotonic()
         try:
             result = self._warehouse.load(timeout_seconds=0)
         except AnalyticsError as error:
@@ -124,7 +134,9 @@ class Loader:
                 f"cannot load into the warehouse: {type(error).__name__}: {error}",
                 hint="a defect of claude-analytics: please report it; what has landed is not lost",
             )
-        self._loaded = landed
+        with self._counting:
+            self._loaded = landed
+            self._waits_since = began_at if self._landed > landed else None
         self._metrics.rows_loaded.inc(result.rows)
         self.total += result
         if result.micro_batches:

@@ -1,13 +1,27 @@
-"""Metrics of the stream worker, for Prometheus. Made by the worker, in a registry of its own."""
+"""Metrics of the stream worker, for Prometheus. Made by the worker, in a registry of its own.
+
+Help texts are sentences for operators: `make docs` puts them into `deploy/METRICS.md`. A gauge that has not
+been measured yet is NaN, for which no alert fires: nought would say that changes are being lost.
+"""
 
 import hmac
+import math
+import shutil
 import socket
 import threading
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    make_wsgi_app,
+)
 from prometheus_client.exposition import ThreadingWSGIServer
 from pydantic import SecretStr
 
@@ -30,60 +44,100 @@ class StreamMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
-        self.events = Counter(
-            f"{_PREFIX}_events_total", "Change events read from MongoDB.", ["op"], registry=registry
+        self.events = self._counter("events_total", "Change events read from MongoDB, by operation.", "op")
+        self.rows_landed = self._counter(
+            "rows_landed_total", "Rows made durable in the landing zone; what is durable is never lost."
         )
-        self.rows_landed = Counter(
-            f"{_PREFIX}_rows_landed_total", "Rows made durable in the landing zone.", registry=registry
+        self.rows_loaded = self._counter(
+            "rows_loaded_total", "Rows of micro-batches that this worker has loaded into DuckDB."
         )
-        self.rows_loaded = Counter(
-            f"{_PREFIX}_rows_loaded_total", "Rows of micro-batches loaded into DuckDB.", registry=registry
+        self.dead_letters = self._counter(
+            "dead_letters_total",
+            "Documents that could not become rows and are kept as dead letters.",
+            "reason",
         )
-        self.dead_letters = Counter(
-            f"{_PREFIX}_dead_letters_total",
-            "Documents rejected and kept as dead letters.",
-            ["reason"],
-            registry=registry,
+        self.reconnects = self._counter(
+            "reconnects_total",
+            "Times the change stream was opened again after MongoDB or the network failed.",
         )
         self.flush_seconds = Histogram(
             f"{_PREFIX}_flush_seconds",
-            "Time to write one micro-batch durably.",
+            "Time to write one micro-batch durably; slow flushes mean a slow disk.",
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
             registry=registry,
         )
-        self.source_lag_seconds = Gauge(
-            f"{_PREFIX}_source_lag_seconds",
-            "How far reading is behind the server, by the server's own clock.",
-            registry=registry,
+        self.source_lag_seconds = self._gauge(
+            "source_lag_seconds", "How far reading is behind the server, by the server's own clock."
         )
-        self.durable_lag_seconds = Gauge(
-            f"{_PREFIX}_durable_lag_seconds",
-            "How far the landing zone is behind the server, by the server's own clock.",
-            registry=registry,
+        self.durable_lag_seconds = self._gauge(
+            "durable_lag_seconds", "How far the landing zone is behind the server, by the server's own clock."
         )
-        self.oplog_window_seconds = Gauge(
-            f"{_PREFIX}_oplog_window_seconds", "Time that the server's oplog reaches back.", registry=registry
+        self.load_lag_seconds = self._gauge(
+            "load_lag_seconds", "How long the oldest landed file has waited to be loaded; 0 if none waits."
         )
-        self.oplog_headroom_seconds = Gauge(
-            f"{_PREFIX}_oplog_headroom_seconds",
+        self.pending_micro_batches = self._gauge(
+            "pending_micro_batches", "Landed files that wait to be loaded into DuckDB."
+        )
+        self.oplog_window_seconds = self._gauge(
+            "oplog_window_seconds", "How far back the server's oplog reaches."
+        )
+        self.oplog_headroom_seconds = self._gauge(
+            "oplog_headroom_seconds",
             "Time left until the saved position falls off the oplog, and changes are lost for good.",
-            registry=registry,
         )
-        self.pending_micro_batches = Gauge(
-            f"{_PREFIX}_pending_micro_batches", "Landed files that wait to be loaded.", registry=registry
-        )
-        self.reconnects = Counter(
-            f"{_PREFIX}_reconnects_total", "Times the change stream was opened again.", registry=registry
-        )
-        self.last_event_timestamp_seconds = Gauge(
-            f"{_PREFIX}_last_event_timestamp_seconds",
+        self.last_event_timestamp_seconds = self._gauge(
+            "last_event_timestamp_seconds",
             "Server time of the newest change event read, in seconds since 1970.",
-            registry=registry,
+        )
+        self.last_reply_timestamp_seconds = self._gauge(
+            "last_reply_timestamp_seconds",
+            "When MongoDB last answered the change stream, by this machine's clock, in seconds since 1970.",
+        )
+        self.source_timestamp_seconds = self._gauge(
+            "source_timestamp_seconds",
+            "Server time of the oplog's newest entry, asked for beside the stream, in seconds since 1970.",
+        )
+        self.position_timestamp_seconds = self._gauge(
+            "position_timestamp_seconds",
+            "Server time of the saved position when the oplog was last looked at, in seconds since 1970.",
         )
         for operation in OPERATIONS:
             self.events.labels(op=operation)
         for reason in REASONS:
             self.dead_letters.labels(reason=reason)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"{_PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        gauge = Gauge(f"{_PREFIX}_{name}", text, registry=self.registry)
+        gauge.set(math.nan)
+        return gauge
+
+
+class DiskMetrics:
+    """How much room there is for the data, asked at each scrape.
+
+    Args:
+        registry: Where they are registered.
+        folder: On the disk in question; made later if it is not there yet.
+    """
+
+    def __init__(self, registry: CollectorRegistry, folder: Path) -> None:
+        free = Gauge(
+            "claude_analytics_disk_free_bytes",
+            "Free space on the disk of DATA_DIR; without any, the worker stops reading until there is some.",
+            registry=registry,
+        )
+        size = Gauge("claude_analytics_disk_size_bytes", "Size of the disk of DATA_DIR.", registry=registry)
+        free.set_function(lambda: shutil.disk_usage(_existing(folder)).free)
+        size.set_function(lambda: shutil.disk_usage(_existing(folder)).total)
+
+
+def _existing(folder: Path) -> Path:
+    """Give the folder, or the nearest one above it that is there."""
+    folder = folder.resolve()
+    return next(each for each in (folder, *folder.parents) if each.exists())
 
 
 class _Handler(WSGIRequestHandler):
@@ -98,7 +152,7 @@ class _Handler(WSGIRequestHandler):
 def serve(
     registry: CollectorRegistry, *, host: str, port: int, token: SecretStr | None = None
 ) -> WSGIServer | None:
-    """Serve a registry over HTTP until `shutdown()`; port 0 means not at all.
+    """Serve a registry, and what the process takes, over HTTP until `shutdown()`; port 0 means not at all.
 
     Args:
         registry: What to serve.
@@ -111,6 +165,7 @@ def serve(
     """
     if port == 0:
         return None
+    ProcessCollector(registry=registry)
     app = make_wsgi_app(registry)
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]

@@ -61,6 +61,8 @@ class OplogWatch:
     def _measure(self, oplog: Oplog) -> None:
         self._metrics.oplog_window_seconds.set(oplog.window_seconds)
         second = self._flusher.durable.cluster_time >> 32
+        self._metrics.source_timestamp_seconds.set(oplog.last_second)
+        self._metrics.position_timestamp_seconds.set(second)
         headroom_seconds = oplog.headroom_seconds(second)
         self._metrics.oplog_headroom_seconds.set(headroom_seconds)
         if headroom_seconds < _WARN_BELOW_SECONDS and oplog.fill >= _WARN_FROM_FILL:

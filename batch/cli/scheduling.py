@@ -35,6 +35,7 @@ def run_schedule(context: Context, *, run_now: bool) -> int | None:
     stop = StopSignal()
     registry = CollectorRegistry()
     batch_metrics = BatchMetrics(registry, build_age_seconds=lambda: _build_age_seconds(context))
+    metrics.DiskMetrics(registry, context.settings.data.data_dir)
     refresh = _Refresh(context, batch_metrics)
     with _only_one(context), _signals(stop):
         endpoint = context.settings.metrics

@@ -39,6 +39,7 @@ def stream(
     registry = CollectorRegistry()
     settings = context.settings.metrics
     worker = context.worker(registry)
+    metrics.DiskMetrics(registry, context.settings.data.data_dir)
     port = settings.port if until_idle is None else 0
     server = metrics.serve(registry, host=settings.host, port=port, token=settings.token)
     try:

@@ -78,7 +78,9 @@ def wanted_dashboards(
             f"dashboard.{name.lower().replace(' ', '-')}",
             {
                 "name": name,
-                "description": _ABOUT.format(filters="days and project" if _has_projects(members) else "days"),
+                "description": _ABOUT.format(
+                    filters="days and project" if _has_projects(members) else "days"
+                ),
                 "collection_id": collection_id,
                 "width": "full",
                 "parameters": [*by_days, *([by_project] if _has_projects(members) else [])],

@@ -51,6 +51,8 @@ def test_only_what_ends_from_now_on_is_counted() -> None:
     assert 60 == scrape.value("step_seconds", step="load")
     last_good = (NOW - timedelta(hours=3)).timestamp()
     assert last_good == scrape.value("last_success_timestamp_seconds", step="load")
+    last = (NOW - timedelta(hours=2)).timestamp()
+    assert last == scrape.value("last_run_timestamp_seconds", step="load")
 
     now = [*past, step("load", 1), step("publish", 0, "running")]
     scrape.metrics.observe(now)

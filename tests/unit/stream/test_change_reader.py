@@ -93,6 +93,7 @@ def test_lags_are_told_by_the_server_s_clock(fixture: Fixture) -> None:
     fixture.reader.read(reply(insert(document(1), 110), reached=130, server=150))
     assert (fixture.value("source_lag_seconds"), fixture.value("durable_lag_seconds")) == (20, 50)
     assert fixture.value("last_event_timestamp_seconds") == 130
+    assert fixture.value("last_reply_timestamp_seconds") == datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 
     fixture.flusher.durable = position_at(130)
     fixture.reader.read(reply(reached=150, server=150))

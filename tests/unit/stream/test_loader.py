@@ -61,6 +61,11 @@ class Fixture:
         """The gauge."""
         return self.registry.get_sample_value("claude_analytics_stream_pending_micro_batches")
 
+    @property
+    def lag_seconds(self) -> float | None:
+        """The other gauge."""
+        return self.registry.get_sample_value("claude_analytics_stream_load_lag_seconds")
+
     def events(self) -> list[str]:
         """Give the names of the log lines."""
         return [entry["event"] for entry in self.logged]
@@ -120,10 +125,24 @@ def test_it_loads_after_a_notice() -> None:
     fixture.loader.notify()
     fixture.loader.notify()
     assert fixture.pending == 3
+    assert fixture.lag_seconds
     go_on.set()
     wait_until(lambda: fixture.warehouse.loads == 3)
     wait_until(lambda: fixture.pending == 0)
+    assert fixture.lag_seconds == 0
     fixture.loader.finish(timeout_seconds=5)
+
+
+def test_the_lag_is_that_of_the_oldest_file() -> None:
+    """It grows while the warehouse is held, whatever lands meanwhile."""
+    fixture = Fixture(BUSY)
+    fixture.loader.start()
+    assert fixture.lag_seconds == 0
+    fixture.loader.notify()
+    wait_until(lambda: (fixture.lag_seconds or 0) > 0.05)
+    fixture.loader.notify()
+    assert (fixture.lag_seconds or 0) > 0.05
+    fixture.loader._stopping.set()
 
 
 def test_the_gauge_does_not_drift() -> None:

@@ -1,8 +1,10 @@
 """Metrics: their names are a contract with dashboards and alerts."""
 
+import math
 import socket
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -10,7 +12,7 @@ from pydantic import SecretStr
 
 from batch.mongod import free_port
 from stream.errors import SettingsError
-from stream.metrics import OPERATIONS, StreamMetrics, serve
+from stream.metrics import OPERATIONS, DiskMetrics, StreamMetrics, serve
 from stream.normalise import REASONS
 from stream.settings import MetricsSettings
 
@@ -35,6 +37,10 @@ def test_the_names_are_those_of_the_contract() -> None:
         "pending_micro_batches": "gauge",
         "reconnects": "counter",
         "last_event_timestamp_seconds": "gauge",
+        "last_reply_timestamp_seconds": "gauge",
+        "load_lag_seconds": "gauge",
+        "source_timestamp_seconds": "gauge",
+        "position_timestamp_seconds": "gauge",
     }
     exposed = generate_latest(registry).decode()
     for name in ("events", "rows_landed", "rows_loaded", "dead_letters", "reconnects"):
@@ -54,6 +60,26 @@ def test_closed_label_sets_are_there_from_the_start() -> None:
         )
 
 
+def test_what_has_not_been_measured_is_unknown() -> None:
+    """A headroom of nought would raise an alarm at every start, and for ever without the right to see it."""
+    registry = CollectorRegistry()
+    StreamMetrics(registry)
+    gauges = [metric for metric in registry.collect() if metric.type == "gauge"]
+    assert gauges
+    assert all(math.isnan(sample.value) for gauge in gauges for sample in gauge.samples)
+
+
+def test_the_disk_is_asked_at_each_scrape(tmp_path: Path) -> None:
+    """Also before the data folder is there."""
+    registry = CollectorRegistry()
+    DiskMetrics(registry, tmp_path / "data" / "later")
+    prefix = "claude_analytics_disk"
+    free, size = (registry.get_sample_value(f"{prefix}_{name}_bytes") for name in ("free", "size"))
+    assert free
+    assert size
+    assert 0 < free <= size
+
+
 def test_a_registry_is_served_over_http() -> None:
     """On the given address only, until it is shut down."""
     registry = CollectorRegistry()
@@ -68,6 +94,7 @@ def test_a_registry_is_served_over_http() -> None:
     server.server_close()
 
     assert "claude_analytics_stream_rows_landed_total 3.0" in said
+    assert "process_start_time_seconds" in said
 
 
 def test_port_zero_serves_nothing() -> None:

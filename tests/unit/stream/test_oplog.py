@@ -56,6 +56,10 @@ def test_the_headroom_is_measured_and_warned_of(
         return registry.get_sample_value(f"claude_analytics_stream_oplog_{name}_seconds")
 
     assert (value("window"), value("headroom")) == (100_000, headroom)
+    moved = ("source", "position")
+    assert [
+        registry.get_sample_value(f"claude_analytics_stream_{name}_timestamp_seconds") for name in moved
+    ] == [100_000 + first, max(0, durable)]
     told: list[Any] = [entry for entry in logged.entries if entry["event"] == "history_soon_lost"]
     assert [entry["headroom_seconds"] for entry in told] == ([headroom] if is_warned else [])
     assert all("replSetResizeOplog" in entry["hint"] for entry in told)
