@@ -1,12 +1,12 @@
 /*
-title = "Dead letters"
+title = "Rejected documents"
 answers = "Are documents being rejected?"
 dashboard = "Pipeline Health"
 position = 40
 display = "columns"
 by = "day"
 may_be_empty = true
-note = "Rejected documents are kept whole; see why, and try them again, with the command dead-letters."
+note = "They are kept whole as dead letters; see why, and try them again, with the command dead-letters."
 
 [columns]
 day = "date"
