@@ -61,7 +61,7 @@ class UndecodableEvent:
     problem: str
 
 
-def _elements(document: bytes) -> Iterator[tuple[int, bytes, int, int]]:
+def elements(document: bytes) -> Iterator[tuple[int, bytes, int, int]]:
     """Walk one level of a BSON document: type, name, start and end of each value."""
     at, end = 4, len(document) - 1
     while at < end:
@@ -97,10 +97,10 @@ def parse_reply(raw: bytes) -> Reply:
     token: Mapping[str, Any] | None = None
     operation_time = 0
     try:
-        for kind, name, start, end in _elements(raw):
+        for kind, name, start, end in elements(raw):
             if name == b"cursor":
                 cursor = raw[start:end]
-                for _, field, inner_start, inner_end in _elements(cursor):
+                for _, field, inner_start, inner_end in elements(cursor):
                     if field in (b"nextBatch", b"firstBatch"):
                         batch = cursor[inner_start:inner_end]
                     elif field == b"postBatchResumeToken":
@@ -133,7 +133,7 @@ def decode_batch(batch: bytes) -> list[dict[str, Any] | UndecodableEvent]:
     try:
         return list(bson.decode(batch, CODEC_OPTIONS).values())
     except Exception:  # noqa: BLE001 - one document is odd in a way only the decoder knows: find which
-        return [decode_one(batch[start:end]) for _, _, start, end in _elements(batch)]
+        return [decode_one(batch[start:end]) for _, _, start, end in elements(batch)]
 
 
 def decode_one(raw: bytes) -> dict[str, Any] | UndecodableEvent:

@@ -9,16 +9,17 @@ from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo import ReadPreference
 from pymongo.client_session import ClientSession
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from stream.change_event import Reply, parse_reply
-from stream.errors import AnalyticsError, SourceUnsuitableError, StepFailedError
+from stream.errors import AnalyticsError, EventTooLargeError, SourceUnsuitableError, StepFailedError
 from stream.landing import Lane
 from stream.logs import Logger
 from stream.metrics import StreamMetrics
-from stream.mongo import Client, explained, fingerprint, is_passing
+from stream.mongo import Client, explained, fingerprint, is_passing, lacks_stage
 from stream.position import Position, cluster_time_of_token
 from stream.settings import MongoSettings
+from stream.split_event import SPLIT_STAGE, SplitEvents
 from stream.stop import StopSignal
 
 PIPELINE_VERSION = "1"
@@ -56,18 +57,31 @@ class ChangeCursor:
         if token is not None:
             # Unlike resumeAfter, startAfter also continues behind an invalidate event.
             stage["startAfter"] = token
+        pipeline: list[Mapping[str, Any]] = [{"$changeStream": stage}, {"$project": _UNUSED_FIELDS}]
         try:
-            self.first_reply = self._run(
-                {
-                    "aggregate": self._collection,
-                    "pipeline": [{"$changeStream": stage}, {"$project": _UNUSED_FIELDS}],
-                    "cursor": {"batchSize": 0},
-                    "readConcern": {"level": "majority"},
-                }
-            )
+            self.first_reply = self._open(pipeline)
         except BaseException:
             self._session.end_session()
             raise
+
+    def _open(self, pipeline: list[Mapping[str, Any]]) -> Reply:
+        """Let the server split large events, if it can."""
+        try:
+            return self._aggregate([*pipeline, SPLIT_STAGE])
+        except OperationFailure as error:
+            if not lacks_stage(error):
+                raise
+        return self._aggregate(pipeline)
+
+    def _aggregate(self, pipeline: list[Mapping[str, Any]]) -> Reply:
+        return self._run(
+            {
+                "aggregate": self._collection,
+                "pipeline": pipeline,
+                "cursor": {"batchSize": 0},
+                "readConcern": {"level": "majority"},
+            }
+        )
 
     def next_reply(self) -> Reply:
         """Wait for events, half a second at most; an empty reply still moves the token on.
@@ -196,6 +210,9 @@ class ChangeStream:
                 self._stop.wait(backoff_seconds)
             except PyMongoError as error:
                 problem = explained(error, doing=f"follow `{self._settings.namespace}`")
+                if isinstance(problem, EventTooLargeError) and self._batch_size > 1:
+                    self._batch_size = 1  # no reply must fail but the one with that very event
+                    continue
                 if not is_passing(error):
                     raise problem from error
                 self._wait(problem, backoff_seconds)
@@ -205,9 +222,12 @@ class ChangeStream:
 
     def _one_cursor(self) -> Iterator[Reply]:
         cursor = ChangeCursor(self._client, self._settings, batch_size=self._batch_size, token=self._token)
+        events = SplitEvents()
         try:
             while not self._stop.is_set:
-                reply = cursor.next_reply()
+                reply = events.joined(cursor.next_reply())
+                if reply is None:
+                    continue
                 if reply.token is not None:
                     self._token = reply.token
                 yield reply

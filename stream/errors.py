@@ -11,11 +11,13 @@ AnalyticsError                     every error has a message (what failed, and w
     ├── SettingsError              a setting is missing or wrong
     ├── SourceUnsuitableError      MongoDB answers, but is no replica set (no change streams)
     ├── AccessDeniedError          wrong credentials, or a privilege is missing
+    ├── EventTooLargeError         a change event is larger than the server can send
     ├── HistoryLostError           the saved position has left the oplog
     ├── BackfillMismatchError      the unfinished backfill is of another collection
     ├── PositionMismatchError      the saved position belongs to another cluster, namespace or pipeline
     ├── CollectionInvalidatedError the collection was dropped or renamed
     ├── AlreadyRunningError        a second worker for the same folder
+    ├── TooManyDeadLettersError    more documents are rejected than can be right
     ├── LandingNotWritableError    the landing zone cannot be written
     ├── MicroBatchCorruptError     a landed file cannot be read
     ├── WarehouseCorruptError      the DuckDB file is damaged, or no DuckDB file
@@ -110,6 +112,10 @@ class AccessDeniedError(TerminalError):
     """MongoDB refuses the credentials, or they lack a privilege."""
 
 
+class EventTooLargeError(TerminalError):
+    """A change event is larger than the server can send, and the server cannot split it."""
+
+
 class HistoryLostError(TerminalError):
     """The saved position has left the oplog: changes since then can no longer be read."""
 
@@ -128,6 +134,10 @@ class CollectionInvalidatedError(TerminalError):
 
 class AlreadyRunningError(TerminalError):
     """Another process already does this job for the same folder."""
+
+
+class TooManyDeadLettersError(TerminalError):
+    """More documents are rejected than can be right."""
 
 
 class LandingNotWritableError(TerminalError):

@@ -17,6 +17,7 @@ from pymongo.errors import (
 from stream.errors import (
     AccessDeniedError,
     AnalyticsError,
+    EventTooLargeError,
     HistoryLostError,
     SettingsError,
     SourceUnreachableError,
@@ -31,6 +32,8 @@ Client = MongoClient[dict[str, Any]]
 
 _HISTORY_LOST_CODES = frozenset({136, 260, 280, 286})
 _ACCESS_CODES = frozenset({11, 13, 18, 8000})
+_TOO_LARGE_CODES = frozenset({10334})
+_NO_SUCH_STAGE_CODES = frozenset({40324})
 _NO_REPLICA_SET_CODES = frozenset({40573})
 _CURSOR_GONE_CODES = frozenset({43, 237})
 _SOCKET_TIMEOUT_MS = 60_000
@@ -73,7 +76,7 @@ def connect(settings: MongoSettings) -> Client:
     return client
 
 
-def explained(error: PyMongoError, *, doing: str) -> AnalyticsError:
+def explained(error: PyMongoError, *, doing: str) -> AnalyticsError:  # noqa: PLR0911 - an answer to each cause
     """Say what an error of MongoDB means and what to do about it.
 
     Args:
@@ -93,6 +96,13 @@ def explained(error: PyMongoError, *, doing: str) -> AnalyticsError:
             text,
             hint="check user, password and authSource in MONGO_URI; "
             "the account needs `find` and `changeStream` on the collection",
+        )
+    if code in _TOO_LARGE_CODES:
+        return EventTooLargeError(
+            f"cannot {doing}: a change event is over 16 MB, and this server can neither send nor split it",
+            hint="all changes before it have landed; MongoDB 6.0.9, 7.0 or newer can split it: upgrade, and "
+            "start again; or leave it out with `claude-analytics stream --from-now`, and then run "
+            "`claude-analytics backfill` and `claude-analytics verify`",
         )
     if code in _NO_REPLICA_SET_CODES:
         return _unsuitable(text)
@@ -126,6 +136,11 @@ def is_passing(error: PyMongoError) -> bool:
     if isinstance(error, OperationFailure):
         return error.code in _CURSOR_GONE_CODES or error.has_error_label("ResumableChangeStreamError")
     return isinstance(error, AutoReconnect | ConnectionFailure)
+
+
+def lacks_stage(error: OperationFailure) -> bool:
+    """Whether the server does not know a stage of the pipeline; its version alone does not tell."""
+    return error.code in _NO_SUCH_STAGE_CODES
 
 
 def fingerprint(client: Client, settings: MongoSettings, *, pipeline: str) -> Fingerprint:

@@ -186,6 +186,12 @@ class StreamSettings(SettingsGroup):
         validation_alias="STREAM_DUCKDB_MEMORY_LIMIT",
         description="memory that DuckDB may take inside the stream worker",
     )
+    max_dead_letters_per_minute: int = Field(
+        10_000,
+        ge=0,
+        validation_alias="STREAM_MAX_DEAD_LETTERS_PER_MINUTE",
+        description="rejected documents in a minute from which on the worker stops; 0 for any number",
+    )
     idle_position_seconds: float = Field(
         10,
         gt=0,

@@ -60,14 +60,21 @@ class Prefetch:
             for reply in self._changes.replies():
                 self._put(reply)
         except AnalyticsError as error:
-            self._stop.fail(error)
+            self._fail(error)
         except Exception as error:  # noqa: BLE001 - a thread must not die in silence
-            self._stop.fail(
+            self._fail(
                 StepFailedError(
                     f"cannot read the change stream: {type(error).__name__}: {error}",
                     hint="a defect of claude-analytics: please report it; starting again loses nothing",
                 )
             )
+
+    def _fail(self, error: AnalyticsError) -> None:
+        """End the worker with an error, once it has taken what was read before."""
+        with self._changed:
+            while self._queue and not self._stop.is_set:
+                self._changed.wait(_POLL_SECONDS)
+        self._stop.fail(error)
 
     def _put(self, reply: Reply) -> None:
         with self._changed:

@@ -22,6 +22,9 @@ from stream.warehouse_file import FAILURES, Config, WarehouseFile
 MAX_ROWS_PER_TRANSACTION = 250_000
 MAX_SIZE_PER_TRANSACTION_BYTES = 256_000_000
 
+_REFUSALS = (duckdb.OutOfMemoryException, duckdb.DataError, duckdb.ProgrammingError)
+"""Errors of DuckDB that what is loaded can cause."""
+
 Progress = Callable[[int, int], None]
 """Called with micro-batches done and in all."""
 
@@ -150,10 +153,31 @@ class Warehouse:
         total = LoadResult()
         pending = self.pending(connection)
         for chunk in _chunks(pending):
-            total += self._load_chunk(connection, chunk)
-            if on_progress:
-                on_progress(total.micro_batches, len(pending))
+            for result in self._load_in_parts(connection, chunk):
+                total += result
+                if on_progress:
+                    on_progress(total.micro_batches, len(pending))
         return total
+
+    def _load_in_parts(
+        self, connection: duckdb.DuckDBPyConnection, chunk: Sequence[tuple[MicroBatch, Footer]]
+    ) -> Iterator[LoadResult]:
+        """Load a chunk, by halves if DuckDB refuses it as a whole: all is loaded up to the file at fault.
+
+        Raises:
+            StepFailedError: DuckDB refuses a single file.
+        """
+        try:
+            result = self._load_chunk(connection, chunk)
+        except _REFUSALS as error:
+            if len(chunk) == 1:
+                raise self._file.refused(chunk[0][0], error) from error
+        else:
+            yield result
+            return
+        middle = len(chunk) // 2
+        yield from self._load_in_parts(connection, chunk[:middle])
+        yield from self._load_in_parts(connection, chunk[middle:])
 
     def _load_chunk(
         self, connection: duckdb.DuckDBPyConnection, chunk: Sequence[tuple[MicroBatch, Footer]]

@@ -16,6 +16,7 @@ from stream.errors import (
     WarehouseBusyError,
     WarehouseCorruptError,
 )
+from stream.micro_batch import MicroBatch
 from stream.schema import RAW_CONVERSATIONS_COLUMNS
 
 WAREHOUSE_SCHEMA_VERSION = 2
@@ -186,6 +187,14 @@ class WarehouseFile:
             for path in (self.path, _wal(self.path)):
                 if path.exists():
                     path.rename(path.with_name(f"{path.name}.{suffix}"))
+
+    def refused(self, micro_batch: MicroBatch, error: duckdb.Error) -> AnalyticsError:
+        """Say which micro-batch cannot be loaded, and why."""
+        return StepFailedError(
+            f"cannot load micro-batch `{micro_batch.path}` into `{self.path}`: {_first_line(error)}",
+            hint="all before it is loaded; if memory was short, raise DUCKDB_MEMORY_LIMIT (in the stream "
+            "STREAM_DUCKDB_MEMORY_LIMIT); what has landed is not lost",
+        )
 
     def explained(self, error: duckdb.Error) -> AnalyticsError:
         """Say what an error of DuckDB means and what to do about it."""

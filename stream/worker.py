@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from stream.change_reader import ChangeReader
 from stream.change_stream import ChangeStream, start_position
 from stream.clock import Clock, utc_now
+from stream.dead_letter_limit import DeadLetterLimit
 from stream.dead_letters import DeadLetterStore
 from stream.errors import AnalyticsError, WarehouseBusyError
 from stream.flow import Guard, build_flow
@@ -147,7 +148,14 @@ class Worker:
                 log=self.log,
                 at_boundary=self.at_boundary,
             )
-            reader = ChangeReader(position, clock=self.clock, stop=stop, metrics=metrics, flusher=flusher)
+            reader = ChangeReader(
+                position,
+                clock=self.clock,
+                stop=stop,
+                metrics=metrics,
+                flusher=flusher,
+                limit=DeadLetterLimit(self.settings.max_dead_letters_per_minute),
+            )
             loader = Loader(self.warehouse, metrics=metrics, log=self.log)
             oplog = OplogWatch(client, flusher, stop=stop, metrics=metrics, log=self.log)
             changes = ChangeStream(

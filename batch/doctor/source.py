@@ -1,6 +1,6 @@
 """Asks MongoDB what the stream will need of it; whatever it refuses becomes a fact."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC
 from typing import Any, TypeVar
 
@@ -12,12 +12,12 @@ from batch.doctor.facts import Server, SourceFacts
 from stream.change_stream import PIPELINE_VERSION, ChangeCursor
 from stream.clock import Clock
 from stream.errors import AnalyticsError
-from stream.mongo import Client, explained, fingerprint, read_oplog
+from stream.mongo import Client, explained, fingerprint, lacks_stage, read_oplog
 from stream.position import Position
 from stream.settings import MongoSettings
+from stream.split_event import SPLIT_STAGE
 
 Value = TypeVar("Value")
-_NO_SUCH_STAGE_CODES = frozenset({40324})
 
 
 def probe_source(
@@ -104,11 +104,11 @@ def _resume(client: Client, mongo: MongoSettings, position: Position | None) -> 
 
 def _has_split_stage(client: Client, mongo: MongoSettings) -> bool | None:
     """Ask for the stage: its presence cannot be told from the version alone."""
-    pipeline: list[dict[str, Any]] = [{"$changeStream": {}}, {"$changeStreamSplitLargeEvent": {}}]
+    pipeline: list[Mapping[str, Any]] = [{"$changeStream": {}}, SPLIT_STAGE]
     try:
         client[mongo.database][mongo.collection].aggregate(pipeline).close()
     except OperationFailure as error:
-        return False if error.code in _NO_SUCH_STAGE_CODES else None
+        return False if lacks_stage(error) else None
     except PyMongoError:
         return None
     return True

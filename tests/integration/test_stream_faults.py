@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
+from batch.dead_letter_replay import replay
 from batch.mongod import MongodOptions, free_port
 from batch.mongod_program import find_mongod
 from batch.replica_set import EmbeddedMongo
@@ -27,12 +28,14 @@ from stream.dead_letters import DeadLetterStore
 from stream.errors import (
     AccessDeniedError,
     CollectionInvalidatedError,
+    EventTooLargeError,
     HistoryLostError,
     LandingFullError,
     LandingNotWritableError,
     MicroBatchCorruptError,
     SourceUnreachableError,
     SourceUnsuitableError,
+    TooManyDeadLettersError,
     WarehouseBusyError,
     WarehouseCorruptError,
 )
@@ -281,6 +284,22 @@ def test_documents_of_nearly_16_mb_pass(stream: StreamRunner, collection: Docume
     assert assert_same(collection, stream.warehouse) == 2
 
 
+@pytest.mark.fault(8, "an event over 16 MB that the server cannot split", "all before it lands; exit 2")
+def test_an_event_that_the_server_cannot_send_is_said(stream: StreamRunner, collection: Documents) -> None:
+    """An `_id` of 5 MB stands four times in its event. What is before it lands at once, and stays landed."""
+    stream.take_position()
+    collection.insert_many([line(number) for number in range(3)])
+    collection.insert_one(line(3) | {"_id": b"x" * 5_000_000})
+    collection.insert_one(line(4))
+
+    for _ in range(2):
+        with pytest.raises(EventTooLargeError, match="a change event is over 16 MB") as caught:
+            stream.catch_up()
+        assert caught.value.exit_code == 2
+        assert "x" * 100 not in caught.value.message
+        assert [row["_id"] for row in stream.landed_rows()] == ["i:0", "i:1", "i:2"]
+
+
 @pytest.mark.fault(
     12,
     "text that is not UTF-8, no type, wrong types",
@@ -305,6 +324,28 @@ def test_poisonous_documents_are_kept_as_dead_letters(stream: StreamRunner, coll
         ("bad_timestamp", "i:4"),
         ("bad_envelope", "i:5"),
     ]
+
+
+@pytest.mark.fault(12, "every document is rejected", "exit 2; all are kept, and replayed after a fix")
+def test_a_worker_that_only_rejects_stops(stream: StreamRunner, collection: Documents) -> None:
+    """Exit code 2, no letter lost; replayed as they are, all have rows and the queue is empty."""
+    stream.take_position()
+    collection.insert_many([{"_id": number, "note": "no type"} for number in range(50)])
+
+    with pytest.raises(TooManyDeadLettersError, match="more than 20 documents a minute") as caught:
+        stream.catch_up(STREAM_MAX_DEAD_LETTERS_PER_MINUTE=20, BATCH_SIZE=10)
+    assert caught.value.exit_code == 2
+    stream.catch_up()
+
+    landing = LandingZone(stream.folder / "landing", clock=utc_now)
+    store = DeadLetterStore(stream.folder / "dead_letter", clock=utc_now)
+    assert [f"i:{number}" for number in range(50)] == [one.letter.document_id for one in store.list(landing)]
+    for left in (50, 0):
+        found = replay(store.list(landing), store=store, landing=landing, clock=utc_now, as_is=True)
+        assert left == len(found.replayed)
+    stream.warehouse.load(timeout_seconds=5)
+    assert len(warehouse_rows(stream.warehouse)) == 50
+    assert store.count(landing) == 0
 
 
 def scraped(port: int) -> dict[str, float]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from stream.errors import (
@@ -291,6 +292,34 @@ def test_too_little_memory_is_no_damage(tmp_path: Path) -> None:
     assert "DUCKDB_MEMORY_LIMIT" in caught.value.hint
     assert caught.value.exit_code == 1
     assert good.load(timeout_seconds=5).rows == 2000
+
+
+@pytest.mark.fault(13, "DuckDB refuses a load", "halved until it fits; all up to the file at fault loads")
+@pytest.mark.parametrize(
+    "error", [duckdb.OutOfMemoryException, duckdb.ConversionException], ids=["memory", "content"]
+)
+def test_a_load_that_duckdb_refuses_is_halved(tmp_path: Path, error: type[duckdb.Error]) -> None:
+    """One file never goes in: all before it is loaded, it is named, and what is behind it waits."""
+    files = [land(tmp_path, [upsert(number, 10)]) for number in range(9)]
+    refused: list[int] = []
+
+    def refuse(boundary: str) -> None:
+        if boundary == "load_before_commit" and warehouse._connection is not None:
+            found = warehouse._connection.execute("select _id from raw.conversations order by _id").fetchall()
+            if ("i:6",) in found:
+                refused.append(len(found))
+                raise error("refused")
+
+    warehouse = make_warehouse(tmp_path, at_boundary=refuse)
+    for _ in range(2):
+        with pytest.raises(StepFailedError, match=f"cannot load micro-batch `{files[6].path}`") as caught:
+            warehouse.load(timeout_seconds=5)
+        assert "STREAM_DUCKDB_MEMORY_LIMIT" in caught.value.hint
+        assert [f"i:{number}" for number in range(6)] == list(warehouse_rows(warehouse))
+    assert [9, 9, 9, 7, 9, 7] == refused
+
+    assert make_warehouse(tmp_path).load(timeout_seconds=5).rows == 3
+    assert_manifest_is_sound(warehouse)
 
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:

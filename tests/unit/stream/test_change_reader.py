@@ -9,7 +9,8 @@ from prometheus_client import CollectorRegistry
 
 from stream.change_event import Reply, parse_reply
 from stream.change_reader import ChangeReader
-from stream.errors import CollectionInvalidatedError
+from stream.dead_letter_limit import DeadLetterLimit
+from stream.errors import CollectionInvalidatedError, TooManyDeadLettersError
 from stream.metrics import StreamMetrics
 from stream.position import Position
 from stream.stop import StopSignal
@@ -36,6 +37,7 @@ class Fixture:
             stop=self.stop,
             metrics=StreamMetrics(self.registry),
             flusher=self.flusher,  # type: ignore[arg-type]
+            limit=DeadLetterLimit(3),
         )
 
     def value(self, name: str, **labels: str) -> float | None:
@@ -125,3 +127,18 @@ def test_the_end_of_the_collection_ends_the_reader(fixture: Fixture) -> None:
     assert fixture.reader.read(None) is None
     assert fixture.reader.read(reply(insert(document(2), 112), reached=130, server=130)) is None
     assert fixture.reader.position == position_at(110)
+
+
+def test_too_many_dead_letters_end_the_reader(fixture: Fixture) -> None:
+    """What was read up to there is still given, nothing behind it is."""
+    bad = [insert({"_id": number}, 101) for number in range(4)]
+    few = fixture.reader.read(reply(*bad[:3], reached=101, server=101))
+    assert (few and len(few.dead_letters), fixture.stop.error) == (3, None)
+
+    last = fixture.reader.read(reply(bad[3], reached=102, server=102))
+
+    assert (last and len(last.dead_letters)) == 1
+    assert isinstance(fixture.stop.error, TooManyDeadLettersError)
+    assert fixture.stop.error.exit_code == 2
+    assert "STREAM_MAX_DEAD_LETTERS_PER_MINUTE" in fixture.stop.error.hint
+    assert fixture.reader.read(reply(insert(document(1), 103), reached=103, server=103)) is None

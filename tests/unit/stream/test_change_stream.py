@@ -15,7 +15,7 @@ from structlog.testing import LogCapture
 from stream import change_stream
 from stream.change_event import decode_batch
 from stream.change_stream import ChangeCursor, ChangeStream
-from stream.errors import AccessDeniedError, HistoryLostError, StepFailedError
+from stream.errors import AccessDeniedError, EventTooLargeError, HistoryLostError, StepFailedError
 from stream.metrics import StreamMetrics
 from stream.settings import MongoSettings
 from stream.stop import StopSignal
@@ -131,6 +131,49 @@ def test_the_pipeline_leaves_out_what_is_not_needed() -> None:
     assert opening["pipeline"][0]["$changeStream"]["fullDocument"] == "updateLookup"
     assert opening["pipeline"][1]["$project"]["updateDescription"] == 0
     assert opening["readConcern"] == {"level": "majority"}
+
+
+def test_the_server_splits_large_events_if_it_can() -> None:
+    """Asked for as the last stage; a server that does not know it is asked again without."""
+    able, unable = Fixture(reply(10)), Fixture(OperationFailure("unrecognized", 40324), reply(10))
+
+    assert able.ids() == unable.ids() == [10]
+    stages = [next(iter(one)) for one in able.server.commands[0]["pipeline"]]
+    assert stages == ["$changeStream", "$project", "$changeStreamSplitLargeEvent"]
+    assert [len(command["pipeline"]) for command in unable.server.commands if "aggregate" in command] == [
+        3,
+        2,
+    ]
+    assert unable.reconnects == 0
+
+
+def test_fragments_come_again_behind_the_last_whole_event() -> None:
+    """A connection lost amid a split event: it is read from its beginning, and comes once."""
+    whole = insert({"_id": 11}, 11)
+    parts = [
+        {"_id": token_at(11, 1), "splitEvent": {"fragment": 1, "of": 2}} | dict([*whole.items()][1:3]),
+        {"_id": token_at(11, 2), "splitEvent": {"fragment": 2, "of": 2}} | dict([*whole.items()][3:]),
+    ]
+    first, second = (raw_reply([part], token=part["_id"]) for part in parts)
+    fixture = Fixture(reply(10), first, AutoReconnect("closed"), first, second, reply(12))
+
+    assert fixture.ids() == [10, 11, 12]
+    assert fixture.server.starts() == [token_at(5), token_at(10)]
+
+
+def test_an_event_that_is_too_large_is_come_up_to_one_by_one() -> None:
+    """The reply with it fails as a whole: what is before it must not stay unread for that."""
+    too_large = OperationFailure("BSONObj size: 20000243 is invalid", 10334)
+    fixture = Fixture(reply(9), too_large, reply(10), too_large)
+
+    replies = fixture.stream.replies()
+    assert [next(replies).token, next(replies).token] == [token_at(9), token_at(10)]
+    with pytest.raises(EventTooLargeError, match="a change event is over 16 MB") as caught:
+        next(replies)
+    assert caught.value.exit_code == 2
+    assert "upgrade" in caught.value.hint
+    asked = [command["batchSize"] for command in fixture.server.commands if "getMore" in command]
+    assert asked == [250, 250, 1, 1]
 
 
 @pytest.mark.parametrize(

@@ -178,6 +178,15 @@ def test_an_error_of_the_stream_stops_the_worker(
     assert str(error) in str(stop.error)
 
 
+def test_what_was_read_before_an_error_is_given_first(stop: StopSignal) -> None:
+    """However fast the error follows: started again, the worker need not read it once more."""
+    before = [reply(events=1)] * 5
+    next_batch, _ = partition_of(before, stop, error=HistoryLostError("gone", hint="act"))
+
+    assert until_the_end(next_batch) == before
+    assert isinstance(stop.error, HistoryLostError)
+
+
 @pytest.mark.parametrize(("size", "most"), [(10, 9), (1_500_000, 4)], ids=["small", "large"])
 def test_it_reads_ahead_only_so_far(stop: StopSignal, size: int, most: int) -> None:
     """In replies and in bytes: memory stays bounded while the disk is full."""
