@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from batch.expectations.checkpoint import Gate
+from batch.maintenance.job import Maintenance
 from batch.operations import note_runs
 from batch.pipeline import EXTRACT, LOAD, MAINTAIN, PUBLISH, TRANSFORM, VALIDATE, Options, StepResult, Work
 from batch.publish import Publisher
@@ -34,6 +35,7 @@ class Cycle:
         read_everything: Lands the whole collection; gives the documents read.
         build: Runs dbt with selectors, and wholly or not.
         gate: Great Expectations on the warehouse.
+        maintenance: Of landing zone and warehouse.
         volume_ratio: See `least_documents`.
         lease_timeout_seconds: How long to wait for the warehouse.
         on_progress: Shown while loading.
@@ -45,6 +47,7 @@ class Cycle:
     journal: Journal
     publisher: Publisher
     gate: Gate
+    maintenance: Maintenance
     read_changes: Callable[[], int]
     read_everything: Callable[[], int]
     build: Callable[[Sequence[str], bool], BuildResult]
@@ -120,11 +123,12 @@ class Cycle:
         )
 
     def maintain(self) -> StepResult:
-        """Clear away what is old or half-written."""
+        """Clear away what is old or half-written, and merge what has landed in many small files."""
         serving = self.publisher.serving
         removed = serving.remove_unfinished() + len(serving.remove_old(keep=self.publisher.keep))
         self.journal.trim()
-        return StepResult(f"{removed:,} old builds removed", None)
+        done = [f"{removed:,} old builds removed", *self.maintenance.run()]
+        return StepResult(", ".join(done), None)
 
     def copy_journal(self, _step: str = "") -> None:
         """Bring schema `ops` up to date if the warehouse is free; the journal itself never waits."""

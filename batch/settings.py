@@ -136,6 +136,22 @@ class BackfillSettings(SettingsGroup):
     )
 
 
+class MaintenanceSettings(SettingsGroup):
+    """What becomes of old files; the last step of a run."""
+
+    grace_seconds: float = Field(
+        3600,
+        ge=0,
+        validation_alias="LANDING_GRACE_SECONDS",
+        description="how long landed files stay after they were merged; longer than any query on `live`",
+    )
+    retention_days: Positive | None = Field(
+        None,
+        validation_alias="LANDING_RETENTION_DAYS",
+        description="days after which landed files are removed, once loaded; kept for ever unless set",
+    )
+
+
 class DbtSettings(SettingsGroup):
     """The dbt build."""
 
@@ -222,6 +238,7 @@ class Settings:
     stream: StreamSettings
     backfill: BackfillSettings
     pipeline: PipelineSettings
+    maintenance: MaintenanceSettings
     dbt: DbtSettings
     great_expectations: GreatExpectationsSettings
     metabase: MetabaseSettings
@@ -242,6 +259,7 @@ class Settings:
             stream=read(StreamSettings),
             backfill=read(BackfillSettings),
             pipeline=read(PipelineSettings),
+            maintenance=read(MaintenanceSettings),
             dbt=read(DbtSettings),
             great_expectations=read(GreatExpectationsSettings),
             metabase=read(MetabaseSettings),

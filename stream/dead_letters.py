@@ -65,6 +65,11 @@ class DeadLetterStore:
             make_folder(path.parent)
             write_durably(path, "".join(f"{line}\n" for line in lines).encode())
 
+    def has_letters_of(self, micro_batch: MicroBatch) -> bool:
+        """Whether some of a micro-batch's dead letters are still in the queue."""
+        path = self._path(micro_batch)
+        return path.exists() and path.stat().st_size > 0
+
     def list(self, landing: LandingZone) -> "list[StoredDeadLetter]":
         """Read all dead letters of landed micro-batches, oldest first in each lane."""
         found: list[StoredDeadLetter] = []

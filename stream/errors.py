@@ -20,6 +20,7 @@ AnalyticsError                     every error has a message (what failed, and w
     ├── TooManyDeadLettersError    more documents are rejected than can be right
     ├── LandingNotWritableError    the landing zone cannot be written
     ├── MicroBatchCorruptError     a landed file cannot be read
+    ├── LandingTrimmedError        old landed files were removed, so they cannot rebuild the warehouse
     ├── WarehouseCorruptError      the DuckDB file is damaged, or no DuckDB file
     ├── SchemaTooNewError          written by a newer version of this program
     ├── MongodMissingError         no mongod program for the embedded MongoDB
@@ -146,6 +147,10 @@ class LandingNotWritableError(TerminalError):
 
 class MicroBatchCorruptError(TerminalError):
     """A landed micro-batch cannot be read."""
+
+
+class LandingTrimmedError(TerminalError):
+    """The landing zone no longer reaches back to its start, so the warehouse cannot be made from it alone."""
 
 
 class WarehouseCorruptError(TerminalError):

@@ -1,6 +1,7 @@
 """The landing zone: the log of the platform. A micro-batch exists once its file has its final name.
 
     landing/<lane>/date=<UTC day it closed>/<sequence>-<random>-<checksum>.parquet
+    landing/<lane>/date=<the same>/<sequence>-<random>-<checksum>.merged.parquet     several of them as one
     landing/<lane>/position.json           where the lane stood when nothing arrived
     landing/<lane>/writer.lock             one writer a lane
 
@@ -10,44 +11,40 @@ that a warehouse never takes a new file for one it has loaded; the checksum is t
 """
 
 import json
-import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from stream.clock import Clock
-from stream.disk import TEMPORARY_SUFFIX, disk_errors, make_folder, sync_folder, write_durably
+from stream.disk import TEMPORARY_SUFFIX, disk_errors, make_folder, write_durably
 from stream.errors import AlreadyRunningError, MicroBatchCorruptError, SchemaTooNewError
-from stream.micro_batch import NAME, Footer, MicroBatch, check_content, checksum_of, read_footer
+from stream.landed_file import Boundary, many_groups, no_boundary, one_group, write_file
+from stream.merged import in_sight, replacements, to_metadata
+from stream.micro_batch import (
+    MERGED_ENDING,
+    NAME,
+    PLAIN_ENDING,
+    Footer,
+    MicroBatch,
+    check_content,
+    read_footer,
+)
 from stream.position import Position
-from stream.schema import LANDING_SCHEMA
 
 STREAM_LANE = "stream"
 POSITION_SCHEMA_VERSION = 1
 """Raised whenever the meaning of `position.json` changes; written into it."""
 
+MERGING_SUFFIX = ".merging"
+"""Not that of the writer's own half-written files, which the next writer clears away."""
 _WRITER_TIMEOUT_SECONDS = 0.2
 """Long enough that somebody who only looks (`is_being_written`) is not taken for a writer."""
-_PARQUET: dict[str, Any] = {
-    "compression": "zstd",
-    "compression_level": 1,
-    "use_dictionary": ["op", "type", "session_id", "project_id", "message_role", "source_file"],
-    "write_page_checksum": True,
-}
 
-Boundary = Callable[[str], None]
-"""Called with the name of each step that a crash may separate from the next; tests crash there."""
-
-
-def no_boundary(_name: str) -> None:
-    """Do nothing between two steps."""
+__all__ = ["MERGING_SUFFIX", "STREAM_LANE", "Boundary", "LandingZone", "Lane", "no_boundary"]
 
 
 class Lane:
@@ -98,14 +95,30 @@ class Lane:
             return True
 
     def micro_batches(self) -> list[MicroBatch]:
-        """List what has landed, oldest first, by names alone."""
-        found = [
+        """List what has landed, oldest first; what a merged file replaces is left out.
+
+        By names alone, unless a folder has merged files and others.
+
+        Raises:
+            MicroBatchCorruptError: Such a merged file cannot be read.
+        """
+        found = [each for folder in self._date_folders() for each in in_sight(self._files(folder))]
+        return sorted(found, key=lambda micro_batch: (micro_batch.sequence, micro_batch.path.name))
+
+    def replacements(self) -> list[tuple[MicroBatch, list[MicroBatch]]]:
+        """Give each merged file with what is still there of the files it replaces.
+
+        Raises:
+            MicroBatchCorruptError: A merged file cannot be read.
+        """
+        return [each for folder in self._date_folders() for each in replacements(self._files(folder))]
+
+    def _files(self, folder: Path) -> list[MicroBatch]:
+        return [
             MicroBatch(path, self.name, int(name["sequence"]))
-            for folder in self._date_folders()
             for path in folder.iterdir()
             if (name := NAME.fullmatch(path.name))
         ]
-        return sorted(found, key=lambda micro_batch: (micro_batch.sequence, micro_batch.path.name))
 
     def newest(self) -> MicroBatch | None:
         """Give the micro-batch with the highest sequence."""
@@ -136,8 +149,7 @@ class Lane:
             LandingFullError: No space; the half-written file is gone.
             LandingNotWritableError: The folder cannot be written.
         """
-        content = table.replace_schema_metadata(footer.to_metadata())
-        return self._land(micro_batch, lambda file: pq.write_table(content, file, **_PARQUET))
+        return write_file(micro_batch, one_group(table, footer.to_metadata()), at_boundary=self._at_boundary)
 
     def land_groups(
         self, micro_batch: MicroBatch, tables: Iterable[pa.Table], footer: Callable[[], Footer]
@@ -149,36 +161,31 @@ class Lane:
             tables: Columns of `LANDING_SCHEMA`, a row group each; what taking one raises is passed on.
             footer: Called behind the last of them.
         """
+        content = many_groups(tables, lambda: footer().to_metadata())
+        return write_file(micro_batch, content, at_boundary=self._at_boundary)
 
-        def write(file: IO[bytes]) -> None:
-            with pq.ParquetWriter(file, LANDING_SCHEMA, **_PARQUET) as writer:
-                for table in tables:
-                    writer.write_table(table)
-                writer.add_key_value_metadata(footer().to_metadata())
+    def land_merged(
+        self, members: Sequence[MicroBatch], tables: Iterable[pa.Table], footer: Callable[[str], Footer]
+    ) -> MicroBatch:
+        """Write a file that replaces others; may go on beside the lane's writer, but only once at a time.
 
-        return self._land(micro_batch, write)
-
-    def _land(self, micro_batch: MicroBatch, write: Callable[[IO[bytes]], None]) -> MicroBatch:
-        path = micro_batch.path
-        temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
-        with disk_errors(path):
-            make_folder(path.parent)
-            try:
-                with temporary.open("wb") as file:
-                    write(file)
-                    self._at_boundary("file_written")
-                    file.flush()
-                    os.fsync(file.fileno())
-                self._at_boundary("file_synced")
-                checksum, _ = checksum_of(temporary)
-                landed = replace(micro_batch, path=path.with_name(f"{path.stem}-{checksum}.parquet"))
-                temporary.rename(landed.path)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
-            sync_folder(path.parent)
-        self._at_boundary("file_renamed")
-        return landed
+        Args:
+            members: What it replaces, in order; all of one folder.
+            tables: As for `land_groups`: the last change of each document in them.
+            footer: Called behind the last of them, with the id of the new file.
+        """
+        last = members[-1]
+        path = last.path.with_name(f"{last.sequence:012d}-{secrets.token_hex(4)}{PLAIN_ENDING}")
+        merged = MicroBatch(path, self.name, last.sequence)
+        replaced = to_metadata(member.id for member in members)
+        content = many_groups(tables, lambda: footer(merged.id).to_metadata() | replaced)
+        return write_file(
+            merged,
+            content,
+            ending=MERGED_ENDING,
+            temporary_suffix=MERGING_SUFFIX,
+            at_boundary=self._at_boundary,
+        )
 
     def position(self) -> Position | None:
         """Give where the lane stands: behind the newest file, or further if the source was idle since.

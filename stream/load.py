@@ -7,6 +7,7 @@ tombstones keep an older row from bringing a deleted document back, and floors d
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -14,6 +15,7 @@ import duckdb
 from stream import sql
 from stream.clock import Clock
 from stream.fresh_files import fresh_files, landed_rows
+from stream.merged import replaced_by
 from stream.micro_batch import Footer, MicroBatch
 from stream.schema import RAW_CONVERSATIONS_COLUMNS
 
@@ -232,28 +234,53 @@ class LoadTransaction:
 
     def _record(self, load_id: int, upserted: int, deleted: int, *, is_bulk: bool) -> None:
         manifest = sql.rows(
-            (
-                micro_batch.id,
-                micro_batch.lane,
-                micro_batch.sequence,
-                footer.rows,
-                footer.upserts,
-                footer.deletes,
-                footer.dead_letters,
-                footer.first_cluster_time,
-                footer.last_cluster_time,
-                footer.landed_at,
-                load_id,
-                self._now,
-            )
-            for micro_batch, footer in self._chunk
+            _manifest_row(micro_batch, footer, load_id, self._now) for micro_batch, footer in self._chunk
         )
+        for micro_batch, _ in self._chunk:
+            if micro_batch.is_merged:  # some of what it replaces may have been loaded by itself
+                self._execute(f"delete from raw.micro_batches where {_is_replaced_by(micro_batch)}")
         self._execute(f"insert into raw.micro_batches values {manifest}")
         load = sql.rows([(load_id, self._now, len(self._chunk), upserted, deleted, is_bulk)])
         self._execute(f"insert into raw.loads values {load}")
 
     def _execute(self, statement: str) -> None:
         self._connection.execute(statement)
+
+
+def _manifest_row(
+    micro_batch: MicroBatch, footer: Footer, load_id: int, loaded_at: datetime
+) -> tuple[sql.Value, ...]:
+    return (
+        micro_batch.id,
+        micro_batch.lane,
+        micro_batch.sequence,
+        footer.rows,
+        footer.upserts,
+        footer.deletes,
+        footer.dead_letters,
+        footer.first_cluster_time,
+        footer.last_cluster_time,
+        footer.landed_at,
+        load_id,
+        loaded_at,
+    )
+
+
+def record_merged(connection: duckdb.DuckDBPyConnection, merged: MicroBatch, footer: Footer) -> None:
+    """Let a merged file take the place, in the manifest, of what it replaces: all that is loaded already."""
+    load_id, loaded_at = one_row(
+        connection,
+        f"select max(load_id), max(loaded_at) from raw.micro_batches where {_is_replaced_by(merged)}",
+    )
+    row = sql.rows([_manifest_row(merged, footer, load_id, loaded_at)])
+    connection.begin()
+    connection.execute(f"delete from raw.micro_batches where {_is_replaced_by(merged)}")
+    connection.execute(f"insert into raw.micro_batches values {row}")
+    connection.commit()
+
+
+def _is_replaced_by(merged: MicroBatch) -> str:
+    return f"micro_batch_id in (select unnest({sql.array(replaced_by(merged))}))"
 
 
 def _columns(manifest: str) -> str:

@@ -15,8 +15,12 @@ from stream.errors import AnalyticsError, MicroBatchCorruptError, SchemaTooNewEr
 from stream.position import Position
 from stream.schema import LANDING_SCHEMA, LANDING_SCHEMA_VERSION, Row
 
-NAME = re.compile(r"(?P<stem>(?P<sequence>\d{12})-[0-9a-f]{8})-(?P<checksum>[0-9a-f]{8})\.parquet")
-"""File name of a micro-batch: its place in the lane, what makes it unique for ever, and its CRC-32."""
+PLAIN_ENDING = ".parquet"
+MERGED_ENDING = ".merged.parquet"
+NAME = re.compile(
+    r"(?P<stem>(?P<sequence>\d{12})-[0-9a-f]{8})-(?P<checksum>[0-9a-f]{8})(?P<ending>(\.merged)?\.parquet)"
+)
+"""File name of a micro-batch: its place in the lane, what makes it unique for ever, its CRC-32, its kind."""
 
 _STEM_LENGTH = 21
 _READ_SIZE_BYTES = 1 << 20
@@ -47,6 +51,11 @@ class MicroBatch:
     def id(self) -> str:
         """Unique for ever: `<lane>/<sequence>-<random>`."""
         return f"{self.lane}/{self.stem}"
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether it replaces others (see `stream.merged`)."""
+        return self.path.name.endswith(MERGED_ENDING)
 
 
 @dataclass(frozen=True)

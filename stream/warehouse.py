@@ -4,7 +4,7 @@
 A MERGE on `_id` finds its rows through zone maps instead, as rows come in nearly in the order of their ids.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -15,8 +15,10 @@ from stream.clock import Clock
 from stream.errors import AnalyticsError, WarehouseCorruptError
 from stream.landing import Boundary, LandingZone, no_boundary
 from stream.lease import Lease
-from stream.load import LoadResult, LoadTransaction, one_row
+from stream.load import LoadResult, LoadTransaction, one_row, record_merged
+from stream.merged import replaced_by
 from stream.micro_batch import Footer, MicroBatch, check_content, read_footer
+from stream.trimmed import require_whole
 from stream.warehouse_file import FAILURES, Config, WarehouseFile
 
 MAX_ROWS_PER_TRANSACTION = 250_000
@@ -88,17 +90,24 @@ class Warehouse:
 
     def pending(self, connection: duckdb.DuckDBPyConnection) -> list[MicroBatch]:
         """List landed micro-batches that are not loaded yet, in the order to load them."""
+        pending, _ = self._not_in_manifest(connection)
+        return pending
+
+    def _not_in_manifest(
+        self, connection: duckdb.DuckDBPyConnection
+    ) -> tuple[list[MicroBatch], list[MicroBatch]]:
+        """Give what is to be loaded, and the merged files whose parts all are loaded already."""
         (in_manifest,) = one_row(connection, "select count(*) from raw.micro_batches")
         if in_manifest < len(self._loaded):
             self._loaded.clear()  # another process rebuilds, or the file was replaced
         unknown = [found for found in self._landing.micro_batches() if found.id not in self._loaded]
-        if unknown:
-            loaded = connection.execute(
-                "select micro_batch_id from raw.micro_batches "
-                f"where micro_batch_id in (select unnest({sql.array(found.id for found in unknown)}))"
-            ).fetchall()
-            self._loaded.update(micro_batch_id for (micro_batch_id,) in loaded)
-        return [found for found in unknown if found.id not in self._loaded]
+        self._loaded |= _in_manifest(connection, {found.id for found in unknown})
+        pending: list[MicroBatch] = []
+        in_parts: list[MicroBatch] = []
+        for found in unknown:
+            if found.id not in self._loaded:
+                (in_parts if _is_loaded_in_parts(connection, found) else pending).append(found)
+        return pending, in_parts
 
     def load(self, *, timeout_seconds: float, on_progress: Progress | None = None) -> LoadResult:
         """Load everything that has landed and is not loaded yet. Doing it again changes nothing.
@@ -111,20 +120,31 @@ class Warehouse:
             WarehouseBusyError: Another process holds the file for longer, or the load was interrupted.
             WarehouseCorruptError: The file is damaged.
             MicroBatchCorruptError: A landed file is damaged; those before it are loaded.
+            LandingTrimmedError: The file is new, and what landed first has been removed.
             LandingFullError: No space for the warehouse.
         """
         with self.opened(timeout_seconds=timeout_seconds) as connection:
             return self._load_pending(connection, on_progress)
 
-    def rebuild(self, *, timeout_seconds: float, on_progress: Progress | None = None) -> LoadResult:
+    def rebuild(
+        self, *, timeout_seconds: float, on_progress: Progress | None = None, is_incomplete: bool = False
+    ) -> LoadResult:
         """Forget all loaded rows and load the landing zone from its start.
 
         Nothing is forgotten before every landed file has proven whole. A damaged DuckDB file is set aside, as
         `<name>.corrupt-<time>`. Killed half-way, the next `load` goes on. Raises the errors of `load`.
+
+        Args:
+            timeout_seconds: How long to wait for the lease.
+            on_progress: Told how far it is.
+            is_incomplete: Do so also where old files have been removed, and rows will be missing.
         """
-        for micro_batch in self._landing.micro_batches():
-            check_content(micro_batch)
+        if not is_incomplete:
+            require_whole(self._landing.root)
         with self.lease.held(timeout_seconds=timeout_seconds):
+            # Under the lease: whoever holds it may remove files that have been merged.
+            for micro_batch in self._landing.micro_batches():
+                check_content(micro_batch)
             self._loaded.clear()
             try:
                 with self._connected() as connection:
@@ -134,6 +154,7 @@ class Warehouse:
                 self._file.set_aside(self._clock().strftime("corrupt-%Y%m%dT%H%M%SZ"))
                 self._loaded.clear()
             with self._connected() as connection:
+                self._forget(connection)
                 return self._load_pending(connection, on_progress)
 
     def _forget(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -150,8 +171,12 @@ class Warehouse:
     def _load_pending(
         self, connection: duckdb.DuckDBPyConnection, on_progress: Progress | None
     ) -> LoadResult:
+        if one_row(connection, "select count(*) from raw.loads") == (0,):
+            require_whole(self._landing.root)
         total = LoadResult()
-        pending = self.pending(connection)
+        pending, in_parts = self._not_in_manifest(connection)
+        for merged in in_parts:
+            record_merged(connection, merged, read_footer(merged))
         for chunk in _chunks(pending):
             for result in self._load_in_parts(connection, chunk):
                 total += result
@@ -198,6 +223,23 @@ class Warehouse:
             raise
         self._loaded.update(micro_batch.id for micro_batch, _ in chunk)
         return result
+
+
+def _in_manifest(connection: duckdb.DuckDBPyConnection, ids: Collection[str]) -> set[str]:
+    """Give those of the ids that are loaded."""
+    if not ids:
+        return set()
+    found = connection.execute(
+        "select micro_batch_id from raw.micro_batches "
+        f"where micro_batch_id in (select unnest({sql.array(ids)}))"
+    ).fetchall()
+    return {micro_batch_id for (micro_batch_id,) in found}
+
+
+def _is_loaded_in_parts(connection: duckdb.DuckDBPyConnection, micro_batch: MicroBatch) -> bool:
+    """Whether all that a merged file replaces is loaded; if only some of it is, its rows are loaded again."""
+    replaced = replaced_by(micro_batch)
+    return bool(replaced) and len(_in_manifest(connection, replaced)) == len(replaced)
 
 
 def _chunks(pending: Sequence[MicroBatch]) -> Iterator[list[tuple[MicroBatch, Footer]]]:

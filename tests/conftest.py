@@ -25,7 +25,7 @@ from tests.streaming import StreamRunner, mongo_settings
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 _OURS = (
-    *("MONGO_", "DUCKDB_", "STREAM_", "BACKFILL_", "METRICS_", "LOG_", "DBT_"),
+    *("MONGO_", "DUCKDB_", "STREAM_", "BACKFILL_", "METRICS_", "LOG_", "DBT_", "LANDING_"),
     *("PIPELINE_", "PUBLISH_", "SCHEDULE_", "ALERT_", "GX_", "METABASE_", "SERVING_", "REDACT"),
 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ from stream.worker import Worker
 if TYPE_CHECKING:
     from batch.backfill.job import Backfill
     from batch.dbt_project import DbtProject
+    from batch.maintenance.job import Maintenance
     from batch.publish import Publisher
     from batch.timetable import Timetable
 
@@ -148,6 +150,29 @@ class Context:
             timezone=self.settings.pipeline.reporting_timezone,
             keep=self.settings.pipeline.keep_builds,
             clock=utc_now,
+        )
+
+    @cached_property
+    def maintenance(self) -> Maintenance:
+        """What merges and removes files."""
+        from batch.maintenance.compaction import Compaction  # noqa: PLC0415 - quick help
+        from batch.maintenance.job import Maintenance  # noqa: PLC0415
+        from batch.maintenance.retention import Retention  # noqa: PLC0415
+
+        settings = self.settings.maintenance
+        compaction = Compaction(
+            landing=self.landing,
+            dead_letters=self.dead_letters,
+            clock=utc_now,
+            memory_limit=self.settings.duckdb.memory_limit,
+            grace=timedelta(seconds=settings.grace_seconds),
+        )
+        days = settings.retention_days
+        return Maintenance(
+            compaction=compaction,
+            retention=Retention(self.landing, self.dead_letters, utc_now, days) if days else None,
+            warehouse=self.warehouse,
+            lease_timeout_seconds=self.settings.duckdb.lease_timeout_seconds,
         )
 
     def worker(self, registry: CollectorRegistry) -> Worker:

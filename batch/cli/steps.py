@@ -59,6 +59,12 @@ def load(
     full_refresh: Annotated[
         bool, typer.Option("--full-refresh", help="Forget all rows and rebuild them from the landing zone.")
     ] = False,
+    incomplete: Annotated[
+        bool,
+        typer.Option(
+            "--incomplete", help="With --full-refresh: although old landed files were removed, so rows go."
+        ),
+    ] = False,
     stats: Annotated[bool, typer.Option("--stats", help="Show what the warehouse holds afterwards.")] = False,
 ) -> None:
     """Load landed micro-batches into DuckDB; what is loaded already is left alone."""
@@ -66,7 +72,9 @@ def load(
     timeout_seconds = context.settings.duckdb.lease_timeout_seconds
     with counting("Loading micro-batches", context.console) as show:
         if full_refresh:
-            result = context.warehouse.rebuild(timeout_seconds=timeout_seconds, on_progress=show)
+            result = context.warehouse.rebuild(
+                timeout_seconds=timeout_seconds, on_progress=show, is_incomplete=incomplete
+            )
         else:
             result = context.warehouse.load(timeout_seconds=timeout_seconds, on_progress=show)
     context.console.print(

@@ -42,6 +42,7 @@ def make_cycle(context: Context, run_id: str, *, on_progress: OnProgress = no_pr
         journal=context.journal,
         publisher=context.publisher,
         gate=make_gate(context),
+        maintenance=context.maintenance,
         read_changes=lambda: _read_changes(context),
         read_everything=lambda: _read_everything(context),
         build=lambda select, full_refresh: _build(context, select, full_refresh, on_progress),

@@ -1,0 +1,33 @@
+"""Merges the landing zone of a `Yard`, removes what was replaced, and kills itself at a boundary; a script.
+
+python crashing_compaction.py <folder> <time of the merge> <boundary> <n-th reach>
+"""
+
+import os
+import signal
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from tests.maintaining import HOUR, Yard
+
+
+def main() -> None:
+    """Go on until the boundary."""
+    folder, now, boundary, nth = sys.argv[1:]
+    left = int(nth)
+
+    def crash(reached: str) -> None:
+        nonlocal left
+        left -= reached == boundary
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    yard = Yard(Path(folder), datetime.fromisoformat(now), at_boundary=crash)
+    yard.compaction.merge()
+    yard.now += HOUR
+    yard.compaction.remove_replaced()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""Merging landed files is killed between any two steps: readers and warehouses never notice."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.equality import assert_manifest_is_sound
+from tests.landing import delete, upsert
+from tests.maintaining import DAY, HOUR, Yard, rows_of
+
+pytestmark = pytest.mark.chaos
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(
+    ("boundary", "nth"),
+    [("file_written", 1), ("file_synced", 2), ("file_renamed", 1), ("file_renamed", 2), ("file_removed", 2)],
+    ids=str,
+)
+def test_a_kill_at_a_boundary(tmp_path: Path, boundary: str, nth: int) -> None:
+    """A warehouse that had loaded a part, one made anew, and the next merge all end right."""
+    yard = Yard(tmp_path)
+    for day in range(2):
+        for version in range(10 + 100 * day, 60 + 100 * day, 10):
+            yard.land(
+                upsert("same", version, uuid=str(version)), upsert(version, version), delete(10, version + 1)
+            )
+            if version == 130:
+                yard.warehouse("part").load(timeout_seconds=5)
+        yard.now += DAY
+    yard.land(upsert("last", 300))
+    reference = yard.warehouse("reference")
+    reference.load(timeout_seconds=5)
+    expected = rows_of(reference)
+
+    script = Path(__file__).with_name("crashing_compaction.py")
+    crashed = subprocess.run(
+        [sys.executable, script, yard.folder, yard.now.isoformat(), boundary, str(nth)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert crashed.returncode == -signal.SIGKILL
+
+    def assert_all_right() -> None:
+        for name in ("part", "reference"):
+            warehouse = yard.warehouse(name)
+            warehouse.load(timeout_seconds=5)
+            assert rows_of(warehouse) == expected
+            assert_manifest_is_sound(warehouse)
+        rebuilt = yard.warehouse("rebuilt")
+        rebuilt.rebuild(timeout_seconds=5)
+        assert rows_of(rebuilt) == expected
+
+    assert_all_right()
+    yard.compaction.merge()
+    yard.now += HOUR
+    yard.compaction.remove_replaced()
+    assert_all_right()
+    assert yard.files() == ["4 merged", "9 merged", "10 plain"]
+    assert list(yard.folder.rglob("*.merging")) == []
+    assert list(yard.folder.glob(".compaction-*")) == []
