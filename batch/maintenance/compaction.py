@@ -131,9 +131,7 @@ class Compaction:
         footer = read_footer(micro_batch)
         # A floor says something of all older files, and a dead letter names its file.
         stays = (
-            micro_batch.is_merged
-            or footer.floor is not None
-            or self.dead_letters.has_letters_of(micro_batch)
+            micro_batch.is_merged or footer.floor is not None or self.dead_letters.has_letters_of(micro_batch)
         )
         return LandedFile(micro_batch, footer.rows, micro_batch.path.stat().st_size, stays)
 

@@ -175,6 +175,21 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 }
 
 
+def test_a_file_that_has_become_smaller_is_sound(tmp_path: Path) -> None:
+    """DuckDB gives free space at the end of its file back; that is no damage."""
+    land(tmp_path, [upsert(1, 10)])
+    warehouse = make_warehouse(tmp_path)
+    warehouse.load(timeout_seconds=5)
+    with warehouse.opened(timeout_seconds=5) as connection:
+        connection.execute("create table large as select range as number from range(200000)")
+    before_bytes = warehouse.path.stat().st_size
+    with warehouse.opened(timeout_seconds=5) as connection:
+        connection.execute("drop table large")
+
+    assert warehouse.path.stat().st_size < before_bytes
+    assert len(warehouse_rows(warehouse)) == 1
+
+
 @pytest.mark.fault(
     13,
     "the DuckDB file is overwritten, truncated, flipped",

@@ -26,7 +26,7 @@ def test_every_setting_has_a_row() -> None:
 
 def test_every_command_has_a_row() -> None:
     """Commands show their options."""
-    assert "| `load [--full-refresh] [--stats]` |" in readme_tables.commands_table()
+    assert "| `load [--full-refresh] [--incomplete] [--stats]` |" in readme_tables.commands_table()
 
 
 def test_every_group_of_faults_has_a_row() -> None:
