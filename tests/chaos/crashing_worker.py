@@ -62,23 +62,29 @@ def main() -> None:
     registry = CollectorRegistry()
     serve(registry, host="127.0.0.1", port=options.get("metrics_port", 0))
     landing = LandingZone(folder / "landing", clock=utc_now)
+    settings = StreamSettings(
+        **{
+            "STREAM_MAX_ROWS": 40,
+            "BATCH_SIZE": 25,
+            "STREAM_MAX_AGE_SECONDS": 0.05,
+            "STREAM_IDLE_POSITION_SECONDS": 0.05,
+        }
+        | options.get("settings", {})
+    )
     warehouse = Warehouse(
-        folder / "analytics.duckdb", landing=landing, clock=utc_now, threads=1, at_boundary=bomb
+        folder / "analytics.duckdb",
+        landing=landing,
+        clock=utc_now,
+        threads=1,
+        memory_limit=settings.memory_limit,
+        at_boundary=bomb,
     )
     worker = Worker(
         mongo=MongoSettings(
             MONGO_URI=options["uri"], MONGO_DB=options["database"], MONGO_COLLECTION=options["collection"]
         ),
         data=DataSettings(DATA_DIR=folder),
-        settings=StreamSettings(
-            **{
-                "STREAM_MAX_ROWS": 40,
-                "BATCH_SIZE": 25,
-                "STREAM_MAX_AGE_SECONDS": 0.05,
-                "STREAM_IDLE_POSITION_SECONDS": 0.05,
-            }
-            | options.get("settings", {})
-        ),
+        settings=settings,
         duckdb=DuckDBSettings(DUCKDB_THREADS=1),
         warehouse=warehouse,
         registry=registry,

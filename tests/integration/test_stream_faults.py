@@ -160,6 +160,26 @@ def test_a_refused_account_is_said_at_once(
     assert guarded[1] not in str(caught.value)
 
 
+def test_a_privilege_taken_away_is_said(guarded: tuple[str, str], tmp_path: Path) -> None:
+    """Also amid reading: exit code 2, no endless retry; what was read has landed."""
+    uri, password = guarded
+    runner = StreamRunner(as_user(guarded, "leaver"), tmp_path)
+    with MongoClient[dict[str, Any]](uri, username="admin", password=password) as client:
+        roles = [{"role": "read", "db": "claude_logs"}]
+        client.admin.command("createUser", "leaver", pwd=password, roles=roles)
+        runner.take_position()
+        client.claude_logs.conversations.insert_one(line(2))
+
+        def leave() -> None:
+            wait_until(lambda: "micro_batch_landed" in runner.events_logged())
+            client.admin.command("dropUser", "leaver")
+
+        with pytest.raises(AccessDeniedError) as caught, meanwhile(leave):
+            runner.worker().run()
+    assert caught.value.exit_code == 2
+    assert [row["_id"] for row in runner.landed_rows()] == ["i:2"]
+
+
 def test_no_credentials_are_said(guarded: tuple[str, str], tmp_path: Path) -> None:
     """A server with access control refuses whoever gives no name."""
     with pytest.raises(AccessDeniedError, match="requires authentication"):
