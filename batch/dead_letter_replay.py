@@ -119,13 +119,12 @@ def _versions(landing: LandingZone, micro_batch_ids: Collection[str]) -> dict[st
 
 def _version(footer: Footer) -> int:
     """Below every row of the same window, and above every row of the windows before it."""
-    if footer.floor is not None:  # dead letters of its file are behind it, whatever else is in there
-        return footer.floor
     if footer.position is None:  # a backfill: each document once, all of one version
         return footer.first_cluster_time or _OLDEST_VERSION
     if footer.first_cluster_time is None:
         return footer.position.cluster_time
-    return footer.first_cluster_time - 1
+    # Dead letters are always behind a floor of their file; upserts and deletes may be before it.
+    return max(footer.first_cluster_time - 1, footer.floor or 0)
 
 
 def _again(

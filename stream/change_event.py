@@ -16,7 +16,9 @@ CODEC_OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(
 )
 """How documents are decoded: naive UTC datetimes, `DatetimeMS` for those outside the years 1 to 9999."""
 
-INVALIDATING_OPERATIONS = frozenset({"drop", "rename", "dropDatabase", "invalidate"})
+INVALIDATING_OPERATIONS = frozenset({"drop", "rename", "dropDatabase"})
+"""Each ends a change stream: an event `invalidate` follows, behind which only `startAfter` goes on."""
+
 _WRITE_OPERATIONS = frozenset({"insert", "update", "replace", "delete"})
 
 _INT32 = struct.Struct("<i")

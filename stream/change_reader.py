@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from stream.change_event import Reply
 from stream.changes import read_changes
@@ -9,11 +10,21 @@ from stream.clock import Clock
 from stream.dead_letter_limit import DeadLetterLimit
 from stream.errors import TooManyDeadLettersError
 from stream.flush import Flusher
+from stream.logs import Logger
 from stream.metrics import StreamMetrics
 from stream.normalise import microseconds
-from stream.position import Position
+from stream.position import Position, instant_of
+from stream.rescan import Rescan
 from stream.stop import StopSignal
+from stream.upheaval import Upheaval, UpheavalPolicy
 from stream.window import NormalisedBatch
+
+_HINTS = {
+    ("sweep", False): "its rows are removed; set STREAM_ON_DROP to `keep` or `stop` if they should not be",
+    ("keep", False): "its rows are kept; `claude-analytics verify` names them as extra",
+    ("keep", True): "its rows are kept; `claude-analytics backfill` reads what the collection holds now",
+    ("read_anew", True): "its content is read anew; the old rows are removed when that is done",
+}
 
 
 class ChangeReader:
@@ -22,10 +33,13 @@ class ChangeReader:
     Args:
         position: Where reading begins.
         clock: Gives `extracted_at`.
-        stop: Told when the collection is dropped or renamed, and when too much is rejected.
+        stop: Told when the stream must not go on behind an event, and when too much is rejected.
         metrics: Counted into.
         flusher: Knows the durable position.
         limit: When too much is rejected.
+        policy: What to do when the collection is dropped, renamed or replaced.
+        rescan: Reads the collection anew; its floor is passed on from here.
+        log: One line per drop, rename or replacement.
         monotonic: Times the limit.
 
     Attributes:
@@ -42,6 +56,9 @@ class ChangeReader:
         metrics: StreamMetrics,
         flusher: Flusher,
         limit: DeadLetterLimit,
+        policy: UpheavalPolicy,
+        rescan: Rescan,
+        log: Logger,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.position = position
@@ -52,6 +69,9 @@ class ChangeReader:
         self._flusher = flusher
         self._limit = limit
         self._monotonic = monotonic
+        self._policy = policy
+        self._rescan = rescan
+        self._log = log
         self._is_over = False
         self._last_change_at = position.cluster_time
 
@@ -60,8 +80,12 @@ class ChangeReader:
         if self._is_over:
             return None
         if reply is None:
-            return NormalisedBatch([], [], 0, self.position)
-        changes = read_changes(reply, behind=self.position, extracted_at=microseconds(self._clock()))
+            return self._with_floor(NormalisedBatch([], [], 0, self.position))
+        changes = read_changes(
+            reply, behind=self.position, extracted_at=microseconds(self._clock()), policy=self._policy
+        )
+        for upheaval in changes.upheavals:
+            self._live_through(upheaval)
         self.position = changes.batch.position
         for operation, count in changes.operations.items():
             self._metrics.events.labels(op=operation).inc(count)
@@ -74,6 +98,24 @@ class ChangeReader:
             self._stop.fail(_too_many(self._limit))
         self._measure(reply, has_changes=bool(len(changes.batch)))
         return changes.batch
+
+    def _with_floor(self, batch: NormalisedBatch) -> NormalisedBatch:
+        """Add the floor of a rescan, if one has ended, to a batch without anything else."""
+        floor = self._rescan.take_floor()
+        return batch if floor is None else replace(batch, rows=[floor], has_floor=True)
+
+    def _live_through(self, upheaval: Upheaval) -> None:
+        """Say what has happened; what a rescan needs is durable before the position moves on."""
+        self._log.warning(
+            "collection_replaced" if upheaval.is_replacement else "collection_dropped",
+            operation=upheaval.operation,
+            target=upheaval.target,
+            instant=instant_of(upheaval.cluster_time).isoformat(),
+            consequence=upheaval.consequence,
+            hint=_HINTS[upheaval.consequence, upheaval.is_replacement],
+        )
+        if upheaval.consequence == "read_anew":
+            self._rescan.begin(upheaval.cluster_time)
 
     def _measure(self, reply: Reply, *, has_changes: bool) -> None:
         """Compare times of the server only, so that a wrong clock here does not matter."""

@@ -17,7 +17,7 @@ from stream.landing import Lane
 from stream.logs import Logger
 from stream.metrics import StreamMetrics
 from stream.mongo import Client, explained, fingerprint, is_passing, lacks_stage
-from stream.position import Position, cluster_time_of_token
+from stream.position import Fingerprint, Position, cluster_time_of_token
 from stream.settings import MongoSettings
 from stream.split_event import SPLIT_STAGE, SplitEvents
 from stream.stop import StopSignal
@@ -144,19 +144,11 @@ def start_position(
     if saved is not None:
         saved.require_source(source)
         return saved
-    doing = f"follow `{settings.namespace}`"
+    position = present_position(client, settings, source)
     try:
-        cursor = ChangeCursor(client, settings, batch_size=1, token=None)
-        reply = cursor.first_reply
-        cursor.close()
         has_history = client[settings.database][settings.collection].find_one({}, {"_id": 1}) is not None
     except PyMongoError as error:
-        raise explained(error, doing=doing) from error
-    if reply.token is None:
-        raise SourceUnsuitableError(
-            f"cannot {doing}: the server gives no resume token", hint="MongoDB 4.0.7 or newer is needed"
-        )
-    position = Position(reply.token, cluster_time_of_token(reply.token) or reply.operation_time, source)
+        raise explained(error, doing=f"follow `{settings.namespace}`") from error
     lane.save_position(position, behind=lane.newest())
     if has_history and log:
         log.warning(
@@ -166,6 +158,31 @@ def start_position(
             hint="the stream begins at the present; `claude-analytics backfill` reads what is there already",
         )
     return position
+
+
+def present_position(client: Client, settings: MongoSettings, source: Fingerprint) -> Position:
+    """Ask where the change stream stands now; nothing is saved.
+
+    Args:
+        client: To the source.
+        settings: Which collection.
+        source: What the position will belong to.
+
+    Raises:
+        AnalyticsError: The source cannot be used.
+    """
+    doing = f"follow `{settings.namespace}`"
+    try:
+        cursor = ChangeCursor(client, settings, batch_size=1, token=None)
+        reply = cursor.first_reply
+        cursor.close()
+    except PyMongoError as error:
+        raise explained(error, doing=doing) from error
+    if reply.token is None:
+        raise SourceUnsuitableError(
+            f"cannot {doing}: the server gives no resume token", hint="MongoDB 4.0.7 or newer is needed"
+        )
+    return Position(reply.token, cluster_time_of_token(reply.token) or reply.operation_time, source)
 
 
 class ChangeStream:

@@ -1,18 +1,19 @@
 """Replies of a change stream → rows: what each operation means for the copy. Pure."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bson import json_util
-
 from stream.change_event import INVALIDATING_OPERATIONS, Reply, UndecodableEvent, decode_batch, is_write
 from stream.errors import CollectionInvalidatedError
-from stream.normalise import DeadLetter, deletion, normalise, undecodable
+from stream.normalise import DeadLetter, deletion, floor, normalise, undecodable
 from stream.position import Position, cluster_time_of, cluster_time_of_token
 from stream.schema import Row
+from stream.upheaval import Upheaval, UpheavalPolicy
 from stream.window import NormalisedBatch
+
+_DEFAULT_POLICY = UpheavalPolicy()
 
 
 @dataclass(frozen=True)
@@ -22,44 +23,58 @@ class Changes:
     Attributes:
         batch: Rows, dead letters, and the position behind them.
         operations: Events by operation.
-        ended_by: The event that ends the stream (drop, rename …), not covered by the position.
+        upheavals: What happened to the collection as a whole, and was lived through.
+        ended_by: Why the stream stops before an event; the position does not cover it.
     """
 
     batch: NormalisedBatch
     operations: Mapping[str, int]
+    upheavals: Sequence[Upheaval] = ()
     ended_by: CollectionInvalidatedError | None = None
 
 
-def read_changes(reply: Reply, *, behind: Position, extracted_at: int) -> Changes:
+def read_changes(
+    reply: Reply, *, behind: Position, extracted_at: int, policy: UpheavalPolicy = _DEFAULT_POLICY
+) -> Changes:
     """Make the rows of a reply, in stream order.
 
     An insert, update or replace becomes the whole document as the server looked it up: maybe a newer version
     than the event's own, in which case the later event brings it once more. If there is none any more the
-    document has been deleted since, and the row says so: never an empty document.
+    document has been deleted since, and the row says so: never an empty document. A drop becomes a floor;
+    documents rejected before it in the same reply are gone, so nobody needs to hear of them.
 
     Args:
         reply: From the server.
         behind: Position before the reply.
         extracted_at: When it was read, microseconds since 1970.
+        policy: What to do when the collection is dropped, renamed or replaced.
     """
     events = decode_batch(reply.batch)
     rows: list[Row] = []
     dead_letters: list[DeadLetter] = []
     operations: Counter[str] = Counter()
+    upheavals: list[Upheaval] = []
+    has_floor = False
     for number, event in enumerate(events):
         if isinstance(event, UndecodableEvent):
             dead_letters.append(undecodable(event.raw, event.problem))
             continue
         operation = event["operationType"]
         if operation in INVALIDATING_OPERATIONS:
-            position = _behind_event(events[number - 1], behind) if number else behind
-            return Changes(
-                NormalisedBatch(rows, dead_letters, len(reply.batch), position),
-                operations,
-                _invalidated(operation, event, behind),
-            )
+            namespace = behind.fingerprint.namespace
+            upheaval = policy.judge(event, namespace)
+            if upheaval.consequence == "stop":
+                position = _behind_event(events[number - 1], behind) if number else behind
+                batch = NormalisedBatch(rows, dead_letters, len(reply.batch), position, has_floor)
+                return Changes(batch, operations, upheavals, upheaval.error(namespace))
+            if upheaval.consequence == "sweep":
+                rows.append(floor(upheaval.cluster_time))
+                dead_letters.clear()
+                has_floor = True
+            upheavals.append(upheaval)
+            continue
         if not is_write(event):
-            continue  # about the collection, no document: an index that was made, say
+            continue  # about no document: an index that was made, say, or the `invalidate` behind a drop
         operations[operation] += 1
         found = _row_of(event, operation, extracted_at)
         if isinstance(found, Row):
@@ -67,7 +82,8 @@ def read_changes(reply: Reply, *, behind: Position, extracted_at: int) -> Change
         else:
             dead_letters.append(found)
     position = _behind_reply(reply, events, behind)
-    return Changes(NormalisedBatch(rows, dead_letters, len(reply.batch), position), operations)
+    batch = NormalisedBatch(rows, dead_letters, len(reply.batch), position, has_floor)
+    return Changes(batch, operations, upheavals)
 
 
 def _row_of(event: Mapping[str, Any], operation: str, extracted_at: int) -> Row | DeadLetter:
@@ -95,13 +111,3 @@ def _behind_event(event: Mapping[str, Any] | UndecodableEvent, behind: Position)
         return behind
     time = event["clusterTime"]
     return Position(event["_id"], cluster_time_of(time.time, time.inc), behind.fingerprint)
-
-
-def _invalidated(operation: str, event: Mapping[str, Any], behind: Position) -> CollectionInvalidatedError:
-    target = json_util.dumps(event["to"]) if "to" in event else ""
-    return CollectionInvalidatedError(
-        f"the collection `{behind.fingerprint.namespace}` has been changed as a whole: `{operation}`"
-        + (f" to `{target}`" if target else ""),
-        hint="all changes before it have landed, and the rows are kept; once the collection is back, go on "
-        "with `claude-analytics stream --from-now` and fetch what it holds with `claude-analytics backfill`",
-    )

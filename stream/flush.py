@@ -33,6 +33,7 @@ class Flusher:
         metrics: Counted into.
         log: One line per micro-batch.
         at_boundary: Called between two steps that a crash may part.
+        on_floor: Called when a floor is durable, with its cluster time.
 
     Attributes:
         durable: Everything before this position is in the landing zone.
@@ -49,6 +50,7 @@ class Flusher:
         metrics: StreamMetrics,
         log: Logger,
         at_boundary: Boundary = no_boundary,
+        on_floor: Callable[[int], None] = lambda _floor: None,
     ) -> None:
         self._lane = lane
         self._dead_letters = dead_letters
@@ -57,6 +59,7 @@ class Flusher:
         self._metrics = metrics
         self._log = log
         self._at_boundary = at_boundary
+        self._on_floor = on_floor
         self._newest = lane.newest()
         self.durable = position
 
@@ -79,6 +82,8 @@ class Flusher:
             footer = footer_of(micro_batch, window, landed_at=self._clock().isoformat())
             landed = self._until_there_is_space(lambda: self._land(micro_batch, window, footer))
             self._newest = landed
+            if footer.floor is not None:
+                self._on_floor(footer.floor)
         self.durable = window.position
         return landed
 
@@ -117,7 +122,7 @@ class Flusher:
 
 def footer_of(micro_batch: MicroBatch, window: ClosedWindow, *, landed_at: str) -> Footer:
     """Sum a window up for the footer of its file."""
-    versions = [row.source_version for row in window.rows]
+    versions = [row.source_version for row in window.rows if row.op != "floor"]
     operations = Counter(row.op for row in window.rows)
     return Footer(
         micro_batch_id=micro_batch.id,

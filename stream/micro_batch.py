@@ -66,8 +66,8 @@ class Footer:
         micro_batch_id: `MicroBatch.id`.
         rows: Upserts, deletes and floors together.
         dead_letters: Documents rejected in the same window.
-        first_cluster_time: Oldest `source_version`, None without rows.
-        last_cluster_time: Newest `source_version`, None without rows.
+        first_cluster_time: Oldest `source_version` of upserts and deletes, None without any.
+        last_cluster_time: Newest `source_version` of upserts and deletes, None without any.
         position: Where the stream stood behind its last event; None in a backfill lane.
         landed_at: When it was written, ISO 8601.
         floor: Cluster time of its floor: every row of the collection that is older is gone, wherever it

@@ -31,6 +31,10 @@ from stream.settings import MongoSettings
 Client = MongoClient[dict[str, Any]]
 
 _HISTORY_LOST_CODES = frozenset({136, 260, 280, 286})
+_HISTORY_LOST_HINT = (
+    "run `claude-analytics stream --on-history-lost=rebackfill`: it reads the whole collection anew and then "
+    "removes what is gone, with the old rows readable meanwhile; and enlarge the oplog"
+)
 _ACCESS_CODES = frozenset({11, 13, 18, 8000})
 _TOO_LARGE_CODES = frozenset({10334})
 _NO_SUCH_STAGE_CODES = frozenset({40324})
@@ -88,8 +92,7 @@ def explained(error: PyMongoError, *, doing: str) -> AnalyticsError:  # noqa: PL
     if code in _HISTORY_LOST_CODES:
         return HistoryLostError(
             text,
-            hint="changes since the saved position are no longer in the oplog: start again with "
-            "`claude-analytics stream --from-now`, then run `claude-analytics backfill`; enlarge the oplog",
+            hint=_HISTORY_LOST_HINT,
         )
     if code in _ACCESS_CODES:
         return AccessDeniedError(

@@ -18,6 +18,8 @@ from stream.errors import SettingsError, mask_secrets
 
 Positive = Annotated[int, Field(ge=1)]
 Group = TypeVar("Group", bound="SettingsGroup")
+OnDrop = Literal["delete", "keep", "stop"]
+OnHistoryLost = Literal["stop", "rebackfill"]
 
 
 class SettingsGroup(BaseSettings):
@@ -197,6 +199,19 @@ class StreamSettings(SettingsGroup):
         gt=0,
         validation_alias="STREAM_IDLE_POSITION_SECONDS",
         description="how often the position is saved while nothing arrives",
+    )
+
+    on_drop: OnDrop = Field(
+        "delete",
+        validation_alias="STREAM_ON_DROP",
+        description="what a drop or rename of the collection does to its rows: `delete` or `keep` them, or "
+        "`stop` before",
+    )
+    on_history_lost: OnHistoryLost = Field(
+        "stop",
+        validation_alias="STREAM_ON_HISTORY_LOST",
+        description="what to do once changes have left the oplog unread: `stop`, or `rebackfill` the whole "
+        "collection",
     )
 
     @property

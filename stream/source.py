@@ -95,6 +95,7 @@ class _ChangesPartition(StatefulSourcePartition[Reply | None, None]):
     prefetch: Prefetch
     stop: StopSignal
     until_idle_seconds: float | None
+    is_held: Callable[[], bool]
     monotonic: Callable[[], float]
 
     def __post_init__(self) -> None:
@@ -125,6 +126,7 @@ class _ChangesPartition(StatefulSourcePartition[Reply | None, None]):
         return (
             self.until_idle_seconds is not None
             and reply.is_empty
+            and not self.is_held()
             and (reached is None or reached >= self._goal)
             and self.monotonic() - self._busy_at >= self.until_idle_seconds
         )
@@ -143,6 +145,13 @@ class ChangeStreamSource(FixedPartitionedSource[Reply | None, None]):
 
     Unit of parallelism: none; a change stream is one sequence.
     Delivery guarantee: none of its own; positions travel with the data, and the landing zone keeps them.
+
+    Args:
+        prefetch: Gives the replies.
+        stop: Ends it.
+        until_idle_seconds: End after so long without a change; None never does.
+        is_held: Whether something else is still to be done before that.
+        monotonic: Gives seconds.
     """
 
     def __init__(
@@ -151,11 +160,13 @@ class ChangeStreamSource(FixedPartitionedSource[Reply | None, None]):
         stop: StopSignal,
         *,
         until_idle_seconds: float | None = None,
+        is_held: Callable[[], bool] = lambda: False,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._prefetch = prefetch
         self._stop = stop
         self._until_idle_seconds = until_idle_seconds
+        self._is_held = is_held
         self._monotonic = monotonic
 
     def list_parts(self) -> list[str]:
@@ -164,4 +175,6 @@ class ChangeStreamSource(FixedPartitionedSource[Reply | None, None]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> _ChangesPartition:  # noqa: ARG002
         """Open the partition."""
-        return _ChangesPartition(self._prefetch, self._stop, self._until_idle_seconds, self._monotonic)
+        return _ChangesPartition(
+            self._prefetch, self._stop, self._until_idle_seconds, self._is_held, self._monotonic
+        )

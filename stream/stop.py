@@ -1,7 +1,11 @@
 """One signal to end the worker, from whoever has a reason: a person, an error, or the end of the work."""
 
+import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 from stream.errors import AnalyticsError
 
@@ -58,3 +62,22 @@ class StopSignal:
         while not self.is_set and (left := until - time.monotonic()) > 0:
             self._event.wait(min(left, _LONGEST_SLEEP_SECONDS))
         return self.is_set
+
+
+@contextmanager
+def stopped_by_signals(stop: StopSignal) -> Iterator[None]:
+    """Let SIGTERM and SIGINT end the worker after a last flush, once; a second one kills as usual."""
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        stop.interrupt(number)
+        for each in previous:
+            signal.signal(each, signal.SIG_DFL)
+
+    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        for number in previous:
+            signal.signal(number, interrupt)
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,13 +1,9 @@
 """The always-on worker: puts the parts together, minds signals, and says how it ended."""
 
 import os
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from types import FrameType
 
 from bytewax.dataflow import Dataflow
 from bytewax.run import cli_main
@@ -18,27 +14,31 @@ from stream.change_stream import ChangeStream, start_position
 from stream.clock import Clock, utc_now
 from stream.dead_letter_limit import DeadLetterLimit
 from stream.dead_letters import DeadLetterStore
-from stream.errors import AnalyticsError, WarehouseBusyError
+from stream.errors import AnalyticsError, HistoryLostError, WarehouseBusyError
 from stream.flow import Guard, build_flow
 from stream.flush import Flusher
-from stream.landing import STREAM_LANE, Boundary, LandingZone, no_boundary
+from stream.history import begin_anew
+from stream.landing import STREAM_LANE, Boundary, LandingZone, Lane, no_boundary
 from stream.load import LoadResult
 from stream.loader import Loader
 from stream.logs import Logger
 from stream.memory import rare_garbage_collection
 from stream.metrics import StreamMetrics
-from stream.mongo import connect
+from stream.mongo import Client, connect
 from stream.oplog import OplogWatch
 from stream.position import Position
+from stream.rescan import ReadEverything, Rescan, RescanStore, cannot_read_everything
 from stream.settings import DataSettings, DuckDBSettings, MongoSettings, StreamSettings
 from stream.source import ChangeStreamSource, Prefetch
-from stream.stop import StopSignal
+from stream.stop import StopSignal, stopped_by_signals
+from stream.upheaval import UpheavalPolicy
 from stream.warehouse import Warehouse
 from stream.window import FlushPolicy, Window
 
 _EPOCH_INTERVAL = timedelta(seconds=30)
 _FINAL_LOAD_SECONDS = 5.0
 _JOIN_SECONDS = 1.0
+_RESCAN_JOIN_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -60,23 +60,14 @@ class WorkerSummary:
     signal_number: int | None
 
 
-@contextmanager
-def _signals(stop: StopSignal) -> Iterator[None]:
-    """Let SIGTERM and SIGINT end the worker after a last flush, once; a second one kills as usual."""
+@dataclass(frozen=True)
+class _Leg:
+    """How following from one position ended."""
 
-    def interrupt(number: int, _frame: FrameType | None) -> None:
-        stop.interrupt(number)
-        for each in previous:
-            signal.signal(each, signal.SIG_DFL)
-
-    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        for number in previous:
-            signal.signal(number, interrupt)
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    reader: ChangeReader
+    loader: Loader
+    stop: StopSignal
+    failure: Exception | None
 
 
 @dataclass(frozen=True)
@@ -86,6 +77,7 @@ class Worker:
     Attributes:
         warehouse: What has landed is loaded there.
         registry: Metrics are registered here.
+        read_everything: Reads the whole collection, should that become necessary.
         at_boundary: Tests crash the process at its boundaries.
     """
 
@@ -96,6 +88,7 @@ class Worker:
     warehouse: Warehouse
     registry: CollectorRegistry
     log: Logger
+    read_everything: ReadEverything = cannot_read_everything
     clock: Clock = utc_now
     at_boundary: Boundary = no_boundary
 
@@ -133,74 +126,123 @@ class Worker:
         landing = LandingZone(self.data.landing_dir, clock=self.clock)
         lane = landing.lane(STREAM_LANE, at_boundary=self.at_boundary)
         dead_letters = DeadLetterStore(self.data.dead_letter_dir, clock=self.clock)
-        stop = StopSignal()
         metrics = StreamMetrics(self.registry)
+        events, loaded = 0, LoadResult()
+        begun_at: Position | None = None
         with rare_garbage_collection(), connect(self.mongo) as client, lane.writing():
             dead_letters.remove_orphans(landing, STREAM_LANE)
-            position = start_position(client, self.mongo, lane, from_now=from_now, log=self.log)
-            flusher = Flusher(
-                lane,
-                dead_letters,
-                position,
-                clock=self.clock,
-                stop=stop,
-                metrics=metrics,
-                log=self.log,
-                at_boundary=self.at_boundary,
-            )
-            reader = ChangeReader(
-                position,
-                clock=self.clock,
-                stop=stop,
-                metrics=metrics,
-                flusher=flusher,
-                limit=DeadLetterLimit(self.settings.max_dead_letters_per_minute),
-            )
-            loader = Loader(self.warehouse, metrics=metrics, log=self.log)
-            oplog = OplogWatch(client, flusher, stop=stop, metrics=metrics, log=self.log)
-            changes = ChangeStream(
-                client,
-                self.mongo,
-                batch_size=min(self.settings.batch_size, self.settings.max_rows),
-                token=position.token,
-                stop=stop,
-                metrics=metrics,
-                log=self.log,
-            )
-            self.log.info(
-                "stream_started", namespace=self.mongo.namespace, position=position.instant.isoformat()
-            )
-            guard = Guard(stop)
-            flow = build_flow(
-                source=ChangeStreamSource(
-                    Prefetch(changes, stop), stop, until_idle_seconds=until_idle_seconds
-                ),
-                guard=guard,
-                normalise=reader.read,
-                window=Window(self._policy(), idle_since=time.monotonic()),
-                flusher=flusher,
-                loader=loader,
-            )
-            # Not before: until here there is nothing to flush, and a signal may end the process at once.
-            with _signals(stop):
-                if not is_landing_only:
-                    loader.start()
-                oplog.start()
-                try:
-                    _run_dataflow(flow)
-                except BaseException:
-                    self._load_the_rest(loader, stop, has_time=False)
-                    raise
-                failure = guard.error or stop.error
-                self._load_the_rest(loader, stop, has_time=until_idle_seconds is not None and not failure)
-                oplog.join(_JOIN_SECONDS)
-        if failure:
-            raise failure
+            while True:
+                under_way = RescanStore(lane).load()
+                position = start_position(
+                    client, self.mongo, lane, from_now=from_now and not begun_at, log=self.log
+                )
+                leg = self._follow(
+                    client, lane, position, under_way.floor if under_way else None, dead_letters, metrics,
+                    until_idle_seconds=until_idle_seconds, is_landing_only=is_landing_only,
+                )  # fmt: skip
+                events, loaded = events + leg.reader.events, loaded + leg.loader.total
+                if not isinstance(leg.failure, HistoryLostError) or leg.stop.signal_number is not None:
+                    break
+                # A position that is lost at once is of no use: another would fare no better.
+                begun_at = begin_anew(
+                    client, self.mongo, lane, leg.failure,
+                    is_wanted=self.settings.on_history_lost == "rebackfill" and position != begun_at,
+                    log=self.log, at_boundary=self.at_boundary,
+                )  # fmt: skip
+        if leg.failure:
+            raise leg.failure
         summary = WorkerSummary(
-            reader.events, time.monotonic() - started, loader.total, reader.position, stop.signal_number
+            events, time.monotonic() - started, loaded, leg.reader.position, leg.stop.signal_number
         )
         self.log.info("stream_stopped", events=summary.events, seconds=round(summary.seconds, 1))
         return summary
+
+    def _follow(  # noqa: PLR0917 - the parts that outlive one position
+        self,
+        client: Client,
+        lane: Lane,
+        position: Position,
+        rescan_floor: int | None,
+        dead_letters: DeadLetterStore,
+        metrics: StreamMetrics,
+        *,
+        until_idle_seconds: float | None,
+        is_landing_only: bool,
+    ) -> _Leg:
+        """Follow the collection from a position to the end, whatever that is."""
+        stop = StopSignal()
+        rescan = Rescan(
+            RescanStore(lane),
+            self.read_everything,
+            stop=stop,
+            log=self.log,
+            is_landing_only=is_landing_only,
+        )
+        flusher = Flusher(
+            lane,
+            dead_letters,
+            position,
+            clock=self.clock,
+            stop=stop,
+            metrics=metrics,
+            log=self.log,
+            at_boundary=self.at_boundary,
+            on_floor=rescan.land,
+        )
+        reader = ChangeReader(
+            position,
+            clock=self.clock,
+            stop=stop,
+            metrics=metrics,
+            flusher=flusher,
+            limit=DeadLetterLimit(self.settings.max_dead_letters_per_minute),
+            policy=UpheavalPolicy(self.settings.on_drop, self.settings.on_history_lost),
+            rescan=rescan,
+            log=self.log,
+        )
+        loader = Loader(self.warehouse, metrics=metrics, log=self.log)
+        oplog = OplogWatch(client, flusher, stop=stop, metrics=metrics, log=self.log)
+        changes = ChangeStream(
+            client,
+            self.mongo,
+            batch_size=min(self.settings.batch_size, self.settings.max_rows),
+            token=position.token,
+            stop=stop,
+            metrics=metrics,
+            log=self.log,
+        )
+        self.log.info("stream_started", namespace=self.mongo.namespace, position=position.instant.isoformat())
+        guard = Guard(stop)
+        flow = build_flow(
+            source=ChangeStreamSource(
+                Prefetch(changes, stop),
+                stop,
+                until_idle_seconds=until_idle_seconds,
+                is_held=lambda: rescan.is_under_way,
+            ),
+            guard=guard,
+            normalise=reader.read,
+            window=Window(self._policy(), idle_since=time.monotonic()),
+            flusher=flusher,
+            loader=loader,
+        )
+        # Not before: until here there is nothing to flush, and a signal may end the process at once.
+        with stopped_by_signals(stop):
+            if not is_landing_only:
+                loader.start()
+            oplog.start()
+            if rescan_floor is not None:
+                rescan.resume(rescan_floor)
+            try:
+                _run_dataflow(flow)
+            except BaseException:
+                self._load_the_rest(loader, stop, has_time=False)
+                raise
+            failure = guard.error or stop.error
+            self._load_the_rest(loader, stop, has_time=until_idle_seconds is not None and not failure)
+            oplog.join(_JOIN_SECONDS)
+            rescan.join(_RESCAN_JOIN_SECONDS)
+        return _Leg(reader, loader, stop, failure)
 
     def _policy(self) -> FlushPolicy:
         return FlushPolicy(

@@ -1,5 +1,6 @@
 """Makes backfills for tests: small ranges, two threads, everything logged."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ from structlog.testing import LogCapture
 from batch.backfill.filters import Filters
 from batch.backfill.job import Backfill, BackfillSummary
 from batch.backfill.progress import BackfillMetrics
+from batch.rescan import CollectionReader
 from stream.clock import utc_now
 from stream.dead_letters import DeadLetterStore
 from stream.landing import Boundary, LandingZone, no_boundary
 from stream.settings import DataSettings, MongoSettings
-from tests.streaming import make_warehouse
+from stream.worker import Worker
+from tests.streaming import StreamRunner, make_warehouse
 
 
 class BackfillRunner:
@@ -78,3 +81,18 @@ class BackfillRunner:
     def logged_numbers(self, event: str) -> list[int]:
         """Give the numbers of the ranges that a kind of log line was about."""
         return sorted(entry["number"] for entry in self.logged if entry["event"] == event)
+
+
+def reading_anew(stream: StreamRunner, **options: Any) -> Worker:
+    """Give a worker that reads the collection anew where it must, in small ranges."""
+    worker = stream.worker(**({"STREAM_ON_HISTORY_LOST": "rebackfill"} | options))
+    runner = BackfillRunner(stream.mongo, stream.folder)
+    at_boundary = options.get("at_boundary", no_boundary)
+    reader = CollectionReader(
+        lambda is_landing_only: runner.job(
+            loads=not is_landing_only, at_boundary=at_boundary, log=worker.log
+        ),
+        landing=runner.landing,
+        log=worker.log,
+    )
+    return replace(worker, read_everything=reader)

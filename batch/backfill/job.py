@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from batch.backfill.filters import Filters
@@ -14,6 +15,7 @@ from batch.backfill.reading import Collaborators, RangeReaders
 from batch.backfill.survey import make_plan, origin_of
 from stream.clock import Clock, utc_now
 from stream.dead_letters import DeadLetterStore
+from stream.errors import BackfillMismatchError
 from stream.landing import Boundary, LandingZone, Lane, no_boundary
 from stream.load import LoadResult
 from stream.logs import Logger
@@ -100,7 +102,13 @@ class Backfill:
         return plan, len(self.landing.lane(plan.lane).micro_batches())
 
     def run(
-        self, filters: Filters, *, restart: bool = False, on_progress: OnProgress = lambda _progress: None
+        self,
+        filters: Filters,
+        *,
+        restart: bool = False,
+        floor: int | None = None,
+        stop: StopSignal | None = None,
+        on_progress: OnProgress = lambda _progress: None,
     ) -> BackfillSummary:
         """Do it, or what an earlier run has left to do.
 
@@ -109,6 +117,9 @@ class Backfill:
         Args:
             filters: What to take; with an unfinished backfill they must be the same.
             restart: Forget an unfinished backfill and begin anew; what it has landed stays.
+            floor: Cluster time that nothing read may be older than. An unfinished backfill without it, or of
+                a collection dropped since, is of no use then, and is forgotten.
+            stop: Ends it early, like a signal.
             on_progress: Called several times a second.
 
         Raises:
@@ -118,17 +129,17 @@ class Backfill:
             AnalyticsError: What ended it; what has landed is kept, and the next run goes on from there.
         """
         started = time.monotonic()
-        stop = StopSignal()
+        stop = stop or StopSignal()
         with only_one(self.landing), connect(self.mongo) as client:
             plans = PlanStore(self.landing)
             if restart:
                 plans.abandon(at=self.clock().isoformat())
             # Before anything is read: what changes from here on is the stream's.
             ensure_position(client, self.mongo, self.landing)
-            plan = self._unfinished(client, filters)
+            plan = self._unfinished(client, filters) if floor is None else self._same_floor(client, floor)
             is_resumed = plan is not None
             if plan is None:
-                plan = self._new_plan(client, filters)
+                plan = self._new_plan(client, filters, floor)
                 plans.save(plan)
                 self.at_boundary("planned")
             lane = self.landing.lane(plan.lane, at_boundary=self.at_boundary)
@@ -172,7 +183,20 @@ class Backfill:
             plan.require(origin_of(client, self.mongo), filters)
         return plan
 
-    def _new_plan(self, client: Client, filters: Filters) -> Plan:
+    def _same_floor(self, client: Client, floor: int) -> Plan | None:
+        """Give the unfinished plan with this floor; any other one is forgotten."""
+        plans = PlanStore(self.landing)
+        with suppress(BackfillMismatchError):  # it cannot be read
+            plan = plans.unfinished()
+            if plan is None:
+                return None
+            if plan.floor == floor and not plan.origin.differences(origin_of(client, self.mongo)):
+                return plan
+        self.log.warning("backfill_abandoned", hint="everything is read anew, which does its work and more")
+        plans.abandon(at=self.clock().isoformat())
+        return None
+
+    def _new_plan(self, client: Client, filters: Filters, floor: int | None = None) -> Plan:
         now = self.clock()
         return make_plan(
             client,
@@ -182,6 +206,7 @@ class Backfill:
             range_size_bytes=self.range_size_bytes,
             plan_id=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}",
             created_at=now.isoformat(),
+            floor=floor,
         )
 
     def _read_and_load(  # noqa: PLR0917

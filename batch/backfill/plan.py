@@ -52,6 +52,7 @@ class Plan:
         documents: How many there are about.
         size_bytes: Their size as BSON, about.
         created_at: When it was made, ISO 8601.
+        floor: Cluster time that nothing read is older than, if it is to replace everything that is.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Plan:
     documents: int
     size_bytes: int
     created_at: str
+    floor: int | None = None
 
     @property
     def lane(self) -> str:
@@ -98,6 +100,7 @@ class Plan:
             "schema_version": PLAN_SCHEMA_VERSION,
             "id": self.id,
             "created_at": self.created_at,
+            "floor": self.floor,
             "source": vars(self.origin.source),
             "collection_id": self.origin.collection_id,
             "filters": self.filters.to_json(),
@@ -128,6 +131,7 @@ class Plan:
             documents=data["documents"],
             size_bytes=data["size_bytes"],
             created_at=data["created_at"],
+            floor=data.get("floor"),
         )
 
 
@@ -152,6 +156,13 @@ class PlanStore:
             if not any((path.parent / name).exists() for name in (_FINISHED, _ABANDONED)):
                 return _read(path)
         return None
+
+    def has_finished(self, floor: int) -> bool:
+        """Whether everything has been read by a backfill with this floor."""
+        return any(
+            json.loads(path.with_name(_PLAN).read_bytes()).get("floor") == floor
+            for path in self._root.glob(f"{LANE_PREFIX}*/{_FINISHED}")
+        )
 
     def save(self, plan: Plan) -> None:
         """Make a new plan durable."""

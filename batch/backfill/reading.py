@@ -161,7 +161,12 @@ class _Attempt:
         parts = self._parts
         started = time.monotonic()
         scan = RangeScan(
-            parts.client, parts.mongo, self._piece, self._plan.filters, batch_size=parts.batch_size
+            parts.client,
+            parts.mongo,
+            self._piece,
+            self._plan.filters,
+            batch_size=parts.batch_size,
+            not_before=self._plan.floor or 0,
         )
         micro_batch = parts.lane.new_name(self._piece.number)
         parts.lane.land_groups(

@@ -43,13 +43,21 @@ class RangeScan:
         piece: What to read.
         filters: What to leave out.
         batch_size: Documents per reply, at most.
+        not_before: Cluster time that the scan must not be older than.
 
     Attributes:
         source_version: Cluster time before the scan: every document is at least as new.
     """
 
     def __init__(
-        self, client: Client, settings: MongoSettings, piece: Range, filters: Filters, *, batch_size: int
+        self,
+        client: Client,
+        settings: MongoSettings,
+        piece: Range,
+        filters: Filters,
+        *,
+        batch_size: int,
+        not_before: int = 0,
     ) -> None:
         self._database = client[settings.database]
         self._collection = settings.collection
@@ -57,7 +65,8 @@ class RangeScan:
         self._filters = filters
         self._max_batch_size = batch_size
         self._batch_size = min(batch_size, _FIRST_BATCH_SIZE)
-        self.source_version = present_cluster_time(client)
+        # A new primary may tell an older time than its predecessor; the read waits until it has caught up.
+        self.source_version = max(present_cluster_time(client), not_before)
 
     def replies(self) -> Iterator[Reply]:
         """Give the range's replies; the cursor is closed when the iterator is.

@@ -23,7 +23,7 @@ from stream import logs
 from stream.clock import utc_now
 from stream.dead_letters import DeadLetterStore
 from stream.landing import LandingZone
-from stream.settings import MongoSettings
+from stream.settings import MongoSettings, StreamSettings
 from stream.warehouse import Warehouse
 from stream.worker import Worker
 
@@ -175,16 +175,23 @@ class Context:
             lease_timeout_seconds=self.settings.duckdb.lease_timeout_seconds,
         )
 
-    def worker(self, registry: CollectorRegistry) -> Worker:
-        """Give a stream worker."""
+    def worker(self, registry: CollectorRegistry, settings: StreamSettings | None = None) -> Worker:
+        """Give a stream worker; `settings` take the place of those in force."""
+        from batch.rescan import CollectionReader  # noqa: PLC0415 - quick help
+
         return Worker(
             mongo=self.mongo,
             data=self.settings.data,
-            settings=self.settings.stream,
+            settings=settings or self.settings.stream,
             duckdb=self.settings.duckdb,
             warehouse=self._warehouse(self.settings.stream.memory_limit),
             registry=registry,
             log=logs.logger("stream"),
+            read_everything=CollectionReader(
+                lambda is_landing_only: self.backfill(CollectorRegistry(), is_landing_only=is_landing_only),
+                landing=self.landing,
+                log=logs.logger("backfill"),
+            ),
         )
 
     def backfill(

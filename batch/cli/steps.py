@@ -10,6 +10,7 @@ from batch.cli.progress import counting
 from batch.runs import new_run_id
 from stream import metrics
 from stream.clock import utc_now
+from stream.settings import OnDrop, OnHistoryLost
 
 
 def add_to(app: typer.Typer) -> None:
@@ -30,6 +31,14 @@ def stream(
     from_now: Annotated[
         bool, typer.Option("--from-now", help="Leave the saved position and begin at the present.")
     ] = False,
+    on_drop: Annotated[
+        OnDrop | None,
+        typer.Option(help="What a drop or rename of the collection does to its rows [STREAM_ON_DROP]."),
+    ] = None,
+    on_history_lost: Annotated[
+        OnHistoryLost | None,
+        typer.Option(help="What to do once changes have left the oplog unread [STREAM_ON_HISTORY_LOST]."),
+    ] = None,
 ) -> None:
     """Follow the collection's change stream into the landing zone and DuckDB, exactly once.
 
@@ -38,7 +47,13 @@ def stream(
     context = Context.from_environment()
     registry = CollectorRegistry()
     settings = context.settings.metrics
-    worker = context.worker(registry)
+    chosen = {"on_drop": on_drop, "on_history_lost": on_history_lost}
+    worker = context.worker(
+        registry,
+        context.settings.stream.model_copy(
+            update={name: choice for name, choice in chosen.items() if choice is not None}
+        ),
+    )
     metrics.DiskMetrics(registry, context.settings.data.data_dir)
     port = settings.port if until_idle is None else 0
     server = metrics.serve(registry, host=settings.host, port=port, token=settings.token)

@@ -171,16 +171,18 @@ def test_a_second_worker_is_refused(program: Program) -> None:
     first.communicate(timeout=10)
 
 
-def test_a_dropped_collection_needs_a_person(
+def test_a_dropped_collection_may_need_a_person(
     program: Program, collection: Collection[dict[str, Any]]
 ) -> None:
-    """A drop ends the worker with exit code 2, each time, until it is told to begin at the present."""
+    """With `--on-drop=stop` a drop ends the worker with exit code 2, each time, until a person decides."""
     program.run("stream", "--until-idle", "0.3")
     collection.insert_one({"type": "user"})
     collection.drop()
-    refused(program.run("stream"), 2, "`drop`", "--from-now")
-    refused(program.run("stream"), 2, "`drop`")
-    assert program.run("stream", "--from-now", "--until-idle", "0.3").returncode == 0
+    refused(program.run("stream", "--on-drop", "stop"), 2, "`drop`", "--on-drop=delete")
+    refused(program.run("stream", "--on-drop", "stop"), 2, "`drop`")
+    assert program.run("stream", "--until-idle", "0.3").returncode == 0
+    with duckdb.connect(program.folder / "data" / "analytics.duckdb") as connection:
+        assert [(0,)] == connection.execute("select count(*) from raw.conversations").fetchall()
 
 
 def test_a_file_that_is_no_database_can_be_rebuilt(

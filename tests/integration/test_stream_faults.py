@@ -29,7 +29,6 @@ from stream.errors import (
     AccessDeniedError,
     CollectionInvalidatedError,
     EventTooLargeError,
-    HistoryLostError,
     LandingFullError,
     LandingNotWritableError,
     MicroBatchCorruptError,
@@ -41,7 +40,6 @@ from stream.errors import (
 )
 from stream.landing import LandingZone
 from stream.metrics import serve
-from stream.mongo import read_oplog
 from stream.settings import MongoSettings
 from tests.equality import assert_manifest_is_sound, assert_same, warehouse_rows
 from tests.streaming import StreamRunner, make_warehouse, make_worker, meanwhile, mongo_settings, wait_until
@@ -232,35 +230,6 @@ def test_an_outage_is_waited_out(own_set: EmbeddedMongo, tmp_path: Path) -> None
         assert worker.registry.get_sample_value("claude_analytics_stream_reconnects_total") >= 1
         assert assert_same(collection, runner.warehouse) == 9
         assert [row["_id"] for row in runner.landed_rows()] == [f"i:{number}" for number in range(9)]
-
-
-@pytest.mark.fault(4, "the saved position has left a real oplog", "exit 2, never on from now")
-def test_a_position_that_has_left_the_oplog_is_said(tmp_path: Path) -> None:
-    """Never on from now: exit code 2, and what to run; the position stays, so that nothing is forgotten."""
-    # What has not been checkpointed yet stays in the oplog, so let that happen every second.
-    options = MongodOptions(cache_size_gb=0.25, oplog_size_mb=8, extra_arguments=("--syncdelay", "1"))
-    with (
-        EmbeddedMongo(tmp_path / "mongo", options=options) as mongo,
-        MongoClient[dict[str, Any]](mongo.uri) as client,
-    ):
-        collection = client["lost"]["conversations"]
-        runner = StreamRunner(mongo_settings(collection, mongo.uri), tmp_path / "data")
-        taken = runner.take_position()
-        collection.insert_one(line(1))
-
-        def has_fallen_off() -> bool:
-            client["other"]["filler"].insert_one({"filler": os.urandom(2_000_000)})
-            oplog = read_oplog(client)
-            return oplog is not None and oplog.first_second > taken.cluster_time >> 32
-
-        wait_until(has_fallen_off, seconds=60)
-        for _ in range(2):
-            with pytest.raises(HistoryLostError, match=r"cannot follow `lost\.conversations`") as caught:
-                runner.catch_up()
-            assert caught.value.exit_code == 2
-            assert "--from-now" in caught.value.hint
-            assert runner.lane.position() == taken
-        assert runner.landed_rows() == []
 
 
 def test_a_lost_cursor_is_opened_again(stream: StreamRunner, collection: Documents) -> None:
@@ -468,7 +437,7 @@ def test_the_reason_to_stop_comes_before_a_trouble_with_the_warehouse(
     stream.warehouse.path.write_bytes(b"this is no database" * 1000)
 
     with pytest.raises(CollectionInvalidatedError):
-        stream.catch_up()
+        stream.catch_up(STREAM_ON_DROP="stop")
     assert "load_left_for_later" in stream.events_logged()
     assert len(stream.landed_rows()) == 1
 

@@ -10,13 +10,12 @@ from pymongo.collection import Collection
 
 from stream.errors import (
     AlreadyRunningError,
-    CollectionInvalidatedError,
     MicroBatchCorruptError,
     PositionMismatchError,
 )
 from stream.settings import MongoSettings
 from tests.equality import assert_same
-from tests.streaming import StreamRunner, make_worker, meanwhile, wait_until
+from tests.streaming import StreamRunner, make_worker, meanwhile
 
 pytestmark = pytest.mark.integration
 
@@ -194,45 +193,3 @@ def test_a_damaged_position_file_is_said(stream: StreamRunner) -> None:
     with pytest.raises(MicroBatchCorruptError, match=r"cannot read `.*position\.json`") as caught:
         stream.catch_up()
     assert "move it away" in caught.value.hint
-
-
-@pytest.mark.fault(7, "`drop`, `rename`, `dropDatabase`", "all changes before it land; exit 2 naming it")
-@pytest.mark.parametrize("operation", ["drop", "rename", "dropDatabase"])
-def test_a_change_of_the_whole_collection_stops_the_stream(
-    stream: StreamRunner, collection: Documents, operation: str
-) -> None:
-    """What was written before has landed and is loaded; every restart stops at the same event again."""
-    stream.take_position()
-    collection.insert_many([line(number) for number in range(3)])
-    if operation == "drop":
-        collection.drop()
-    elif operation == "rename":
-        collection.rename("renamed")
-    else:
-        collection.database.client.drop_database(collection.database.name)
-    collection.insert_one(line(4))
-
-    for _ in range(3):
-        with pytest.raises(CollectionInvalidatedError, match=r"as a whole: `(drop|rename)`") as caught:
-            stream.catch_up()
-        assert caught.value.exit_code == 2
-        assert [row["_id"] for row in stream.landed_rows()] == ["i:0", "i:1", "i:2"]
-    with stream.warehouse.opened(timeout_seconds=1) as connection:
-        assert connection.execute("select count(*) from raw.conversations").fetchall() == [(3,)]
-
-
-def test_the_stream_goes_on_from_now_behind_a_drop(stream: StreamRunner, collection: Documents) -> None:
-    """`--from-now` leaves the event that ended it behind."""
-    stream.take_position()
-    collection.insert_one(line(1))
-    collection.drop()
-    with pytest.raises(CollectionInvalidatedError, match="`drop`"):
-        stream.catch_up()
-    collection.insert_one(line(2))
-
-    stream.worker().run(until_idle_seconds=0.3, from_now=True)
-    collection.insert_one(line(3))
-    stream.catch_up()
-
-    assert [row["_id"] for row in stream.landed_rows()] == ["i:1", "i:3"]
-    wait_until(lambda: not stream.lane.is_being_written)

@@ -5,15 +5,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import structlog
 from prometheus_client import CollectorRegistry
+from structlog.testing import LogCapture
 
 from stream.change_event import Reply, parse_reply
 from stream.change_reader import ChangeReader
 from stream.dead_letter_limit import DeadLetterLimit
 from stream.errors import CollectionInvalidatedError, TooManyDeadLettersError
 from stream.metrics import StreamMetrics
-from stream.position import Position
+from stream.normalise import floor
+from stream.position import Position, cluster_time_of
+from stream.schema import Row
+from stream.settings import OnDrop
 from stream.stop import StopSignal
+from stream.upheaval import UpheavalPolicy
+from stream.window import NormalisedBatch
 from tests.unit.stream.replies import event, insert, position_at, raw_reply, token_at
 
 
@@ -24,10 +31,29 @@ class FakeFlusher:
     durable: Position
 
 
+class FakeRescan:
+    """Notes what it is told, and has a floor once it is given one."""
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+        self.floor: Row | None = None
+
+    def begin(self, floor: int) -> None:
+        """Note it."""
+        self.begun.append(floor)
+
+    def take_floor(self) -> Row | None:
+        """Give the floor once."""
+        taken, self.floor = self.floor, None
+        return taken
+
+
 class Fixture:
     """A reader that begins at second 100."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_drop: OnDrop = "delete") -> None:
+        self.capture = LogCapture()
+        self.rescan = FakeRescan()
         self.registry = CollectorRegistry()
         self.stop = StopSignal()
         self.flusher = FakeFlusher(position_at(100))
@@ -38,6 +64,9 @@ class Fixture:
             metrics=StreamMetrics(self.registry),
             flusher=self.flusher,  # type: ignore[arg-type]
             limit=DeadLetterLimit(3),
+            policy=UpheavalPolicy(on_drop, "rebackfill"),
+            rescan=self.rescan,  # type: ignore[arg-type]
+            log=structlog.wrap_logger(None, processors=[self.capture]),
         )
 
     def value(self, name: str, **labels: str) -> float | None:
@@ -117,8 +146,44 @@ def test_lags_are_never_negative(fixture: Fixture) -> None:
     assert (fixture.value("source_lag_seconds"), fixture.value("durable_lag_seconds")) == (0, 0)
 
 
-def test_the_end_of_the_collection_ends_the_reader(fixture: Fixture) -> None:
+def test_a_drop_is_said_and_lived_through(fixture: Fixture) -> None:
+    """The log names the event, what it brings about, and the setting."""
+    batch = fixture.reader.read(reply(insert(document(1), 110), event("drop", 111), reached=120, server=120))
+
+    assert batch is not None
+    assert [row.op for row in batch.rows] == ["upsert", "floor"]
+    assert fixture.reader.position == position_at(120)
+    [told] = fixture.capture.entries
+    assert (told["event"], told["operation"], told["consequence"]) == ("collection_dropped", "drop", "sweep")
+    assert "STREAM_ON_DROP" in told["hint"]
+    assert told["log_level"] == "warning"
+    assert fixture.rescan.begun == []
+
+
+def test_a_replaced_collection_is_read_anew(fixture: Fixture) -> None:
+    """From the moment of the rename on; nothing is removed before that has been done."""
+    renamed = event("rename", 111, to={"db": "claude_logs", "coll": "conversations"})
+    batch = fixture.reader.read(reply(renamed, reached=120, server=120))
+
+    assert batch is not None
+    assert (len(batch), fixture.rescan.begun) == (0, [cluster_time_of(111, 1)])
+    assert [entry["event"] for entry in fixture.capture.entries] == ["collection_replaced"]
+
+
+def test_a_rescan_s_floor_comes_with_a_tick(fixture: Fixture) -> None:
+    """Once, and alone."""
+    fixture.reader.read(reply(reached=120, server=120))
+    fixture.rescan.floor = floor(5)
+
+    batch = fixture.reader.read(None)
+
+    assert batch == NormalisedBatch([floor(5)], [], 0, position_at(120), has_floor=True)
+    assert fixture.reader.read(None) == NormalisedBatch([], [], 0, position_at(120))
+
+
+def test_the_end_of_the_collection_ends_the_reader() -> None:
     """What is before it is given; whatever comes behind it, ticks too, is not."""
+    fixture = Fixture("stop")
     batch = fixture.reader.read(reply(insert(document(1), 110), event("drop", 111), reached=120, server=120))
 
     assert batch is not None

@@ -11,6 +11,7 @@ from stream.changes import Changes, read_changes
 from stream.normalise import deletion, normalise
 from stream.position import cluster_time_of
 from stream.schema import Row
+from stream.upheaval import UpheavalPolicy
 from tests.unit.stream.replies import (
     BEGINNING,
     SOURCE,
@@ -23,10 +24,15 @@ from tests.unit.stream.replies import (
 )
 
 NOW = 1_767_434_400_000_000
+DELETING = UpheavalPolicy()
+STOPPING = UpheavalPolicy("stop")
 
 
-def changes_of(events: list[dict[str, Any]], *, token: dict[str, Any] | None = None) -> Changes:
-    return read_changes(parse_reply(raw_reply(events, token=token)), behind=BEGINNING, extracted_at=NOW)
+def changes_of(
+    events: list[dict[str, Any]], *, token: dict[str, Any] | None = None, policy: UpheavalPolicy = DELETING
+) -> Changes:
+    reply = parse_reply(raw_reply(events, token=token))
+    return read_changes(reply, behind=BEGINNING, extracted_at=NOW, policy=policy)
 
 
 def document(number: int, **fields: Any) -> dict[str, Any]:
@@ -112,12 +118,48 @@ def test_a_token_without_time_takes_the_server_s() -> None:
     assert position.fingerprint == SOURCE
 
 
-@pytest.mark.parametrize("operation", ["drop", "rename", "dropDatabase", "invalidate"])
+@pytest.mark.parametrize("operation", ["drop", "rename", "dropDatabase"])
+def test_a_dropped_collection_becomes_a_floor(operation: str) -> None:
+    """All that is older is gone, and the position moves on; what was rejected before is gone as well."""
+    events = [
+        insert(document(1), 50),
+        insert({"_id": 2}, 51),
+        event(operation, 52),
+        event("invalidate", 52),
+        insert({"_id": 3}, 53),
+        insert(document(4), 54),
+    ]
+
+    changes = changes_of(events, token=token_at(60))
+
+    assert [(row.id, row.op, row.source_version) for row in changes.batch.rows] == [
+        ("i:1", "upsert", cluster_time_of(50, 1)),
+        ("", "floor", cluster_time_of(52, 1)),
+        ("i:4", "upsert", cluster_time_of(54, 1)),
+    ]
+    assert [letter.document_id for letter in changes.batch.dead_letters] == ["i:3"]
+    assert changes.batch.has_floor
+    assert changes.batch.position == position_at(60)
+    assert [each.operation for each in changes.upheavals] == [operation]
+    assert changes.operations == {"insert": 4}
+    assert changes.ended_by is None
+
+
+def test_a_drop_may_leave_the_rows() -> None:
+    """Nothing lands for it, and the position moves on all the same."""
+    changes = changes_of([event("drop", 51)], token=token_at(60), policy=UpheavalPolicy("keep"))
+
+    assert (changes.batch.rows, changes.batch.has_floor) == ([], False)
+    assert changes.batch.position == position_at(60)
+    assert [each.consequence for each in changes.upheavals] == ["keep"]
+
+
+@pytest.mark.parametrize("operation", ["drop", "rename", "dropDatabase"])
 def test_the_end_of_the_collection_cuts_the_batch(operation: str) -> None:
     """What is before it counts; the position stays before it, so that a restart comes upon it again."""
     events = [insert(document(1), 50), event(operation, 51), insert(document(2), 52)]
 
-    changes = changes_of(events, token=token_at(60))
+    changes = changes_of(events, token=token_at(60), policy=STOPPING)
 
     assert [row.id for row in changes.batch.rows] == ["i:1"]
     assert changes.batch.position == position_at(50)
@@ -126,13 +168,13 @@ def test_the_end_of_the_collection_cuts_the_batch(operation: str) -> None:
     assert changes.ended_by.message == (
         f"the collection `claude_logs.conversations` has been changed as a whole: `{operation}`"
     )
-    assert "--from-now" in changes.ended_by.hint
+    assert "--on-drop=delete" in changes.ended_by.hint
     assert changes.ended_by.exit_code == 2
 
 
 def test_the_end_at_the_beginning_of_a_batch_leaves_the_position() -> None:
     """Nothing was read, nothing moves."""
-    changes = changes_of([event("drop", 51)], token=token_at(60))
+    changes = changes_of([event("drop", 51)], token=token_at(60), policy=STOPPING)
 
     assert len(changes.batch) == 0
     assert changes.batch.position is BEGINNING
@@ -140,10 +182,11 @@ def test_the_end_at_the_beginning_of_a_batch_leaves_the_position() -> None:
 
 def test_a_rename_says_where_to() -> None:
     """The new name helps whoever has to act."""
-    changes = changes_of([event("rename", 51, to={"db": "a", "coll": "b"})], token=token_at(60))
+    renamed = event("rename", 51, to={"db": "a", "coll": "b.c"})
+    changes = changes_of([renamed], token=token_at(60), policy=STOPPING)
 
     assert changes.ended_by is not None
-    assert changes.ended_by.message.endswith('`rename` to `{"db": "a", "coll": "b"}`')
+    assert changes.ended_by.message.endswith("`rename` to `a.b.c`")
 
 
 def test_events_about_no_document_are_passed_over() -> None:
@@ -186,7 +229,7 @@ def test_an_undecodable_event_before_the_end_leaves_the_position() -> None:
     events = [insert(document(2, message="BAD"), 50), event("drop", 51)]
     reply = parse_reply(poisoned(raw_reply(events, token=token_at(60))))
 
-    changes = read_changes(reply, behind=BEGINNING, extracted_at=NOW)
+    changes = read_changes(reply, behind=BEGINNING, extracted_at=NOW, policy=STOPPING)
 
     assert changes.batch.position is BEGINNING
     assert len(changes.batch.dead_letters) == 1

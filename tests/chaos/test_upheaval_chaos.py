@@ -1,0 +1,87 @@
+"""DESIGN §6.4 and §6.7 with `kill -9`: lost history, drops and replacements, the worker killed in between."""
+
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.backfilling import reading_anew
+from tests.chaos.conftest import Arena
+from tests.equality import assert_manifest_is_sound, assert_same
+from tests.losing import LostHistory, losing_history
+
+pytestmark = pytest.mark.chaos
+
+REBACKFILL = {"STREAM_ON_HISTORY_LOST": "rebackfill"}
+
+
+@pytest.fixture(scope="module")
+def lost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LostHistory]:
+    """Give a collection of whose changes some are lost."""
+    with losing_history(tmp_path_factory.mktemp("lost")) as found:
+        yield found
+
+
+@pytest.mark.fault(
+    4, "`kill -9` at each step of reading anew, twice", "resumed; the copy is what is there now"
+)
+@pytest.mark.parametrize(
+    ("boundary", "nth"),
+    [
+        ("rescan_saved", 1),
+        ("position_saved", 1),
+        ("planned", 1),
+        ("file_renamed", 1),
+        ("all_read", 1),
+        ("all_done", 1),
+        ("file_renamed", 3),
+        ("load_before_commit", 1),
+    ],
+    ids=lambda value: {3: "of the floor", 1: ""}.get(value, value) if isinstance(value, int) else value,
+)
+def test_a_kill_while_everything_is_read_anew(
+    lost: LostHistory, tmp_path: Path, boundary: str, nth: int
+) -> None:
+    """What has been read is not read again, what is gone is removed at the end, whatever came in between."""
+    stream = lost.stream(tmp_path / "data")
+    arena = Arena(stream.mongo, lost.collection, stream.folder, seed=1)
+    arena.crash_at(boundary, nth, settings=REBACKFILL)
+    if nth == 1 and boundary != "load_before_commit":
+        with arena.worker(boundary="file_renamed", nth=1, settings=REBACKFILL) as process:
+            process.communicate(timeout=60)
+
+    reading_anew(stream).run(until_idle_seconds=0.5)
+
+    assert assert_same(lost.collection, stream.warehouse) == 200
+    assert_manifest_is_sound(stream.warehouse)
+    plans = list((stream.folder / "landing").glob("backfill-*/plan.json"))
+    assert len(plans) == 1
+    assert not (stream.lane.folder / "rescan.json").exists()
+    assert list(stream.folder.rglob("*.inflight")) == []
+
+
+@pytest.mark.fault(7, "drops, replacements and `kill -9` at random during live changes", "the copy is right")
+def test_drops_and_replacements_and_kills(arena: Arena, seed: int) -> None:
+    """Whatever happens to the collection as a whole, and whenever the worker dies: raw = collection."""
+    chance = random.Random(seed)
+    other = arena.collection.database["another"]
+    arena.stream.take_position()
+    with arena.writer.writing():
+        for number in range(4):
+            with arena.worker(settings=REBACKFILL) as process:
+                time.sleep(chance.uniform(0.5, 1.5))
+                if chance.random() < 0.5:
+                    arena.collection.drop()
+                else:
+                    other.insert_many([{"_id": f"{number}-{each}", "type": "user"} for each in range(150)])
+                    other.rename(arena.collection.name, dropTarget=True)
+                time.sleep(chance.uniform(0.2, 1.5))
+                assert process.poll() is None, process.communicate()
+                process.kill()
+
+    reading_anew(arena.stream).run(until_idle_seconds=0.5)
+
+    assert_same(arena.collection, arena.stream.warehouse)
+    assert_manifest_is_sound(arena.stream.warehouse)

@@ -1,0 +1,156 @@
+"""DESIGN §6.4: the position has left the oplog. Never on from now: a person decides, or all is read anew."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from batch.backfill.filters import Filters
+from batch.backfill.job import BackfillSummary
+from stream.errors import HistoryLostError, MicroBatchCorruptError, StepFailedError
+from stream.rescan import RescanStore
+from tests.backfilling import BackfillRunner, reading_anew
+from tests.equality import assert_manifest_is_sound, assert_same, warehouse_rows
+from tests.losing import LostHistory, losing_history
+from tests.streaming import StreamRunner, meanwhile, wait_until
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def lost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LostHistory]:
+    """Give a collection of whose changes some are lost."""
+    with losing_history(tmp_path_factory.mktemp("lost")) as found:
+        yield found
+
+
+@pytest.fixture
+def away(lost: LostHistory, tmp_path: Path) -> StreamRunner:
+    """Give a stream that was away for too long, in a data folder of the test's own."""
+    return lost.stream(tmp_path / "data")
+
+
+@pytest.mark.fault(
+    4, "the saved position has left a real oplog", "exit 2 naming the lost interval, never on from now"
+)
+def test_lost_history_is_said(away: StreamRunner) -> None:
+    """Exit code 2, the lost interval, and what to run; the position stays, so that nothing is forgotten."""
+    taken = away.lane.position()
+    assert taken is not None
+    for _ in range(2):
+        with pytest.raises(HistoryLostError, match=r"cannot follow `lost\.conversations`") as caught:
+            away.catch_up()
+        assert caught.value.exit_code == 2
+        assert f"changes from {taken.instant:%Y-%m-%dT%H:%M:%SZ} to 20" in caught.value.message
+        assert "--on-history-lost=rebackfill" in caught.value.hint
+        assert away.lane.position() == taken
+    assert len(away.landed_rows()) == 200
+
+
+@pytest.mark.fault(4, "the same with `rebackfill`", "all is read anew, then what is gone is removed")
+def test_everything_is_read_anew(away: StreamRunner, lost: LostHistory) -> None:
+    """What was deleted meanwhile goes, but not before all has been read; until then readers have it."""
+    seen: list[set[str]] = []
+
+    def look(boundary: str) -> None:
+        if boundary == "all_done":
+            seen.append(set(warehouse_rows(away.warehouse)))
+
+    reading_anew(away, at_boundary=look).run(until_idle_seconds=0.5)
+
+    assert seen == [{f"i:{number}" for number in range(220)}]
+    assert assert_same(lost.collection, away.warehouse) == 200
+    [told] = [entry for entry in away.logged if entry["event"] == "history_lost"]
+    assert "changes from 20" in told["problem"]
+    away.warehouse.rebuild(timeout_seconds=10)
+    assert assert_same(lost.collection, away.warehouse) == 200
+    assert_manifest_is_sound(away.warehouse)
+    assert away.catch_up().events == 0
+
+
+def test_only_landed_it_is_right_after_the_load(away: StreamRunner, lost: LostHistory) -> None:
+    """`extract` reads anew without the warehouse; the load does the rest."""
+    reading_anew(away).run(until_idle_seconds=0.5, is_landing_only=True)
+    assert len(warehouse_rows(away.warehouse)) == 200
+
+    away.warehouse.load(timeout_seconds=10)
+
+    assert assert_same(lost.collection, away.warehouse) == 200
+
+
+def test_another_backfill_is_no_obstacle(away: StreamRunner, lost: LostHistory) -> None:
+    """An unfinished one is older than what was lost, or takes a part only: it is forgotten, with a word."""
+    backfill = BackfillRunner(away.mongo, away.folder)
+
+    def stop_early(_progress: object) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        backfill.job().run(Filters(project="p"), on_progress=stop_early)
+
+    reading_anew(away).run(until_idle_seconds=0.5)
+
+    assert "backfill_abandoned" in away.events_logged()
+    assert assert_same(lost.collection, away.warehouse) == 200
+
+
+def test_a_backfill_at_work_is_waited_for(
+    away: StreamRunner, lost: LostHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not disturbed, and the reading begins behind it."""
+    monkeypatch.setattr("batch.rescan._RETRY_SECONDS", 0.1)
+    worker = reading_anew(away)
+    has_met = threading.Event()
+
+    def hold(boundary: str) -> None:
+        if boundary == "planned":
+            wait_until(has_met.is_set, seconds=60)
+
+    def release() -> None:
+        wait_until(lambda: "rescan_waits" in away.events_logged(), seconds=60)
+        has_met.set()
+
+    backfill = BackfillRunner(away.mongo, away.folder)
+    with meanwhile(lambda: assert_finished(backfill.run(at_boundary=hold))), meanwhile(release):
+        wait_until(lambda: len(backfill.landing.lanes()) == 2, seconds=60)
+        worker.run(until_idle_seconds=0.5)
+
+    assert assert_same(lost.collection, away.warehouse) == 200
+
+
+def assert_finished(summary: BackfillSummary) -> None:
+    assert summary.is_finished
+
+
+def test_one_under_way_goes_on_whatever_the_setting(away: StreamRunner, lost: LostHistory) -> None:
+    """Without its end the copy would never be right."""
+    with pytest.raises(StepFailedError):
+        away.catch_up(STREAM_ON_HISTORY_LOST="rebackfill")
+    assert RescanStore(away.lane).load() is not None
+
+    reading_anew(away, STREAM_ON_HISTORY_LOST="stop").run(until_idle_seconds=0.5)
+
+    assert RescanStore(away.lane).load() is None
+    assert assert_same(lost.collection, away.warehouse) == 200
+
+
+def test_a_process_that_cannot_read_anew_says_so(away: StreamRunner) -> None:
+    """Rather than go on from the new position as if nothing were missing."""
+    for _ in range(2):
+        with pytest.raises(
+            StepFailedError, match="must be read anew, which this process cannot do"
+        ) as caught:
+            away.catch_up(STREAM_ON_HISTORY_LOST="rebackfill")
+        assert "claude-analytics stream" in caught.value.hint
+
+
+def test_a_damaged_state_is_said(away: StreamRunner) -> None:
+    """The message names the file and what moving it away means."""
+    path = away.lane.folder / "rescan.json"
+    path.write_text(json.dumps({"floor": 1}))
+
+    with pytest.raises(MicroBatchCorruptError, match=r"cannot read `.*rescan\.json`") as caught:
+        away.catch_up()
+    assert "claude-analytics backfill" in caught.value.hint

@@ -1,0 +1,199 @@
+"""DESIGN §6.7: the collection is dropped, renamed or replaced as a whole, also while no worker runs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pymongo.collection import Collection
+
+from stream.errors import CollectionInvalidatedError
+from tests.backfilling import reading_anew
+from tests.equality import assert_manifest_is_sound, assert_same, warehouse_rows
+from tests.streaming import StreamRunner, meanwhile, wait_until
+
+pytestmark = pytest.mark.integration
+
+Documents = Collection[dict[str, Any]]
+Upheaval = Callable[[Documents], None]
+
+
+def line(number: int, **fields: Any) -> dict[str, Any]:
+    return {"_id": number, "type": "user", "timestamp": "2026-01-03T10:00:00Z", "message": "text"} | fields
+
+
+def drop(collection: Documents) -> None:
+    collection.drop()
+
+
+def rename(collection: Documents) -> None:
+    collection.rename("renamed", dropTarget=True)
+
+
+def drop_database(collection: Documents) -> None:
+    collection.database.client.drop_database(collection.database.name)
+
+
+GONE = pytest.mark.parametrize("upheaval", [drop, rename, drop_database], ids=lambda each: each.__name__)
+
+
+def replace_by_rename(collection: Documents) -> None:
+    other = collection.database["other"]
+    other.insert_many([line(number, uuid="new") for number in range(2, 5)])
+    other.rename(collection.name, dropTarget=True)
+
+
+def replace_by_out(collection: Documents) -> None:
+    other = collection.database["other"]
+    other.insert_many([line(number, uuid="new") for number in range(2, 5)])
+    other.aggregate([{"$out": collection.name}])
+
+
+REPLACED = pytest.mark.parametrize(
+    "upheaval", [replace_by_rename, replace_by_out], ids=lambda each: each.__name__
+)
+
+
+@pytest.mark.fault(
+    7,
+    "`drop`, `rename`, `dropDatabase` while the worker is down, three times",
+    "the copy is what is there now",
+)
+@GONE
+def test_what_happened_while_the_worker_was_down(
+    stream: StreamRunner, collection: Documents, upheaval: Upheaval
+) -> None:
+    """Twice in a row gone and made again: the copy is what the collection holds, also built anew."""
+    stream.take_position()
+    collection.insert_many([line(number) for number in range(5)])
+    stream.catch_up()
+    for number in (10, 20):
+        upheaval(collection)
+        collection.insert_many([line(1, uuid=f"{number}"), line(number)])
+    upheaval(collection)
+    collection.insert_one(line(30))
+    collection.update_one({"_id": 30}, {"$set": {"uuid": "changed"}})
+
+    stream.catch_up()
+
+    assert stream.events_logged().count("collection_dropped") == 3
+    assert assert_same(collection, stream.warehouse) == 1
+    stream.warehouse.rebuild(timeout_seconds=10)
+    assert assert_same(collection, stream.warehouse) == 1
+    assert_manifest_is_sound(stream.warehouse)
+    assert stream.catch_up().events == 0
+
+
+@pytest.mark.fault(
+    7, "`drop`, `rename`, `dropDatabase` under a running worker", "it goes on, later inserts arrive"
+)
+@GONE
+def test_what_happens_while_the_worker_runs(
+    stream: StreamRunner, collection: Documents, upheaval: Upheaval
+) -> None:
+    """It goes on behind the event, and what is inserted afterwards arrives."""
+    stream.take_position()
+    collection.insert_many([line(number) for number in range(3)])
+
+    def change() -> None:
+        wait_until(lambda: len(stream.landed_rows()) == 3)
+        upheaval(collection)
+        wait_until(lambda: "collection_dropped" in stream.events_logged())
+        collection.insert_one(line(7))
+
+    worker = stream.worker()
+    with meanwhile(change):
+        worker.run(until_idle_seconds=2)
+
+    assert assert_same(collection, stream.warehouse) == 1
+    assert [row["op"] for row in stream.landed_rows()] == [*["upsert"] * 3, "floor", "upsert"]
+    assert worker.registry.get_sample_value("claude_analytics_stream_reconnects_total") == 0
+
+
+def test_rows_may_be_kept(stream: StreamRunner, collection: Documents) -> None:
+    """A collection that is dropped to start over leaves its history in the warehouse, if so wanted."""
+    stream.take_position()
+    collection.insert_one(line(1))
+    collection.drop()
+    collection.insert_one(line(2))
+
+    stream.catch_up(STREAM_ON_DROP="keep")
+
+    assert list(warehouse_rows(stream.warehouse)) == ["i:1", "i:2"]
+    assert stream.catch_up().events == 0
+
+
+@pytest.mark.fault(7, "the same with `STREAM_ON_DROP=stop`", "all changes before it land; exit 2 naming it")
+@GONE
+def test_the_stream_may_stop_before_it(
+    stream: StreamRunner, collection: Documents, upheaval: Upheaval
+) -> None:
+    """Every restart stops at the same event again, until a person decides; then nothing is missing."""
+    stream.take_position()
+    collection.insert_many([line(number) for number in range(3)])
+    upheaval(collection)
+    collection.insert_one(line(4))
+
+    for _ in range(2):
+        with pytest.raises(CollectionInvalidatedError, match=r"as a whole: `(drop|rename)`") as caught:
+            stream.catch_up(STREAM_ON_DROP="stop")
+        assert caught.value.exit_code == 2
+        assert "--on-drop=keep" in caught.value.hint
+        assert list(warehouse_rows(stream.warehouse)) == ["i:0", "i:1", "i:2"]
+
+    stream.catch_up()
+    assert assert_same(collection, stream.warehouse) == 1
+
+
+@pytest.mark.fault(
+    7, "another collection is renamed onto it, `$out` writes it", "exit 2; with `rebackfill` it is read anew"
+)
+@REPLACED
+def test_a_replaced_collection_stops_the_stream(
+    stream: StreamRunner, collection: Documents, upheaval: Upheaval
+) -> None:
+    """No event tells what it holds now: exit code 2 with the way out, and the old rows stay."""
+    stream.take_position()
+    collection.insert_many([line(number) for number in range(3)])
+    upheaval(collection)
+
+    for _ in range(2):
+        with pytest.raises(CollectionInvalidatedError, match="has been replaced as a whole") as caught:
+            stream.catch_up()
+        assert "--on-history-lost=rebackfill" in caught.value.hint
+    assert list(warehouse_rows(stream.warehouse)) == ["i:0", "i:1", "i:2"]
+
+
+@REPLACED
+def test_a_replaced_collection_is_read_anew(
+    stream: StreamRunner, collection: Documents, upheaval: Upheaval
+) -> None:
+    """The copy is the new collection, with what was changed since, before and after a rebuild."""
+    stream.take_position()
+    collection.insert_many([line(number) for number in range(3)])
+    stream.catch_up()
+    upheaval(collection)
+    collection.insert_one(line(7))
+    collection.delete_one({"_id": 3})
+
+    reading_anew(stream).run(until_idle_seconds=0.5)
+
+    assert assert_same(collection, stream.warehouse) == 3
+    assert "collection_replaced" in stream.events_logged()
+    assert not (stream.lane.folder / "rescan.json").exists()
+    stream.warehouse.rebuild(timeout_seconds=10)
+    assert assert_same(collection, stream.warehouse) == 3
+    assert stream.catch_up().events == 0
+
+
+def test_a_replaced_collection_may_leave_the_rows(stream: StreamRunner, collection: Documents) -> None:
+    """With `keep` the stream goes on, and says which command reads the new content."""
+    stream.take_position()
+    collection.insert_one(line(1))
+    replace_by_rename(collection)
+    collection.insert_one(line(9))
+
+    stream.catch_up(STREAM_ON_DROP="keep")
+
+    assert list(warehouse_rows(stream.warehouse)) == ["i:1", "i:9"]
+    [told] = [entry for entry in stream.logged if entry["event"] == "collection_replaced"]
+    assert "`claude-analytics backfill`" in told["hint"]
