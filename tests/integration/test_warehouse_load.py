@@ -214,6 +214,20 @@ def test_what_is_older_than_a_floor_stays_away(warehouse: Warehouse, tmp_path: P
     assert_manifest_is_sound(warehouse)
 
 
+def test_a_file_without_its_free_blocks_is_whole(warehouse: Warehouse, tmp_path: Path) -> None:
+    """DuckDB cuts free blocks off the end of its file, and goes on counting them: that is no damage."""
+    noise = random.Random(1)
+    land(tmp_path, [upsert(number, 10, message=f"{noise.randbytes(500).hex()}") for number in range(3000)])
+    warehouse.load(timeout_seconds=5)
+    land(tmp_path, [floor(20)])
+    warehouse.load(timeout_seconds=5)
+    for version in (21, 22, 23):
+        land(tmp_path, [upsert(1, version)])
+        warehouse.load(timeout_seconds=5)
+
+    assert list(types_of(warehouse)) == ["i:1"]
+
+
 def test_a_lower_floor_changes_nothing(warehouse: Warehouse, tmp_path: Path) -> None:
     """Floors load in any order; the highest counts."""
     land(tmp_path, [floor(20), upsert(1, 21)])
