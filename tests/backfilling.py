@@ -83,16 +83,20 @@ class BackfillRunner:
         return sorted(entry["number"] for entry in self.logged if entry["event"] == event)
 
 
-def reading_anew(stream: StreamRunner, **options: Any) -> Worker:
-    """Give a worker that reads the collection anew where it must, in small ranges."""
-    worker = stream.worker(**({"STREAM_ON_HISTORY_LOST": "rebackfill"} | options))
-    runner = BackfillRunner(stream.mongo, stream.folder)
-    at_boundary = options.get("at_boundary", no_boundary)
-    reader = CollectionReader(
-        lambda is_landing_only: runner.job(
-            loads=not is_landing_only, at_boundary=at_boundary, log=worker.log
-        ),
+def collection_reader(
+    mongo: MongoSettings, folder: Path, log: Any, *, at_boundary: Boundary = no_boundary
+) -> CollectionReader:
+    """Give what reads a collection anew for a stream worker, in small ranges."""
+    runner = BackfillRunner(mongo, folder)
+    return CollectionReader(
+        lambda is_landing_only: runner.job(loads=not is_landing_only, at_boundary=at_boundary, log=log),
         landing=runner.landing,
-        log=worker.log,
+        log=log,
     )
+
+
+def reading_anew(stream: StreamRunner, *, at_boundary: Boundary = no_boundary, **settings: Any) -> Worker:
+    """Give a worker that reads the collection anew where it must."""
+    worker = stream.worker(**({"STREAM_ON_HISTORY_LOST": "rebackfill"} | settings), at_boundary=at_boundary)
+    reader = collection_reader(stream.mongo, stream.folder, worker.log, at_boundary=at_boundary)
     return replace(worker, read_everything=reader)

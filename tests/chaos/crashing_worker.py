@@ -25,6 +25,7 @@ from stream.metrics import serve
 from stream.settings import DataSettings, DuckDBSettings, MongoSettings, StreamSettings
 from stream.warehouse import Warehouse
 from stream.worker import Worker
+from tests.backfilling import collection_reader
 
 
 class Bomb:
@@ -79,19 +80,22 @@ def main() -> None:
         memory_limit=settings.memory_limit,
         at_boundary=bomb,
     )
+    mongo = MongoSettings(
+        MONGO_URI=options["uri"], MONGO_DB=options["database"], MONGO_COLLECTION=options["collection"]
+    )
+    log = structlog.wrap_logger(
+        structlog.PrintLogger(sys.stderr), processors=[structlog.processors.JSONRenderer()]
+    )
     worker = Worker(
-        mongo=MongoSettings(
-            MONGO_URI=options["uri"], MONGO_DB=options["database"], MONGO_COLLECTION=options["collection"]
-        ),
+        mongo=mongo,
         data=DataSettings(DATA_DIR=folder),
         settings=settings,
         duckdb=DuckDBSettings(DUCKDB_THREADS=1),
         warehouse=warehouse,
         registry=registry,
-        log=structlog.wrap_logger(
-            structlog.PrintLogger(sys.stderr), processors=[structlog.processors.JSONRenderer()]
-        ),
+        log=log,
         at_boundary=bomb,
+        read_everything=collection_reader(mongo, folder, log, at_boundary=bomb),
     )
     summary = worker.run(until_idle_seconds=options.get("until_idle_seconds"))
     told = {

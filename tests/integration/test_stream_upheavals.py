@@ -123,18 +123,15 @@ def test_rows_may_be_kept(stream: StreamRunner, collection: Documents) -> None:
 
 
 @pytest.mark.fault(7, "the same with `STREAM_ON_DROP=stop`", "all changes before it land; exit 2 naming it")
-@GONE
-def test_the_stream_may_stop_before_it(
-    stream: StreamRunner, collection: Documents, upheaval: Upheaval
-) -> None:
+def test_the_stream_may_stop_before_it(stream: StreamRunner, collection: Documents) -> None:
     """Every restart stops at the same event again, until a person decides; then nothing is missing."""
     stream.take_position()
     collection.insert_many([line(number) for number in range(3)])
-    upheaval(collection)
+    collection.drop()
     collection.insert_one(line(4))
 
     for _ in range(2):
-        with pytest.raises(CollectionInvalidatedError, match=r"as a whole: `(drop|rename)`") as caught:
+        with pytest.raises(CollectionInvalidatedError, match="as a whole: `drop`") as caught:
             stream.catch_up(STREAM_ON_DROP="stop")
         assert caught.value.exit_code == 2
         assert "--on-drop=keep" in caught.value.hint
