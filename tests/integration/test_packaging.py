@@ -1,9 +1,11 @@
 """The wheel, installed away from the checkout, and what `make` says when it cannot install."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,41 @@ def test_build_leftovers_stay_out_of_the_wheel(installed: Path) -> None:
     leftovers = {"target", "logs", "__pycache__"}
     names = {path.name for path in (installed / "batch" / "_dbt").rglob("*") if path.is_dir()}
     assert set() == names & leftovers
+
+
+def test_the_build_context_of_the_image_is_enough(wheel: Path, tmp_path: Path) -> None:
+    """What `.dockerignore` lets through makes the same wheel, and holds the scripts of the image."""
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    for name in (line[1:] for line in lines if line.startswith("!")):
+        target = tmp_path / "context" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_dir():
+            shutil.copytree(
+                ROOT / name, target, ignore=shutil.ignore_patterns("target", "logs", "__pycache__")
+            )
+        else:
+            shutil.copy(ROOT / name, target)
+    build = [
+        sys.executable,
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        "--outdir",
+        tmp_path,
+        tmp_path / "context",
+    ]
+    subprocess.run(build, check=True, capture_output=True)
+
+    assert members(wheel) == members(tmp_path / wheel.name)
+    copied = re.findall(r"deploy/[a-z.]+", (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8"))
+    assert {"deploy/install.sh", "deploy/health.py"} == set(copied)
+    assert [] == [each for each in copied if not (tmp_path / "context" / each).exists()]
+
+
+def members(wheel: Path) -> list[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return sorted(archive.namelist())
 
 
 @pytest.fixture

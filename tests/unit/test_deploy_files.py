@@ -215,6 +215,21 @@ def test_fresh_asks_first() -> None:
     assert "make fresh CONFIRM=yes" in made.stderr
 
 
+def test_up_makes_secrets_and_starts_the_profile(tmp_path: Path) -> None:
+    """With WITH_MONGO=1 the MongoDB comes along, also the next time, when only the secret tells of it."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "deploy").mkdir()
+    shutil.copy(DEPLOY / "secrets.sh", tmp_path / "deploy")
+
+    refused = _make("--directory", str(tmp_path), "up", "DOCKER=echo")
+    assert refused.returncode == 2
+    assert "which MongoDB?" in refused.stderr
+    for arguments in (["WITH_MONGO=1"], []):
+        made = _make("--directory", str(tmp_path), "up", "DOCKER=echo", *arguments)
+        assert made.returncode == 0, made.stderr
+        assert "--profile mongo up --detach --build --wait" in made.stdout
+
+
 @pytest.mark.parametrize(
     ("target", "expected"),
     [

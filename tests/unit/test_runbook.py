@@ -49,6 +49,7 @@ def terminal_errors(kind: type[errors.AnalyticsError] = errors.TerminalError) ->
 
 def test_every_alert_has_a_section() -> None:
     """The links of the rules lead to them."""
+    assert alerts()
     assert alerts() <= set(chapter("Alerts"))
 
 
