@@ -185,6 +185,24 @@ def test_a_dropped_collection_may_need_a_person(
         assert [(0,)] == connection.execute("select count(*) from raw.conversations").fetchall()
 
 
+def test_a_replaced_collection_can_be_read_anew(
+    program: Program, collection: Collection[dict[str, Any]]
+) -> None:
+    """`$out` over the collection stops the worker with exit code 2; told to, it reads what is there now."""
+    program.run("stream", "--until-idle", "0.3")
+    collection.insert_many([{"_id": number, "type": "user"} for number in range(3)])
+    collection.aggregate([{"$match": {"_id": {"$gt": 0}}}, {"$out": collection.name}])
+    refused(program.run("stream"), 2, "replaced", "--on-history-lost=rebackfill")
+
+    result = program.run("stream", "--until-idle", "0.3", "--on-history-lost", "rebackfill")
+
+    assert 0 == result.returncode, result
+    with duckdb.connect(program.folder / "data" / "analytics.duckdb") as connection:
+        found = connection.execute("select _id from raw.conversations order by _id").fetchall()
+    assert [("i:1",), ("i:2",)] == found
+    assert 0 == program.run("verify").returncode
+
+
 def test_a_file_that_is_no_database_can_be_rebuilt(
     program: Program, collection: Collection[dict[str, Any]]
 ) -> None:

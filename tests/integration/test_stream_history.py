@@ -4,8 +4,10 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pymongo.collection import Collection
 
 from batch.backfill.filters import Filters
 from batch.backfill.job import BackfillSummary
@@ -13,7 +15,7 @@ from stream.errors import HistoryLostError, MicroBatchCorruptError, StepFailedEr
 from stream.rescan import RescanStore
 from tests.backfilling import BackfillRunner, reading_anew
 from tests.equality import assert_manifest_is_sound, assert_same, warehouse_rows
-from tests.losing import LostHistory, losing_history
+from tests.losing import LostHistory, line, losing_history, push_out
 from tests.streaming import StreamRunner, meanwhile, wait_until
 
 pytestmark = pytest.mark.integration
@@ -136,6 +138,30 @@ def test_one_under_way_goes_on_whatever_the_setting(away: StreamRunner, lost: Lo
     assert assert_same(lost.collection, away.warehouse) == 200
 
 
+def test_a_collection_that_is_dropped_meanwhile_is_read_again(
+    stream: StreamRunner, collection: Collection[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The unfinished reading is of no use; the drop's floor and the new reading agree on what is there."""
+    monkeypatch.setattr("batch.rescan._RETRY_SECONDS", 0.1)
+    stream.take_position()
+    other = collection.database["other"]
+    other.insert_many([line(number) for number in range(300)])
+    other.rename(collection.name)
+    has_dropped: list[bool] = []
+
+    def drop(boundary: str) -> None:
+        if boundary == "planned" and not has_dropped:
+            has_dropped.append(True)
+            collection.drop()
+            collection.insert_many([line(number) for number in (1, 1000)])
+
+    reading_anew(stream, at_boundary=drop).run(until_idle_seconds=0.5)
+
+    assert "rescan_waits" in stream.events_logged()
+    assert assert_same(collection, stream.warehouse) == 2
+    assert RescanStore(stream.lane).load() is None
+
+
 def test_a_process_that_cannot_read_anew_says_so(away: StreamRunner) -> None:
     """Rather than go on from the new position as if nothing were missing."""
     for _ in range(2):
@@ -154,3 +180,15 @@ def test_a_damaged_state_is_said(away: StreamRunner) -> None:
     with pytest.raises(MicroBatchCorruptError, match=r"cannot read `.*rescan\.json`") as caught:
         away.catch_up()
     assert "claude-analytics backfill" in caught.value.hint
+
+
+def test_a_position_that_is_lost_at_once_ends_it(away: StreamRunner, lost: LostHistory) -> None:
+    """An oplog so small that not even the new position lasts: exit 2, rather than begin anew for ever."""
+
+    def push(boundary: str) -> None:
+        if boundary == "position_saved":
+            push_out(lost.collection.database.client, away)
+
+    with pytest.raises(HistoryLostError, match="have left the oplog unread"):
+        reading_anew(away, at_boundary=push).run(until_idle_seconds=0.5)
+    assert away.events_logged().count("history_lost") == 1
