@@ -14,6 +14,7 @@ from stream.settings import (
     MetricsSettings,
     MongoSettings,
     Positive,
+    RedactionSettings,
     SettingsGroup,
     StreamSettings,
     read,
@@ -243,6 +244,7 @@ class Settings:
     great_expectations: GreatExpectationsSettings
     metabase: MetabaseSettings
     metrics: MetricsSettings
+    redaction: RedactionSettings
     logging: LoggingSettings
 
     @classmethod
@@ -264,6 +266,7 @@ class Settings:
             great_expectations=read(GreatExpectationsSettings),
             metabase=read(MetabaseSettings),
             metrics=read(MetricsSettings),
+            redaction=read(RedactionSettings),
             logging=read(LoggingSettings),
         )
 

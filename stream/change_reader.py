@@ -14,6 +14,7 @@ from stream.logs import Logger
 from stream.metrics import StreamMetrics
 from stream.normalise import microseconds
 from stream.position import Position, instant_of
+from stream.redact import Redactor
 from stream.rescan import Rescan
 from stream.stop import StopSignal
 from stream.upheaval import Upheaval, UpheavalPolicy
@@ -41,6 +42,7 @@ class ChangeReader:
         rescan: Reads the collection anew; its floor is passed on from here.
         log: One line per drop, rename or replacement.
         monotonic: Times the limit.
+        redactor: Takes secrets out of the documents.
 
     Attributes:
         position: Behind the last reply read.
@@ -60,6 +62,7 @@ class ChangeReader:
         rescan: Rescan,
         log: Logger,
         monotonic: Callable[[], float] = time.monotonic,
+        redactor: Redactor | None = None,
     ) -> None:
         self.position = position
         self.events = 0
@@ -69,6 +72,7 @@ class ChangeReader:
         self._flusher = flusher
         self._limit = limit
         self._monotonic = monotonic
+        self._redactor = redactor
         self._policy = policy
         self._rescan = rescan
         self._log = log
@@ -82,7 +86,11 @@ class ChangeReader:
         if reply is None:
             return self._with_floor(NormalisedBatch([], [], 0, self.position))
         changes = read_changes(
-            reply, behind=self.position, extracted_at=microseconds(self._clock()), policy=self._policy
+            reply,
+            behind=self.position,
+            extracted_at=microseconds(self._clock()),
+            policy=self._policy,
+            redactor=self._redactor,
         )
         for upheaval in changes.upheavals:
             self._live_through(upheaval)

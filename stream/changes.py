@@ -9,6 +9,7 @@ from stream.change_event import INVALIDATING_OPERATIONS, Reply, UndecodableEvent
 from stream.errors import CollectionInvalidatedError
 from stream.normalise import DeadLetter, deletion, floor, normalise, undecodable
 from stream.position import Position, cluster_time_of, cluster_time_of_token
+from stream.redact import Redactor
 from stream.schema import Row
 from stream.upheaval import Upheaval, UpheavalPolicy
 from stream.window import NormalisedBatch
@@ -34,7 +35,12 @@ class Changes:
 
 
 def read_changes(
-    reply: Reply, *, behind: Position, extracted_at: int, policy: UpheavalPolicy = _DEFAULT_POLICY
+    reply: Reply,
+    *,
+    behind: Position,
+    extracted_at: int,
+    policy: UpheavalPolicy = _DEFAULT_POLICY,
+    redactor: Redactor | None = None,
 ) -> Changes:
     """Make the rows of a reply, in stream order.
 
@@ -48,6 +54,7 @@ def read_changes(
         behind: Position before the reply.
         extracted_at: When it was read, microseconds since 1970.
         policy: What to do when the collection is dropped, renamed or replaced.
+        redactor: Takes secrets out of the documents.
     """
     events = decode_batch(reply.batch)
     rows: list[Row] = []
@@ -57,7 +64,7 @@ def read_changes(
     has_floor = False
     for number, event in enumerate(events):
         if isinstance(event, UndecodableEvent):
-            dead_letters.append(undecodable(event.raw, event.problem))
+            dead_letters.append(undecodable(event.raw, event.problem, redactor=redactor))
             continue
         operation = event["operationType"]
         if operation in INVALIDATING_OPERATIONS:
@@ -76,7 +83,7 @@ def read_changes(
         if not is_write(event):
             continue  # about no document: an index that was made, say, or the `invalidate` behind a drop
         operations[operation] += 1
-        found = _row_of(event, operation, extracted_at)
+        found = _row_of(event, operation, extracted_at, redactor)
         if isinstance(found, Row):
             rows.append(found)
         else:
@@ -86,13 +93,15 @@ def read_changes(
     return Changes(batch, operations, upheavals)
 
 
-def _row_of(event: Mapping[str, Any], operation: str, extracted_at: int) -> Row | DeadLetter:
+def _row_of(
+    event: Mapping[str, Any], operation: str, extracted_at: int, redactor: Redactor | None
+) -> Row | DeadLetter:
     time = event["clusterTime"]
     source_version = cluster_time_of(time.time, time.inc)
     document = event.get("fullDocument")
     if operation == "delete" or document is None:
         return deletion(event["documentKey"]["_id"], source_version=source_version)
-    return normalise(document, source_version=source_version, extracted_at=extracted_at)
+    return normalise(document, source_version=source_version, extracted_at=extracted_at, redactor=redactor)
 
 
 def _behind_reply(

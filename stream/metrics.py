@@ -27,6 +27,7 @@ from pydantic import SecretStr
 
 from stream.errors import SettingsError
 from stream.normalise import REASONS
+from stream.secret_rules import KINDS
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -59,6 +60,12 @@ class StreamMetrics:
         self.reconnects = self._counter(
             "reconnects_total",
             "Times the change stream was opened again after MongoDB or the network failed.",
+        )
+        self.redactions = Counter(
+            f"{_PREFIX}_redactions_total",
+            "Secrets taken out of documents before they became rows, by kind; none unless REDACT is set.",
+            ["kind"],
+            registry=registry,
         )
         self.flush_seconds = Histogram(
             f"{_PREFIX}_flush_seconds",
@@ -105,6 +112,12 @@ class StreamMetrics:
             self.events.labels(op=operation)
         for reason in REASONS:
             self.dead_letters.labels(reason=reason)
+        for kind in KINDS:
+            self.redactions.labels(kind=kind)
+
+    def count_redaction(self, kind: str) -> None:
+        """Count one secret that was taken out."""
+        self.redactions.labels(kind=kind).inc()
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"{_PREFIX}_{name}", text, labels, registry=self.registry)

@@ -23,6 +23,7 @@ from bson.datetime_ms import DatetimeMS
 from bson.objectid import ObjectId
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from stream.redact import Redactor
 from stream.schema import FLOOR_ID, Row
 
 Reason = Literal["undecodable", "missing_type", "bad_envelope", "bad_timestamp", "bad_message", "too_deep"]
@@ -116,17 +117,30 @@ def microseconds(instant: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
-def normalise(document: Mapping[str, Any], *, source_version: int, extracted_at: int) -> Row | DeadLetter:
+def normalise(
+    document: Mapping[str, Any],
+    *,
+    source_version: int,
+    extracted_at: int,
+    redactor: Redactor | None = None,
+) -> Row | DeadLetter:
     """Make the row of a document. Never raises, never changes the document.
 
     Args:
         document: As decoded with `change_event.CODEC_OPTIONS`.
         source_version: Cluster time of the change that made this version.
         extracted_at: When it was read, microseconds since 1970.
+        redactor: Takes secrets out first; None takes the document as it is.
 
     Returns:
         An `upsert` row, or a dead letter that holds the whole document.
     """
+    if redactor is not None:
+        try:
+            document = redactor.document(document)
+        except Exception as error:  # noqa: BLE001 - total by contract, and rather nothing than a secret
+            without = {"_id": document.get("_id"), "$unredacted": type(error).__name__}
+            return _dead_letter(without, "undecodable", f"cannot be redacted: {type(error).__name__}")
     try:
         return _row(dict(document), source_version, extracted_at)
     except _RejectedError as rejected:
@@ -137,8 +151,10 @@ def normalise(document: Mapping[str, Any], *, source_version: int, extracted_at:
         return _dead_letter(document, "undecodable", f"{type(error).__name__}: {error}")
 
 
-def undecodable(raw: bytes, problem: str) -> DeadLetter:
+def undecodable(raw: bytes, problem: str, *, redactor: Redactor | None = None) -> DeadLetter:
     """Make the dead letter of a document whose BSON cannot be decoded."""
+    if redactor is not None:
+        raw = redactor.raw(raw)
     return DeadLetter("undecodable", problem, None, json_util.dumps({"$bson": raw}))
 
 

@@ -241,6 +241,21 @@ class MetricsSettings(SettingsGroup):
     )
 
 
+class RedactionSettings(SettingsGroup):
+    """What is taken out of documents before they become rows."""
+
+    redact: Literal["off", "secrets"] = Field(
+        "off",
+        validation_alias="REDACT",
+        description="`secrets`: keys, tokens, passwords in URLs and e-mail addresses never reach the disk",
+    )
+    key: SecretStr | None = Field(
+        None,
+        validation_alias="REDACT_KEY",
+        description="makes what stands in place of a secret; without one, short secrets could be guessed",
+    )
+
+
 class LoggingSettings(SettingsGroup):
     """How log lines look."""
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 from stream.change_event import UndecodableEvent, decode_batch, decode_one
 from stream.micro_batch import to_table
 from stream.normalise import DeadLetter, normalise, undecodable
+from stream.redact import Redactor
 from stream.schema import LANDING_SCHEMA, Row
 
 _MICROSECONDS_PER_DAY = 86_400_000_000
@@ -56,10 +57,12 @@ class Tabulate(Protocol):
         """
 
 
-def tabulate_in_python(batch: bytes, *, source_version: int, extracted_at: int) -> Tabulated:
+def tabulate_in_python(
+    batch: bytes, *, source_version: int, extracted_at: int, redactor: Redactor | None = None
+) -> Tabulated:
     """Give the rows of a batch as columns; document by document."""
     found = [
-        _normalised(document, source_version=source_version, extracted_at=extracted_at)
+        _normalised(document, redactor, source_version=source_version, extracted_at=extracted_at)
         for document in decode_batch(batch)
     ]
     return Tabulated(
@@ -69,15 +72,23 @@ def tabulate_in_python(batch: bytes, *, source_version: int, extracted_at: int) 
 
 
 def _normalised(
-    document: dict[str, Any] | UndecodableEvent, *, source_version: int, extracted_at: int
+    document: dict[str, Any] | UndecodableEvent,
+    redactor: Redactor | None,
+    *,
+    source_version: int,
+    extracted_at: int,
 ) -> Row | DeadLetter:
     if isinstance(document, UndecodableEvent):
-        return undecodable(document.raw, document.problem)
-    return normalise(document, source_version=source_version, extracted_at=extracted_at)
+        return undecodable(document.raw, document.problem, redactor=redactor)
+    return normalise(document, source_version=source_version, extracted_at=extracted_at, redactor=redactor)
 
 
-def compiled() -> Tabulate:
-    """Give the compiled way; the very first time this takes as long as compiling does, some seconds."""
+def compiled(redactor: Redactor | None = None) -> Tabulate:
+    """Give the compiled way; the very first time this takes as long as compiling does, some seconds.
+
+    Args:
+        redactor: Takes secrets out; a document that may hold one is left to Python, like an unusual one.
+    """
     from stream import bson_columns  # noqa: PLC0415 - Numba takes half a second to import
 
     scratch = _Scratch()
@@ -86,13 +97,17 @@ def compiled() -> Tabulate:
         data = np.frombuffer(batch, dtype=np.uint8)
         documents = bson_columns.count_documents(data) if len(batch) > _EMPTY_SIZE_BYTES else -1
         if documents < 0:
-            return tabulate_in_python(batch, source_version=source_version, extracted_at=extracted_at)
+            return tabulate_in_python(
+                batch, source_version=source_version, extracted_at=extracted_at, redactor=redactor
+            )
         places = np.empty((documents, 3), dtype=np.int64)
         columns = scratch.room(documents, len(batch), len(bson_columns.TEXT_COLUMNS))
         rows = bson_columns.transcribe(data, extracted_at // _MICROSECONDS_PER_DAY, places, *columns.arrays)
         usual = columns.to_table(
             rows, bson_columns.TEXT_COLUMNS, source_version=source_version, extracted_at=extracted_at
         )
+        if redactor is not None:
+            usual, rows = _without_suspects(usual, batch, places, redactor)
         if rows == documents:
             return Tabulated(usual, [])
         unusual = [
@@ -100,6 +115,7 @@ def compiled() -> Tabulate:
                 int(number),
                 _normalised(
                     decode_one(batch[places[number, 0] : places[number, 1]]),
+                    redactor,
                     source_version=source_version,
                     extracted_at=extracted_at,
                 ),
@@ -114,6 +130,17 @@ def compiled() -> Tabulate:
     # Compiled by its first call.
     tabulate_compiled(bytes.fromhex("0d0000000330000500000000") + b"\0", source_version=0, extracted_at=0)
     return tabulate_compiled
+
+
+def _without_suspects(
+    usual: pa.Table, batch: bytes, places: npt.NDArray[np.int64], redactor: Redactor
+) -> tuple[pa.Table, int]:
+    """Take the rows out whose documents may hold secrets, and mark these in `places` as unusual."""
+    is_usual = places[:, 2] == 1
+    is_clean = np.array([not redactor.concerns(batch[begin:end]) for begin, end in places[:, :2].tolist()])
+    places[~is_clean, 2] = 0
+    found = usual.filter(pa.array(is_clean[is_usual]))
+    return found, found.num_rows
 
 
 class _Scratch(threading.local):

@@ -27,6 +27,7 @@ from stream.metrics import StreamMetrics
 from stream.mongo import Client, connect
 from stream.oplog import OplogWatch
 from stream.position import Position
+from stream.redact import Redactor
 from stream.rescan import ReadEverything, Rescan, RescanStore, cannot_read_everything
 from stream.settings import DataSettings, DuckDBSettings, MongoSettings, StreamSettings
 from stream.source import ChangeStreamSource, Prefetch
@@ -77,6 +78,7 @@ class Worker:
     Attributes:
         warehouse: What has landed is loaded there.
         registry: Metrics are registered here.
+        redactor: Takes secrets out of documents; None leaves them as they are.
         read_everything: Reads the whole collection, should that become necessary.
         at_boundary: Tests crash the process at its boundaries.
     """
@@ -89,6 +91,7 @@ class Worker:
     registry: CollectorRegistry
     log: Logger
     read_everything: ReadEverything = cannot_read_everything
+    redactor: Redactor | None = None
     clock: Clock = utc_now
     at_boundary: Boundary = no_boundary
 
@@ -199,6 +202,7 @@ class Worker:
             policy=UpheavalPolicy(self.settings.on_drop, self.settings.on_history_lost),
             rescan=rescan,
             log=self.log,
+            redactor=self.redactor and self.redactor.telling(metrics.count_redaction),
         )
         loader = Loader(self.warehouse, metrics=metrics, log=self.log)
         oplog = OplogWatch(client, flusher, stop=stop, metrics=metrics, log=self.log)

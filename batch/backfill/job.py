@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 
 from batch.backfill.filters import Filters
 from batch.backfill.guards import ensure_position, only_one, stopped_by_signals
@@ -21,6 +22,7 @@ from stream.load import LoadResult
 from stream.logs import Logger
 from stream.memory import rare_garbage_collection
 from stream.mongo import Client, connect
+from stream.redact import Redactor
 from stream.settings import MongoSettings
 from stream.stop import StopSignal
 from stream.tabulate import Tabulate, compiled, tabulate_in_python
@@ -74,6 +76,7 @@ class Backfill:
         range_size_bytes: BSON in a range, about.
         batch_size: Documents per reply of the server, at most.
         lease_timeout_seconds: How long to wait, at the end, for others to release the warehouse.
+        redactor: Takes secrets out of documents; None leaves them as they are.
         at_boundary: Tests crash the process at its boundaries.
     """
 
@@ -87,6 +90,7 @@ class Backfill:
     range_size_bytes: int
     batch_size: int
     lease_timeout_seconds: float
+    redactor: Redactor | None = None
     clock: Clock = utc_now
     at_boundary: Boundary = no_boundary
 
@@ -247,14 +251,16 @@ class Backfill:
 
     def _tabulate_for(self, tally: Tally) -> Tabulate:
         """Choose the way from documents to rows."""
+        redactor = self.redactor and self.redactor.telling(self.metrics.count_redaction)
+        in_python: Tabulate = partial(tabulate_in_python, redactor=redactor)
         if tally.look().documents_expected < _COMPILED_FROM:
-            return tabulate_in_python
+            return in_python
         try:
-            return compiled()
+            return compiled(redactor)
         except (ImportError, RuntimeError) as error:  # no folder to keep the compiled code in
             self.log.warning(
                 "reading_without_compiled_code",
                 problem=str(error),
                 hint="set NUMBA_CACHE_DIR to a folder that can be written, and it is four times as fast",
             )
-            return tabulate_in_python
+            return in_python

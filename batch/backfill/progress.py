@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from stream.secret_rules import KINDS
+
 STATES = ("planned", "landed", "loaded")
 
 
@@ -28,8 +30,20 @@ class BackfillMetrics:
             ["state"],
             registry=registry,
         )
+        self.redactions = Counter(
+            "claude_analytics_backfill_redactions_total",
+            "Secrets taken out of documents before they became rows, by kind; none unless REDACT is set.",
+            ["kind"],
+            registry=registry,
+        )
         for state in STATES:
             self.ranges.labels(state=state)
+        for kind in KINDS:
+            self.redactions.labels(kind=kind)
+
+    def count_redaction(self, kind: str) -> None:
+        """Count one secret that was taken out."""
+        self.redactions.labels(kind=kind).inc()
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ from stream import logs
 from stream.clock import utc_now
 from stream.dead_letters import DeadLetterStore
 from stream.landing import LandingZone
+from stream.redact import Redactor
+from stream.secret_rules import known_rules
 from stream.settings import MongoSettings, StreamSettings
 from stream.warehouse import Warehouse
 from stream.worker import Worker
@@ -78,6 +80,15 @@ class Context:
     def dead_letters(self) -> DeadLetterStore:
         """The dead letters."""
         return DeadLetterStore(self.settings.data.dead_letter_dir, clock=utc_now)
+
+    @cached_property
+    def redactor(self) -> Redactor | None:
+        """What takes secrets out of documents, if that is wanted."""
+        settings = self.settings.redaction
+        if settings.redact == "off":
+            return None
+        key = settings.key.get_secret_value() if settings.key else ""
+        return Redactor(known_rules(), key=key.encode())
 
     @cached_property
     def warehouse(self) -> Warehouse:
@@ -192,6 +203,7 @@ class Context:
                 landing=self.landing,
                 log=logs.logger("backfill"),
             ),
+            redactor=self.redactor,
         )
 
     def backfill(
@@ -213,6 +225,7 @@ class Context:
             range_size_bytes=settings.range_size_bytes,
             batch_size=self.settings.stream.batch_size,
             lease_timeout_seconds=self.settings.duckdb.lease_timeout_seconds,
+            redactor=self.redactor,
         )
 
     @property

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -18,6 +19,7 @@ from batch.verify.job import Verifier
 from batch.verify.report import KINDS, REAL, Verification
 from stream.clock import utc_now
 from stream.dead_letters import StoredDeadLetter
+from stream.normalise import normalise
 
 _JSON = typer.Option("--json", help="Print JSON instead of a table.")
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
@@ -80,6 +82,7 @@ def verify(
         warehouse=context.warehouse,
         lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
         limit=limit,
+        redactor=context.redactor,
     )
     with counting("Comparing documents", context.console) as show:
         found = verifier.run(
@@ -210,6 +213,7 @@ def replay_letters(
         landing=context.landing,
         clock=utc_now,
         as_is=as_is,
+        normalise_document=partial(normalise, redactor=context.redactor),
     )
     if found.micro_batch:
         context.warehouse.load(timeout_seconds=context.settings.duckdb.lease_timeout_seconds)

@@ -113,6 +113,7 @@ def _read_everything(context: Context) -> int:
         range_size_bytes=settings.backfill.range_size_bytes,
         batch_size=settings.stream.batch_size,
         lease_timeout_seconds=settings.duckdb.lease_timeout_seconds,
+        redactor=context.redactor,
     )
     summary = job.run(Filters())
     _leave_if_told(summary.signal_number)

@@ -15,6 +15,7 @@ from stream import sql
 from stream.change_event import UndecodableEvent, decode_batch
 from stream.micro_batch import to_table
 from stream.normalise import DeadLetter, normalise
+from stream.redact import Redactor
 from stream.schema import RAW_CONVERSATIONS_COLUMNS, Row
 
 _OF_THE_JOURNEY = {"extracted_at", "source_version", "micro_batch_id"}
@@ -46,9 +47,13 @@ class Digester:
     """Says what rows documents must have.
 
     By `normalise`, document by document, and by nothing faster: it is the rule that others are held against.
+
+    Args:
+        redactor: As when the rows were made: what is compared with them has no secrets either.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, redactor: Redactor | None = None) -> None:
+        self._redactor = redactor
         self._connection = duckdb.connect(config={"threads": 1, "memory_limit": "256MB"})
         self._connection.execute("set TimeZone = 'UTC'")
 
@@ -64,7 +69,7 @@ class Digester:
         undecodable = 0
         documents = decode_batch(batch)
         for document in documents:
-            found = None if isinstance(document, UndecodableEvent) else _row_of(document)
+            found = None if isinstance(document, UndecodableEvent) else self._row_of(document)
             if isinstance(found, Row):
                 rows.append(found)
             elif found is None or found.document_id is None:
@@ -85,10 +90,9 @@ class Digester:
             self._connection.unregister("landed")
         return found.cast(DIGEST_SCHEMA)
 
+    def _row_of(self, document: dict[str, Any]) -> Row | DeadLetter:
+        return normalise(document, source_version=0, extracted_at=0, redactor=self._redactor)
+
     def close(self) -> None:
         """Free its memory."""
         self._connection.close()
-
-
-def _row_of(document: dict[str, Any]) -> Row | DeadLetter:
-    return normalise(document, source_version=0, extracted_at=0)

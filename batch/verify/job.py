@@ -24,6 +24,7 @@ from stream.change_stream import PIPELINE_VERSION
 from stream.dead_letters import DeadLetterStore
 from stream.landing import STREAM_LANE, LandingZone
 from stream.mongo import Client, connect, explained, fingerprint
+from stream.redact import Redactor
 from stream.settings import MongoSettings
 from stream.warehouse import Warehouse
 
@@ -47,6 +48,7 @@ class Verifier:
         patience_seconds: How long to wait for changes that a running worker is about to load.
         limit: How many `_id`s of each kind to name.
         range_size_bytes: BSON in a piece, about; None chooses.
+        redactor: What took secrets out when the rows were made.
     """
 
     mongo: MongoSettings
@@ -57,6 +59,7 @@ class Verifier:
     patience_seconds: float = 15.0
     limit: int = 10
     range_size_bytes: int | None = None
+    redactor: Redactor | None = None
 
     def run(
         self,
@@ -81,7 +84,7 @@ class Verifier:
             AnalyticsError: The source, the landing zone or the warehouse cannot be used.
         """
         filters = Filters(since=since)
-        with connect(self.mongo) as client, closing(Digester()) as digester:
+        with connect(self.mongo) as client, closing(Digester(self.redactor)) as digester:
             try:
                 self._require_source(client)
                 plan = self._plan(client, filters, is_sample=fraction < 1)

@@ -29,6 +29,7 @@ def test_the_names_are_those_of_the_contract() -> None:
         "rows_landed": "counter",
         "rows_loaded": "counter",
         "dead_letters": "counter",
+        "redactions": "counter",
         "flush_seconds": "histogram",
         "source_lag_seconds": "gauge",
         "durable_lag_seconds": "gauge",

@@ -2,6 +2,7 @@
 
 import random
 import struct
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,8 +16,11 @@ from bson import Binary, Code, DatetimeMS, Decimal128, Int64, MaxKey, ObjectId, 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stream.redact import Redactor
 from stream.schema import LANDING_SCHEMA
+from stream.secret_rules import known_rules
 from stream.tabulate import Tabulate, Tabulated, compiled, tabulate_in_python
+from tests.secrets_for_tests import SECRETS
 
 VERSION = 7 << 32
 EXTRACTED_AT = 1_780_000_000_123_456
@@ -254,3 +258,39 @@ def test_real_logs(tabulate: Tabulate, shared_logs: Path) -> None:
 def _array_of_raw(*raw: bytes) -> bytes:
     body = b"".join(b"\x03" + str(number).encode() + b"\0" + each for number, each in enumerate(raw))
     return struct.pack("<i", len(body) + 5) + body + b"\0"
+
+
+secretive = st.tuples(
+    documents,
+    st.sampled_from(["cwd", "message", "projectId", "type"]),
+    st.sampled_from(["plain", "mail ana@example.org", SECRETS["github"][0], SECRETS["private_key"][0]]),
+).map(lambda parts: parts[0] | {parts[1]: parts[2]})
+
+
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.one_of(documents, secretive), max_size=6))
+def test_both_ways_take_the_same_secrets_out(
+    redacting: tuple[Tabulate, Counter[str]], found: list[dict[str, Any]]
+) -> None:
+    """A document that may hold a secret leaves the compiled way, and comes back to its place."""
+    tabulate, counted = redacting
+    counted.clear()
+    in_python: Counter[str] = Counter()
+    redactor = Redactor(known_rules(), on_found=lambda kind: in_python.update([kind]))
+    batch = array_of(*found)
+    expected = tabulate_in_python(batch, source_version=VERSION, extracted_at=EXTRACTED_AT, redactor=redactor)
+    actual = tabulate(batch, source_version=VERSION, extracted_at=EXTRACTED_AT)
+    actual.table.validate(full=True)
+
+    assert expected.table.to_pylist() == actual.table.to_pylist()
+    assert expected.dead_letters == actual.dead_letters
+    assert in_python == counted
+    for secret in ("ana@example.org", SECRETS["github"][0], SECRETS["private_key"][0]):
+        shown = actual.table.drop_columns(["_id"]).to_pylist()
+        assert secret not in repr([shown, actual.dead_letters])
+
+
+@pytest.fixture(scope="module")
+def redacting() -> tuple[Tabulate, Counter[str]]:
+    counted: Counter[str] = Counter()
+    return compiled(Redactor(known_rules(), on_found=lambda kind: counted.update([kind]))), counted
