@@ -75,7 +75,7 @@ class Page:
             raise RuntimeError(found["exceptionDetails"]["exception"].get("description"))
         return found["result"].get("value")
 
-    def wait_for(self, expression: str, *, seconds: float = 10) -> Any:
+    def wait_for(self, expression: str, *, seconds: float = 60) -> Any:
         """Wait until an expression is true, and give its value."""
         until = time.monotonic() + seconds
         while not (value := self.evaluate(expression)):

@@ -19,7 +19,7 @@ _DISPLAYS = {
     "table": "table",
 }
 # Safe for the colour-blind, and those of the report.
-_COLOURS = ("#4477AA", "#EE7733", "#228833", "#AA3377", "#66B8DD", "#CCAC2A", "#7A5FC0")
+COLOURS = ("#4477AA", "#D8751B", "#28A252", "#AB386A", "#5FC1EC", "#E1B61A", "#7265CC")
 _TONES = {"good": "#4477AA", "bad": "#D5502F", "caution": "#E3AD1E", "muted": "#A7ADB8"}
 _HEAT = ("#FFFFFF", "#4A90C8")
 _FORMATS: Mapping[Unit, Mapping[str, Any]] = {
@@ -84,9 +84,7 @@ def _chart(question: Question) -> dict[str, Any]:
     }
     if not question.series:
         found["series_settings"] = {
-            measure.label: {
-                "color": _TONES[measure.tone] if measure.tone else _COLOURS[place % len(_COLOURS)]
-            }
+            measure.label: {"color": _TONES[measure.tone] if measure.tone else COLOURS[place % len(COLOURS)]}
             for place, measure in enumerate(metrics)
         }
     return found

@@ -5,6 +5,8 @@ dashboard = "Spend"
 position = 80
 display = "line"
 by = "day"
+grain = "week"
+note = "By week: an hour is little time, and a day with a minute of work tells nothing."
 
 [columns]
 day = "date"

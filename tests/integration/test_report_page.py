@@ -200,6 +200,44 @@ def test_headings_are_in_order(page: Page) -> None:
     assert len(QUESTIONS) - len(big) + sum(len(question.measures) for question in big) == levels.count("3")
 
 
+def test_paper_has_two_columns_that_fit(browser: Page, report: Path) -> None:
+    """From a phone as from a desk charts are printed for A4 across, light; afterwards all is as before."""
+    for width, scheme in ((390, "dark"), (1440, "light")):
+        browser.open(report, width=width, scheme=scheme)
+        browser.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert "light" == browser.evaluate("document.documentElement.dataset.theme")
+        script = """JSON.stringify([...document.querySelectorAll('figure:not([hidden]) .chart svg')]
+            .map((each) => [each.getBoundingClientRect(), each.closest('figure')])
+            .filter(([chart, figure]) => chart.right > figure.getBoundingClientRect().right
+                || chart.width < figure.clientWidth - 60)
+            .map(([, figure]) => figure.dataset.question))"""
+        assert [] == json.loads(browser.evaluate(script))
+        assert 1030 == browser.evaluate("document.querySelector('main').getBoundingClientRect().width")
+        browser.evaluate("dispatchEvent(new Event('afterprint'))")
+        browser.wait_for(DRAWN)
+        assert scheme == browser.evaluate("document.documentElement.dataset.theme")
+        assert width == browser.evaluate("document.documentElement.scrollWidth")
+
+
+def test_tables_scroll_with_the_page(browser: Page, report: Path) -> None:
+    """On a phone no table has a window of its own until all of its rows are asked for."""
+    browser.open(report, width=390)
+    script = """JSON.stringify([...document.querySelectorAll('.is-table .table:not([hidden])')]
+        .filter((each) => each.scrollHeight > each.clientHeight + 1)
+        .map((each) => each.getAttribute('aria-label')))"""
+    assert [] == json.loads(browser.evaluate(script))
+    select(browser, "document.querySelector('[data-question=most_changed_files] .more').click()")
+    assert ["Table: Most changed files"] == json.loads(browser.evaluate(script))
+
+
+def test_long_names_are_short_where_they_are_drawn(page: Page) -> None:
+    """A pull request loses its host, a tool is called by server and tool; its table keeps the whole name."""
+    assert all("://" not in name for name in table(page, "pull_requests"))
+    drawn = page.evaluate("document.querySelector('[data-question=tool_latency] .chart').textContent")
+    assert "postgres · query" in drawn
+    assert "mcp__postgres__query" in table(page, "tool_latency")
+
+
 def test_the_switch_changes_the_theme(page: Page) -> None:
     """One click turns light into dark, charts included."""
     script = "getComputedStyle(document.body).backgroundColor"

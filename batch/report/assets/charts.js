@@ -260,9 +260,11 @@ const charts = (() => {
 
   // What makes a chart tall enough.
   const height = (result, width) => {
-    if (result.question.display !== "bars") return width < 420 ? 250 : 270;
+    const isPrinted = document.documentElement.classList.contains("printing");
+    if (result.question.display !== "bars") return isPrinted ? 180 : width < 420 ? 250 : 270;
     const series = result.series.filter((each) => each.isCharted);
-    const each = result.question.isStacked || series.length === 1 ? 27 : 34;
+    const isSlim = result.question.isStacked || series.length === 1;
+    const each = isPrinted ? (isSlim ? 19 : 26) : isSlim ? 27 : 34;
     return Math.max(Math.min(result.rows.length, result.question.top) * each + (series.length > 1 ? 40 : 14), 70);
   };
 

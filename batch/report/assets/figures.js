@@ -159,9 +159,13 @@ const shown = (() => {
     return String(value);
   };
   // The end of a long path says most.
-  const brief = (text, kind, length) => {
+  // A chart calls a tool of an MCP server by server and tool.
+  const brief = (whole, kind, length) => {
+    const text = whole.replace(/^mcp__(.+?)__(.+)$/, "$1 · $2");
     if (text.length <= length) return text;
     return kind === "path" ? "…" + text.slice(1 - length) : text.slice(0, length - 1) + "…";
   };
-  return { full, axis, date, key, brief };
+  // A row of a table: addresses without their hosts, paths by their ends.
+  const line = (text, kind) => kind === "path" ? brief(text, kind, innerWidth < 500 ? 40 : 60) : text.replace(/https?:\/\/[^/\s]+\//g, "");
+  return { full, axis, date, key, brief, line };
 })();

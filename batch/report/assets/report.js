@@ -32,7 +32,8 @@
     const most = Math.max(...(series[0] ? series[0].values.map((value) => value || 0) : [0]), 0);
     for (const [row, index] of rows.slice(0, limit)) {
       const text = shown.key(row.key, kind, grain);
-      const line = make("tr", {}, make("th", { scope: "row", className: "name", textContent: kind === "path" ? shown.brief(text, kind, 60) : text, title: text }));
+      const line = make("tr", {}, make("th", { scope: "row", className: "name", title: text },
+        ...breakable(shown.line(text, kind))));
       if (isSplitTable) {
         // On a phone the second name stands below the first.
         line.firstChild.dataset.of = row.keys[1];
@@ -53,6 +54,8 @@
     place.replaceChildren(table);
     place.setAttribute("aria-label", `Table: ${question.title}`);
   };
+  // Long names break after a slash rather than within a word.
+  const breakable = (text) => text.split(/(?<=\/)/).flatMap((part) => [part, make("wbr", {})]);
   const title = (name) => (name[0].toUpperCase() + name.slice(1)).replaceAll("_", " ");
 
   // ── cards ──
@@ -75,6 +78,7 @@
     const details = card.querySelector("details");
     if (question.display === "table") {
       table.hidden = result.isEmpty;
+      table.classList.toggle("is-long", expanded.has(name));
       fillTable(table, result, expanded.has(name) ? Infinity : question.top);
       drawMore(card, name, question, result);
     } else {
@@ -93,6 +97,8 @@
     const width = widths.get(place) || place.clientWidth;
     const height = charts.height(result, width);
     place.style.height = `${height}px`;
+    // Few bars beside a taller chart spread a little, and no more.
+    if (result.question.display === "bars") place.style.maxHeight = `${Math.max(height, result.rows.length * 42)}px`;
     let chart = drawn.get(place);
     if (chart) chart.resize({ width, height });
     else {
@@ -271,8 +277,9 @@
     wear(theme);
   };
   dark.addEventListener("change", (event) => { if (!remembered()) wear((theme = event.matches ? "dark" : "light")); });
-  addEventListener("beforeprint", () => wear("light", true));
-  addEventListener("afterprint", () => wear(theme));
+  // On paper the page has a width of its own, and charts are drawn for that.
+  addEventListener("beforeprint", () => { root.classList.add("printing"); wear("light", true); });
+  addEventListener("afterprint", () => { root.classList.remove("printing"); wear(theme); });
   let width = innerWidth;
   let timer;
   addEventListener("resize", () => {

@@ -5,7 +5,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from batch.metabase.statements import PROJECT_LIST, number_statement, statement
+from batch.metabase.statements import PROJECT_LIST, number_statement, statement, variables_of
 from batch.questions import Question, read_questions
 from batch.shipped import questions
 from tests.metabase_server import with_variables
@@ -68,6 +68,19 @@ def test_days_and_project_choose_rows(marts: duckdb.DuckDBPyConnection) -> None:
     chosen = asked(marts, text, **{"from": "2026-01-03", "to": "2026-01-05"})
     assert ["tool 4", "tool 3", "tool 2"] == [tool for tool, _ in chosen]
     assert ["tool 8", "tool 5", "tool 2"] == [tool for tool, _ in asked(marts, text, project="infra")]
+
+
+def test_a_question_without_projects_is_asked_without(marts: duckdb.DuckDBPyConnection) -> None:
+    """Where nothing tells projects apart, days alone choose."""
+    asked_of_all = question("bars").model_copy(
+        update={"columns": {"day": "date", "tool": "text", "calls": "count"}}
+    )
+    assert ("from", "to") == variables_of(asked_of_all)
+    text = statement(asked_of_all)
+    assert "project" not in text.replace(asked_of_all.query, "")
+    assert ["tool 3", "tool 2"] == [
+        tool for tool, _ in asked(marts, text, **{"from": "2026-01-03", "to": "2026-01-04"})
+    ]
 
 
 def test_projects_of_one_name_are_called_by_their_whole_path(marts: duckdb.DuckDBPyConnection) -> None:
