@@ -184,9 +184,9 @@ class StreamSettings(SettingsGroup):
         description="age of its first row that closes a micro-batch",
     )
     memory_limit: str = Field(
-        "128MB",
+        "384MB",
         validation_alias="STREAM_DUCKDB_MEMORY_LIMIT",
-        description="memory that DuckDB may take inside the stream worker",
+        description="memory that DuckDB may take inside the stream worker; an update of 16 MB needs this",
     )
     max_dead_letters_per_minute: int = Field(
         10_000,

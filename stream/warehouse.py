@@ -24,7 +24,12 @@ from stream.warehouse_file import FAILURES, Config, WarehouseFile
 MAX_ROWS_PER_TRANSACTION = 250_000
 MAX_SIZE_PER_TRANSACTION_BYTES = 256_000_000
 
-_REFUSALS = (duckdb.OutOfMemoryException, duckdb.DataError, duckdb.ProgrammingError)
+_REFUSALS = (
+    duckdb.OutOfMemoryException,
+    duckdb.TransactionException,  # memory too short for the commit
+    duckdb.DataError,
+    duckdb.ProgrammingError,
+)
 """Errors of DuckDB that what is loaded can cause."""
 
 Progress = Callable[[int, int], None]

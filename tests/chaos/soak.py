@@ -26,7 +26,8 @@ BOUNDARIES = (
     "load_committed",
 )
 _SETTINGS = {"STREAM_MAX_ROWS": 400, "BATCH_SIZE": 100, "STREAM_MAX_AGE_SECONDS": 0.3}
-_PATIENCE_SECONDS = 60
+_BACKFILL = {"range_size_bytes": 100_000, "lease_timeout_seconds": 300}
+_PATIENCE_SECONDS = 120
 _ENDINGS = {
     0: "stopped",
     -signal.SIGKILL: "killed",
@@ -213,13 +214,13 @@ class Soak:
             Path(f"{warehouse.path}.wal").unlink(missing_ok=True)
 
     def _backfill(self) -> None:
-        with self._arena.running(BACKFILL, options={"range_size_bytes": 100_000}) as process:
+        with self._arena.running(BACKFILL, options=_BACKFILL) as process:
             while process.poll() is None:
                 self._let_pass(0.1, 0.1)
             assert 0 == process.returncode, process.communicate()
 
     def _kill_backfill(self) -> None:
-        with self._arena.running(BACKFILL, options={"range_size_bytes": 100_000}, pause_ms=20):
+        with self._arena.running(BACKFILL, options=_BACKFILL, pause_ms=20):
             self._let_pass(1, 4)
 
     def _flood(self) -> None:

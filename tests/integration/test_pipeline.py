@@ -75,6 +75,7 @@ def ask(path: Path, query: str) -> list[tuple[Any, ...]]:
         return connection.execute(query).fetchall()
 
 
+@pytest.mark.fault(15, "most documents vanish, so that a check fails", "readers keep the previous build")
 def test_runs_one_after_the_other(
     context: Context, collection: Documents, run: Callable[..., RunSummary], environment: dict[str, str]
 ) -> None:

@@ -25,6 +25,7 @@ from stream.errors import (
     WarehouseCorruptError,
 )
 from stream.load import LoadResult, LoadTransaction
+from stream.settings import StreamSettings
 from stream.warehouse import Warehouse, _chunks
 from tests.equality import assert_manifest_is_sound, warehouse_rows
 from tests.landing import delete, land, upsert
@@ -311,7 +312,9 @@ def test_too_little_memory_is_no_damage(tmp_path: Path) -> None:
 
 @pytest.mark.fault(13, "DuckDB refuses a load", "halved until it fits; all up to the file at fault loads")
 @pytest.mark.parametrize(
-    "error", [duckdb.OutOfMemoryException, duckdb.ConversionException], ids=["memory", "content"]
+    "error",
+    [duckdb.OutOfMemoryException, duckdb.TransactionException, duckdb.ConversionException],
+    ids=["memory", "commit", "content"],
 )
 def test_a_load_that_duckdb_refuses_is_halved(tmp_path: Path, error: type[duckdb.Error]) -> None:
     """One file never goes in: all before it is loaded, it is named, and what is behind it waits."""
@@ -335,6 +338,20 @@ def test_a_load_that_duckdb_refuses_is_halved(tmp_path: Path, error: type[duckdb
 
     assert make_warehouse(tmp_path).load(timeout_seconds=5).rows == 3
     assert_manifest_is_sound(warehouse)
+
+
+def test_the_memory_of_a_stream_worker_is_enough_for_the_largest_documents(tmp_path: Path) -> None:
+    """Some of nearly 16 MB, new and then changed, wait to be loaded together."""
+    good = make_warehouse(tmp_path)
+    limit: str = StreamSettings.model_fields["memory_limit"].default
+    warehouse = Warehouse(good.path, landing=good._landing, clock=good._clock, threads=1, memory_limit=limit)
+
+    for version in (10, 20):
+        for number in range(2):
+            land(
+                tmp_path, [upsert(number, version, message=random.Random(number).randbytes(7_800_000).hex())]
+            )
+        assert warehouse.load(timeout_seconds=5).rows_upserted == 2
 
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:

@@ -187,6 +187,7 @@ def test_a_step_that_was_killed_is_a_problem(look: Look) -> None:
     )
 
 
+@pytest.mark.fault(14, "a second pipeline run", "it waits, then refuses and names the first")
 def test_a_second_run_waits_or_refuses(look: Look) -> None:
     """The message says who is at it."""
     with (
