@@ -89,6 +89,26 @@ def test_a_service_waits_for_what_can_tell_its_health(name: str) -> None:
             assert not check.get("disable")
 
 
+@pytest.mark.parametrize("kind", ["networks", "secrets", "volumes"])
+def test_what_is_declared_is_what_is_used(kind: str) -> None:
+    """The schema knows no references: a misspelt name would show at the first start."""
+    used = {
+        str(each).partition(":")[0]
+        for service in SERVICES.values()
+        for each in service.get(kind, ())
+        if not str(each).startswith(".")
+    }
+    assert used == set(COMPOSE[kind])
+
+
+def test_services_depend_on_services() -> None:
+    """Each is there, and not in a profile of its own unless it may be missing."""
+    for service in SERVICES.values():
+        for needed, how in service.get("depends_on", {}).items():
+            profiles = SERVICES[needed].get("profiles", [])
+            assert profiles == service.get("profiles", []) or not profiles or how["required"] is False
+
+
 def test_health_checks_ask_the_port_that_is_listened_at() -> None:
     """The ports in image and compose file are the defaults of the settings."""
     dockerfile = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
