@@ -94,6 +94,8 @@ def test_a_document_deleted_at_the_end_is_gone(stream: StreamRunner, collection:
 
     stream.catch_up()
 
+    assert [row["op"] for row in stream.landed_rows()] == ["upsert", "delete", "delete", "upsert"]
+    assert [each["dead_letters"] for each in stream.logged if each["event"] == "micro_batch_landed"] == [0]
     assert assert_same(collection, stream.warehouse) == 1
 
 

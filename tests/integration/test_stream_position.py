@@ -1,7 +1,9 @@
 """Where the stream begins, where it goes on, and when it refuses to."""
 
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from stream.errors import (
 )
 from stream.settings import MongoSettings
 from tests.equality import assert_same
-from tests.streaming import StreamRunner, make_worker, meanwhile
+from tests.streaming import StreamRunner, make_worker, meanwhile, wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -84,9 +86,11 @@ def test_the_position_moves_on_while_the_collection_is_idle(
     def write_elsewhere() -> None:
         for number in range(5):
             collection.database["other"].insert_one(line(number))
+        wait_until(lambda: stream.lane.position() != taken, seconds=60)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     with meanwhile(write_elsewhere):
-        stream.catch_up(idle_seconds=1)
+        stream.worker().run()
 
     position = stream.lane.position()
     assert position is not None
