@@ -76,8 +76,10 @@ bench: $(INSTALLED) ## Measure speed, latency and memory on this machine
 	    echo 'make: dlt could not be installed: its column stays empty' >&2
 	$(BIN)/python -m pytest -s -m bench tests/bench $(ARGS)
 
-docs: $(INSTALLED) ## Write the README's tables of commands, settings and faults from the code
+docs: $(INSTALLED) ## Write the README's tables, deploy/METRICS.md and Grafana's dashboard from the code
 	$(BIN)/python -m tests.readme_tables
+	$(BIN)/python -m tests.metrics_page
+	$(BIN)/python -m tests.grafana_dashboard
 
 format: $(INSTALLED) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format .

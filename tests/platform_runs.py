@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from batch.pipeline import STEPS, VALIDATE
+from batch.pipeline import STEPS, TRANSFORM, VALIDATE
 from batch.runs import FAILED, KILLED, PIPELINE, SUCCEEDED, StepRun
 
 FIRST_RUN_AT = datetime(2026, 11, 2, tzinfo=UTC)
@@ -20,7 +20,10 @@ def _steps(number: int) -> Iterator[StepRun]:
     run_id, at = f"run-{number:03}", FIRST_RUN_AT + timedelta(hours=2 * number)
     begun, outcome = at, SUCCEEDED
     for step in STEPS:
-        details = {"failed_by_layer": {"bronze": 0, "silver": 0, "gold": int(number % 20 == 0)}}
+        details = {
+            TRANSFORM: {"model_seconds": {"stg_messages": 0.2, "fct_messages": 3.5}},
+            VALIDATE: {"failed_by_layer": {"bronze": 0, "silver": 0, "gold": int(number % 20 == 0)}},
+        }
         outcome = {(20, "validate"): FAILED, (40, "transform"): KILLED}.get((number, step), SUCCEEDED)
         ended = at + timedelta(seconds=_SECONDS[step] * (1 + number % 7 / 10))
         yield StepRun(
@@ -33,7 +36,7 @@ def _steps(number: int) -> Iterator[StepRun]:
             rows=1000 + number,
             attempts=1 + (number % 30 == 7),
             error="" if outcome == SUCCEEDED else f"{step} could not be done",
-            details=details if step == VALIDATE else {},
+            details=details.get(step, {}),
         )
         at = ended
         if outcome != SUCCEEDED:
