@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from typing import Any
 
 from batch import shipped
 from stream.errors import StepFailedError
+from stream.warehouse_file import catalog_name
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,10 @@ class DbtProject:
 
     def environment(self) -> dict[str, str]:
         """Give the environment variables that the profile and dbt itself read."""
-        return {
-            "DUCKDB_PATH": str(self.warehouse.resolve()),
+        path, catalog = str(self.warehouse.resolve()), catalog_name(self.warehouse)
+        variables = {
+            "DUCKDB_PATH": path,
+            "DUCKDB_CATALOG": catalog,
             "DUCKDB_THREADS": str(self.threads or os.cpu_count() or 1),
             "DUCKDB_MEMORY_LIMIT": self.memory_limit,
             "REPORTING_TIMEZONE": self.reporting_timezone,
@@ -62,6 +68,10 @@ class DbtProject:
             "DBT_LOG_PATH": str(self.log_dir),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         }
+        if not _IDENTIFIER.fullmatch(catalog):
+            # dbt-duckdb quotes no alias: such a file can only be opened, which works as well, but slower.
+            variables |= {"DUCKDB_OPENED": path, "DUCKDB_ATTACHED": ":memory:", "DUCKDB_ALIAS": "nothing"}
+        return variables
 
     def arguments(self, *command: str) -> list[str]:
         """Give dbt's arguments for a command.

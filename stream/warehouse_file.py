@@ -124,7 +124,7 @@ class WarehouseFile:
                 hint="correct DUCKDB_MEMORY_LIMIT or DUCKDB_THREADS",
             ) from error
         try:
-            name = sql.identifier(_catalog_name(path))
+            name = sql.identifier(catalog_name(path))
             connection.execute(
                 f"attach {sql.literal(str(path))} as {name} "
                 f"(row_group_size {_ROW_GROUP_SIZE}, storage_version '{_STORAGE_VERSION}')"
@@ -235,9 +235,10 @@ class WarehouseFile:
         )
 
 
-def _catalog_name(path: Path) -> str:
-    """Name a database as DuckDB would if it opened the file by itself."""
-    return f"{path.stem}_db" if path.stem.lower() in _RESERVED_NAMES else path.stem
+def catalog_name(path: Path) -> str:
+    """Name a database as DuckDB would if it opened the file by itself; views are stored with that name."""
+    name = path.name.lstrip(".").split(".")[0]
+    return f"{name}_db" if name.lower() in _RESERVED_NAMES else name
 
 
 def _wal(path: Path) -> Path:

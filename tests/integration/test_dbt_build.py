@@ -105,6 +105,17 @@ def test_a_busy_warehouse_is_left_alone(warehouse: MartsWarehouse) -> None:
     assert schemas == [(0,)]
 
 
+@pytest.mark.parametrize("name", ["claude-analytics", "main", "a b", "v1.2"])
+def test_any_name_of_a_file_will_do(warehouse: MartsWarehouse, name: str) -> None:
+    """Whoever opens the file can read its views, whatever DuckDB has to call the database."""
+    path = warehouse.path.rename(warehouse.path.with_name(f"{name}.duckdb"))
+    project = replace(warehouse.project, warehouse=path)
+    lease = warehouse.warehouse.lease.held(timeout_seconds=5)
+    transform(project, lease=lease, models=["+stg_conversations"])
+    with duckdb.connect(path, read_only=True) as connection:
+        assert connection.execute("select count(*) from staging.stg_conversations").fetchall() == [(2,)]
+
+
 def test_models_can_be_selected(warehouse: MartsWarehouse) -> None:
     """Only those are built, and only checks that concern nothing else are run."""
     warehouse.build()

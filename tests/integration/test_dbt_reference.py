@@ -51,7 +51,7 @@ def test_each_conversation_is_equal(shared_marts: MartsWarehouse) -> None:
     owners = dict(
         shared_marts.rows(
             "select distinct regexp_extract(source_file, '([^/]+)[.]jsonl$', 1), session_id "
-            "from staging.base_lines where source_file not like '%/subagents/%' and is_message"
+            "from raw.conversations where source_file not like '%/subagents/%' and message_raw is not null"
         )
     )
     expected: defaultdict[str, list[float]] = defaultdict(lambda: [0] * 5)

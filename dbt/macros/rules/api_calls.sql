@@ -1,6 +1,7 @@
 {#
     CTEs that make priced API calls, `with_cost`, out of `lines`. One answer of the API is written as several
-    lines, each repeating what it used so far: the largest is the bill.
+    lines, each repeating what it used so far: the largest is the bill. (Lines of one call have one message id;
+    it is named as well so that a condition on it reaches the lines.)
 #}
 {% macro api_call_ctes() -%}
 measured_lines as (
@@ -19,7 +20,7 @@ ranked as (
     select
         *,
         row_number() over (
-            partition by call_id
+            partition by call_id, message_id
             order by
                 -- A conversation's own line beats a sub-agent's copy of it.
                 case when is_sidechain then 1 else 0 end,
@@ -27,9 +28,9 @@ ranked as (
                 written_at,
                 line_id
         ) as choice,
-        count(*) over (partition by call_id) as line_count,
-        min(written_at) over (partition by call_id) as called_at,
-        max(stop_reason) over (partition by call_id) as final_stop_reason
+        count(*) over (partition by call_id, message_id) as line_count,
+        min(written_at) over (partition by call_id, message_id) as called_at,
+        max(stop_reason) over (partition by call_id, message_id) as final_stop_reason
     from measured_lines
 ),
 

@@ -6,10 +6,6 @@ results as (
     select * from {{ ref('stg_tool_results') }}
 ),
 
-patches as (
-    select * from {{ ref('stg_file_patches') }}
-),
-
 categories as (
     select * from {{ ref('tool_categories') }}
 ),
@@ -23,6 +19,9 @@ joined as (
         results.error_text,
         results.reported_duration_ms,
         results.is_interrupted,
+        results.change_type,
+        results.lines_added,
+        results.lines_removed,
         row_number() over (
             partition by calls.tool_use_id
             order by
@@ -85,12 +84,11 @@ judged as (
         coalesce(categories.waits_for_human, false)
         or (coalesce(chosen.result_is_error, false) and {{ is_rejection("coalesce(chosen.error_text, '')") }})
             as waits_for_human,
-        coalesce(patches.lines_added, 0) as lines_added,
-        coalesce(patches.lines_removed, 0) as lines_removed,
-        patches.change_type
+        coalesce(chosen.lines_added, 0) as lines_added,
+        coalesce(chosen.lines_removed, 0) as lines_removed,
+        chosen.change_type
     from chosen
     left join categories on chosen.tool_name = categories.tool_name
-    left join patches on chosen.tool_use_id = patches.tool_use_id and chosen.result_line_id = patches.line_id
 )
 
 select * from judged

@@ -2,7 +2,15 @@
 
 with calls as (
     select * from {{ ref('int_progress_api_calls') }}
-    where {{ is_affected() }} and {{ is_linked('call_id', ref('stg_api_lines')) }}
+    where {{ is_affected() }} and {{ is_linked('message_id', ref('stg_api_lines')) }}
+    {%- if is_incremental() %}
+
+    union all
+
+    -- Calls that the API gave no id.
+    select * from {{ ref('int_progress_api_calls') }}
+    where {{ is_affected() }} and message_id is null
+    {%- endif %}
 ),
 
 final as (

@@ -6,10 +6,10 @@ with lines as (
 
 summed_up_lines as (
     select
-        uuid,
+        line_key,
         session_id
     from {{ ref('stg_conversations') }}
-    where uuid in (select lines.leaf_uuid from lines)
+    where line_key in (select lines.leaf_uuid from lines)
 ),
 
 titles as (
@@ -25,8 +25,8 @@ titles as (
         end as title_source,
         coalesce(lines.written_at, lines.ingested_at) as written_at
     from lines
-    left join summed_up_lines on lines.leaf_uuid = summed_up_lines.uuid
-    where lines.leaf_uuid is null or summed_up_lines.uuid is not null or lines.custom_title is not null
+    left join summed_up_lines on lines.leaf_uuid = summed_up_lines.line_key
+    where lines.leaf_uuid is null or summed_up_lines.line_key is not null or lines.custom_title is not null
 )
 
 select * from titles

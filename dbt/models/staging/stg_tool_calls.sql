@@ -1,6 +1,6 @@
 with calls as (
     select
-        coalesce(tool_use_id, line_id || ':' || block_index) as tool_use_id,
+        tool_use_id,
         line_id,
         session_id,
         project_id,

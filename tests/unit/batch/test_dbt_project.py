@@ -4,6 +4,9 @@ import json
 import os
 from pathlib import Path
 
+import duckdb
+import pytest
+
 from batch.dbt_project import DbtProject
 
 
@@ -21,6 +24,7 @@ def test_everything_that_dbt_writes_is_under_the_data_folder(tmp_path: Path) -> 
     environment = project(tmp_path, threads=3, reporting_timezone="Asia/Tokyo").environment()
     assert environment == {
         "DUCKDB_PATH": str(tmp_path / "a.duckdb"),
+        "DUCKDB_CATALOG": "a",
         "DUCKDB_THREADS": "3",
         "DUCKDB_MEMORY_LIMIT": "1GB",
         "REPORTING_TIMEZONE": "Asia/Tokyo",
@@ -33,6 +37,18 @@ def test_everything_that_dbt_writes_is_under_the_data_folder(tmp_path: Path) -> 
 def test_all_cores_are_used_unless_said_otherwise(tmp_path: Path) -> None:
     """DuckDB would do the same, but the profile needs a number."""
     assert project(tmp_path).environment()["DUCKDB_THREADS"] == str(os.cpu_count())
+
+
+@pytest.mark.parametrize(
+    "name", ["analytics.duckdb", "main.duckdb", "a.b.duckdb", ".c.duckdb", "my-data.duckdb"]
+)
+def test_a_database_is_called_as_duckdb_calls_it(tmp_path: Path, name: str) -> None:
+    """Views name the database they were made in: whoever opens the file must know it by the same name."""
+    connection = duckdb.connect(tmp_path / name)
+    [(expected,)] = connection.execute("select current_database()").fetchall()
+    connection.close()
+    environment = DbtProject(warehouse=tmp_path / name, data_dir=tmp_path).environment()
+    assert environment["DUCKDB_CATALOG"] == expected
 
 
 def test_a_changed_macro_changes_what_dbt_is_told(tmp_path: Path) -> None:

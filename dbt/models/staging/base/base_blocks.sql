@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', meta={'link_keys': ['tool_use_id']}) }}
+{{ config(materialized='incremental', meta={'link_keys': {'tool_use_id': 'tool_use_id'}}) }}
 
 {%- set line_paths = [
     'isSidechain', 'gitBranch', 'agentId', 'toolUseResult.filePath', 'toolUseResult.type',
@@ -83,7 +83,12 @@ named_blocks as (
     select
         *,
         case when is_entry then line_type else block_type end as kind,
-        coalesce(block_tool_use_id, block_tooluseid, block_id) as tool_use_id,
+        coalesce(
+            block_tool_use_id,
+            block_tooluseid,
+            block_id,
+            case when coalesce(block_type, line_type) = 'tool_use' then line_id || ':' || block_index end
+        ) as tool_use_id,
         coalesce(block_name, block_toolname, block_tool_name) as tool_name,
         coalesce(block_input_file_path, block_input_notebook_path, block_input_path, block_input_filepath)
             as file_path,
@@ -109,7 +114,7 @@ final as (
         block_input_subagent_type as called_agent_type,
         block_input_edit_mode as edit_mode,
         is_error,
-case when kind = 'tool_result' then left(block_error_text, 2000) end as error_text,
+        case when kind = 'tool_result' then left(block_error_text, 2000) end as error_text,
         {%- for column in [
             'changed_path', 'change_type', 'reported_duration_ms', 'patch_lines_added', 'patch_lines_removed',
             'created_lines',
@@ -118,7 +123,8 @@ case when kind = 'tool_result' then left(block_error_text, 2000) end as error_te
         {%- endfor %}
         coalesce(block_index = result_place and is_interrupted, false) as is_interrupted
     from named_blocks
-    where kind is not null
+    -- Nothing is asked of what was said or thought but its length, which the line has.
+    where kind not in ('text', 'thinking', 'redacted_thinking')
 )
 
 select * from final

@@ -1,4 +1,6 @@
-{{ config(materialized='incremental', meta={'link_keys': ['uuid', 'leaf_uuid', 'message_id']}) }}
+{{ config(materialized='incremental', meta={
+    'link_keys': {'line_key': 'line_key', 'leaf_uuid': 'line_key', 'message_id': 'message_id'},
+}) }}
 
 {%- set message_paths = [
     'id', 'model', 'stop_reason', 'usage.input_tokens', 'usage.output_tokens',
@@ -9,8 +11,8 @@
 {%- set progress_paths = [] -%}
 {%- for path in message_paths -%}{%- do progress_paths.append('data.message.message.' ~ path) -%}{%- endfor -%}
 {%- set line_paths = [
-    'parentUuid', 'leafUuid', 'forkedFrom.sessionId', 'isSidechain', 'isMeta', 'isCompactSummary', 'agentId',
-    'cwd', 'gitBranch', 'version', 'entrypoint', 'permissionMode', 'requestId', 'subtype', 'durationMs',
+    'leafUuid', 'forkedFrom.sessionId', 'isSidechain', 'isMeta', 'isCompactSummary', 'agentId',
+    'cwd', 'gitBranch', 'version', 'permissionMode', 'requestId', 'subtype',
     'attributionSkill', 'attributionMcpServer', 'origin.kind', 'summary', 'customTitle', 'aiTitle', 'agentName',
     'prNumber', 'prUrl', 'prRepository', 'data.type', 'data.message.type', 'data.message.requestId',
     'data.agentId',
@@ -26,7 +28,8 @@ with documents as (
 parsed as (
     select
         *,
-        {{ json_fields('message_raw', message_paths) }} as message_fields,
+        -- What users send has no usage, but the results of tools, which are long.
+        {{ json_fields("case when type <> 'user' then message_raw end", message_paths) }} as message_fields,
         {{ json_fields('extra', extra_paths) }} as extra_fields,
         -- Only progress lines carry the message of a sub-agent there; other lines need not be searched for it.
         {{ json_fields("case when type = 'progress' then extra end", progress_paths) }} as progress_fields,
@@ -49,21 +52,27 @@ named as (
         _id as line_id,
         session_id,
         project_id as project_folder,
-        source_file,
         type as line_type,
-        uuid,
         "timestamp" as written_at,
         ingested_at,
         coalesce({{ local_date('"timestamp"') }}, {{ local_date('ingested_at') }}, date) as date_key,
         coalesce(message_role, type) as role,
         content_length,
         coalesce(message_content like '%```%', false) as has_code_block,
-        case when type = 'user' and not has_tool_result then {{ typed_text('message_content') }} end as typed_text,
+        -- Only where a person may have typed it.
+        case
+            when
+                type = 'user'
+                and not has_tool_result
+                and not {{ to_truth(json_field('extra_fields', extra_paths, 'isMeta')) }}
+                and not {{ to_truth(json_field('extra_fields', extra_paths, 'isSidechain')) }}
+                and not {{ to_truth(json_field('extra_fields', extra_paths, 'isCompactSummary')) }}
+                then {{ typed_text('message_content') }}
+        end as typed_text,
         has_tool_result,
         message_raw is not null and coalesce(message_role, type) in ('user', 'assistant') and type <> 'progress'
             as is_message,
         is_agent_progress,
-        {{ json_field('extra_fields', extra_paths, 'parentUuid') }} as parent_uuid,
         {{ json_field('extra_fields', extra_paths, 'leafUuid') }} as leaf_uuid,
         {{ json_field('extra_fields', extra_paths, 'forkedFrom.sessionId') }} as forked_from_session_id,
         {{ to_truth(json_field('extra_fields', extra_paths, 'isSidechain')) }} as is_sidechain,
@@ -76,10 +85,8 @@ named as (
         {{ json_field('extra_fields', extra_paths, 'cwd') }} as working_folder,
         nullif({{ json_field('extra_fields', extra_paths, 'gitBranch') }}, '') as git_branch,
         {{ json_field('extra_fields', extra_paths, 'version') }} as client_version,
-        {{ json_field('extra_fields', extra_paths, 'entrypoint') }} as entrypoint,
         {{ json_field('extra_fields', extra_paths, 'permissionMode') }} as permission_mode,
         {{ json_field('extra_fields', extra_paths, 'subtype') }} as line_subtype,
-        {{ to_integer(json_field('extra_fields', extra_paths, 'durationMs')) }} as duration_ms,
         {{ json_field('extra_fields', extra_paths, 'attributionSkill') }} as skill,
         {{ json_field('extra_fields', extra_paths, 'attributionMcpServer') }} as mcp_server,
         {{ json_field('extra_fields', extra_paths, 'origin.kind') }} as origin_kind,

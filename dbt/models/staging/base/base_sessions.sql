@@ -1,11 +1,20 @@
 {{ config(materialized='incremental') }}
 
 with lines as (
-    select
-        *,
-        {{ normal_path('working_folder') }} as folder
-    from {{ ref('base_lines') }}
+    select * from {{ ref('base_lines') }}
     where {{ is_affected() }}
+),
+
+working_folders as (
+    select
+        session_id,
+        project_folder,
+        {{ normal_path('working_folder') }} as folder,
+        min(written_at) as first_written_at,
+        min(line_id) as first_line_id
+    from lines
+    where working_folder is not null
+    group by session_id, project_folder, working_folder
 ),
 
 folders as (
@@ -20,10 +29,10 @@ folders as (
                     when lower({{ replace_matches('folder', '[^A-Za-z0-9]', '-') }}) = lower(project_folder) then 0
                     else 1
                 end,
-                written_at,
-                line_id
+                first_written_at,
+                first_line_id
         ) as choice
-    from lines
+    from working_folders
     where folder is not null
 ),
 
