@@ -129,6 +129,19 @@ class MartsWarehouse:
         lease = self.warehouse.lease.held(timeout_seconds=20)
         return transform(self.project, lease=lease, models=models, full_refresh=full_refresh)
 
+    def build_unchecked(self, *models: str, full_refresh: bool = False) -> None:
+        """Build the marts without the checks, which take half of the time, for tests that compare rows."""
+        arguments = ["build", "--exclude-resource-types", "test", "unit_test"]
+        arguments += ["--select", *models] if models else []
+        arguments += ["--full-refresh"] if full_refresh else []
+        with self.warehouse.lease.held(timeout_seconds=20):
+            outcome = self.project.invoke(self.project.arguments(*arguments))
+        failed = [
+            result.message for result in outcome.results if result.status.value not in {"success", "pass"}
+        ]
+        if failed:
+            raise RuntimeError(failed)
+
     def marts_of_full_refresh(self) -> dict[str, list[tuple[Any, ...]]]:
         """Give what `marts` would after a full refresh; the warehouse stays as it is.
 
@@ -137,7 +150,7 @@ class MartsWarehouse:
         kept = self.path.with_suffix(".kept")
         shutil.copy(self.path, kept)
         try:
-            self.build(full_refresh=True)
+            self.build_unchecked(full_refresh=True)
             return self.marts()
         finally:
             kept.replace(self.path)

@@ -148,7 +148,7 @@ def _is_alive(process: psutil.Process) -> bool:
 
 
 class Life:
-    """People at work: conversations that grow, each from a message on; lines that change and go.
+    """People at work: conversations that grow, line by line; lines that change and go.
 
     Attributes:
         inserted: Documents written.
@@ -158,7 +158,7 @@ class Life:
         self.inserted = 0
         self._collection = collection
         self._chance = random.Random(seed)
-        self._sample = _from_a_message_on(documents_of(sample_logs()))
+        self._sample = documents_of(sample_logs())
         self._is_over = threading.Event()
 
     @contextmanager
@@ -175,10 +175,10 @@ class Life:
     def _work(self) -> None:
         while not self._is_over.wait(0.5):
             self._collection.insert_many([self._document() for _ in range(self._chance.randrange(5, 30))])
-            (changed,) = self._collection.aggregate([{"$sample": {"size": 1}}])
-            self._collection.update_one({"_id": changed["_id"]}, {"$set": {"note": self._chance.random()}})
+            chosen = [each["_id"] for each in self._collection.aggregate([{"$sample": {"size": 3}}])]
+            self._collection.update_one({"_id": chosen[0]}, {"$set": {"note": self._chance.random()}})
             if self._chance.random() < 0.3:
-                self._collection.delete_one({"type": {"$nin": ["user", "assistant"]}})
+                self._collection.delete_one({"_id": chosen[-1]})
 
     def _document(self) -> dict[str, Any]:
         number, place = divmod(self.inserted, len(self._sample))
@@ -191,18 +191,6 @@ class Life:
             if isinstance(document.get(name), str):
                 document[name] = f"{number}-{document[name]}"
         return document
-
-
-def _from_a_message_on(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Order the lines of each conversation so that a message comes first."""
-    ordered: dict[str, list[dict[str, Any]]] = {}
-    for document in documents:
-        lines = ordered.setdefault(document.get("sessionId", document["sourceFile"]), [])
-        is_first_message = document["type"] in {"user", "assistant"} and not any(
-            line["type"] in {"user", "assistant"} for line in lines
-        )
-        lines.insert(0 if is_first_message else len(lines), document)
-    return [document for lines in ordered.values() for document in lines]
 
 
 @contextmanager

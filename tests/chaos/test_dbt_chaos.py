@@ -1,0 +1,45 @@
+"""Builds that are killed: what is committed stands, and the next build makes it whole."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from batch import shipped
+from tests.marts import MartsWarehouse, documents_of
+
+pytestmark = pytest.mark.chaos
+
+SCRIPT = Path(__file__).with_name("dbt_killed_build.py")
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def killed_build(warehouse: MartsWarehouse, model: str) -> None:
+    """Build in another process, which dies inside the model's transaction."""
+    arguments = [sys.executable, SCRIPT, warehouse.path, warehouse.project.data_dir, model]
+    environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
+    outcome = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
+    assert outcome.returncode == -signal.SIGKILL, outcome.stdout + outcome.stderr
+
+
+def test_a_killed_build_is_made_whole_by_the_next(tmp_path: Path) -> None:
+    """Killed in the first build and in later ones, in each kind of model: nothing is lost, nothing twice."""
+    warehouse = MartsWarehouse(tmp_path)
+    documents = documents_of(shipped.sample_logs())
+    warehouse.change(documents[:600])
+    killed_build(warehouse, "fct_messages")
+    assert warehouse.rows(
+        "select count(*) from information_schema.tables where table_name = 'fct_messages'"
+    ) == [(0,)]
+    warehouse.build_unchecked()
+    for start, model in ((600, "base_lines"), (800, "base_line_copies"), (1000, "dim_sessions")):
+        before = warehouse.rows("select sequence from ops.model_builds where model = ?", [model])
+        warehouse.change(documents[start : start + 200], deletes=[documents[start - 1]["_id"]])
+        killed_build(warehouse, model)
+        assert warehouse.rows("select sequence from ops.model_builds where model = ?", [model]) == before
+        warehouse.build_unchecked()
+    assert warehouse.marts() == warehouse.marts_of_full_refresh()
+    assert warehouse.rows("select count(*) from ops.model_builds where whole_sequence = sequence") == [(0,)]
