@@ -79,7 +79,8 @@ final as (
         coalesce(messages.sessions, 0) as sessions,
         coalesce(tool_calls.tool_calls, 0) as tool_calls,
         coalesce(tool_calls.tool_errors, 0) as tool_errors,
-        coalesce(spending.cost_usd, 0) as cost_usd,
+        -- Null, not 0, where no call has a price.
+        case when spending.hour_of_day is null then 0 else spending.cost_usd end as cost_usd,
         coalesce(active_time.active_seconds, 0) as active_seconds
     from slots
     left join messages
