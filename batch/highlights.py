@@ -32,7 +32,7 @@ class Highlights:
     """The first look at the marts.
 
     Attributes:
-        spend_by_day: Date and dollars of the last days with any calls, oldest first.
+        spend_by_day: Date and dollars (None if no price is known) of the last days with calls, oldest first.
         spend_by_model: Model, calls and dollars (None if its price is unknown), dearest first.
         tools: The most used ones, most calls first.
         cost_usd: Of everything.
@@ -43,7 +43,7 @@ class Highlights:
         lines_removed: By tools that write files.
     """
 
-    spend_by_day: Sequence[tuple[date, float]]
+    spend_by_day: Sequence[tuple[date, float | None]]
     spend_by_model: Sequence[tuple[str, int, float | None]]
     tools: Sequence[ToolUse]
     cost_usd: float
@@ -60,7 +60,7 @@ def highlights(connection: duckdb.DuckDBPyConnection) -> Highlights:
         f"""
         select * from (
             select date_key, sum(cost_usd)::double as cost
-            from marts.agg_daily_cost where date_key is not null
+            from marts.agg_daily_cost where api_calls > 0
             group by date_key order by date_key desc limit {_DAYS}
         ) order by date_key
         """
@@ -68,7 +68,7 @@ def highlights(connection: duckdb.DuckDBPyConnection) -> Highlights:
     by_model = connection.execute(
         """
         select model, sum(api_calls)::bigint, sum(cost_usd)::double as cost
-        from marts.agg_daily_cost group by model order by cost desc nulls last, model
+        from marts.agg_daily_cost where api_calls > 0 group by model order by cost desc nulls last, model
         """
     ).fetchall()
     tools = connection.execute(
@@ -88,6 +88,4 @@ def highlights(connection: duckdb.DuckDBPyConnection) -> Highlights:
             (select coalesce(sum(lines_removed), 0)::bigint from marts.fct_file_operations)
         """
     ).fetchall()
-    return Highlights(
-        [(day, cost or 0.0) for day, cost in by_day], by_model, [ToolUse(*row) for row in tools], *totals[0]
-    )
+    return Highlights(by_day, by_model, [ToolUse(*row) for row in tools], *totals[0])

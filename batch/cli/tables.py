@@ -71,10 +71,10 @@ def print_highlights(found: Highlights, console: Console) -> None:
     """Show the first look at the marts."""
     days = _table("Spend by day", "day", "cost")
     for day, cost in found.spend_by_day:
-        days.add_row(str(day), f"${cost:,.2f}")
+        days.add_row(str(day), _dollars(cost))
     models = _table("Spend by model", "model", "calls", "cost")
-    for model, calls, model_cost in found.spend_by_model:
-        models.add_row(model, f"{calls:,}", "price unknown" if model_cost is None else f"${model_cost:,.2f}")
+    for model, calls, cost in found.spend_by_model:
+        models.add_row(model, f"{calls:,}", _dollars(cost))
     tools = _table("Top tools", "tool", "calls", "errors", "rejected")
     for tool in found.tools:
         errors = "" if tool.error_rate is None else f"{tool.error_rate:.1%}"
@@ -88,6 +88,10 @@ def print_highlights(found: Highlights, console: Console) -> None:
     )
     totals.add_row("lines changed", f"+{found.lines_added:,} / -{found.lines_removed:,}")
     console.print(totals)
+
+
+def _dollars(cost: float | None) -> str:
+    return "price unknown" if cost is None else f"${cost:,.2f}"
 
 
 def _table(title: str, first: str, *numbers: str) -> Table:

@@ -291,7 +291,12 @@ def test_the_demo_can_be_repeated(tmp_path: Path) -> None:
     first = program.run("demo")
     assert (0, True) == (first.returncode, "there already" in first.stdout), first
     expected = json.loads((ROOT / "tests" / "sample_expectations.json").read_text())
-    assert f"{expected['lines']:,} new, 0 there already" in " ".join(first.stdout.split())
+    told = " ".join(first.stdout.split())
+    assert f"{expected['lines']:,} new, 0 there already" in told
+    assert f"lines changed +{expected['lines_added']:,} / -{expected['lines_removed']:,}" in told
+    assert [
+        each for each in ("Spend by day", "Spend by model", "Top tools", "time active") if each not in told
+    ] == []
     second = program.run("demo")
     assert (0, True) == (second.returncode, "0 change events streamed" in second.stdout), second
     assert f"0 new, {expected['lines']:,} there already" in " ".join(second.stdout.split())

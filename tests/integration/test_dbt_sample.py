@@ -5,8 +5,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
+from batch.highlights import highlights
 from tests.marts import MartsWarehouse
 
 pytestmark = pytest.mark.integration
@@ -108,3 +110,20 @@ def test_every_branch_with_a_pull_request_shows_it(sample_marts: MartsWarehouse)
     (linked,) = sample_marts.rows("select count(distinct pull_request_url) from staging.stg_pull_requests")
     (shown,) = sample_marts.rows("select sum(pull_requests)::bigint from marts.agg_branch_cost")
     assert shown == linked
+
+
+def test_the_first_look_tells_the_same(sample_marts: MartsWarehouse, expected: dict[str, Any]) -> None:
+    """What `demo` ends with: spending by day and model, tools with their errors, active time, lines."""
+    with duckdb.connect(sample_marts.path, read_only=True) as connection:
+        seen = highlights(connection)
+    assert {model: (calls, f"{Decimal(cost or 0):.8f}") for model, calls, cost in seen.spend_by_model} == {
+        model: (counts["calls"], counts["cost_usd"]) for model, counts in expected["api_calls"].items()
+    }
+    assert len(seen.spend_by_day) == 7
+    assert [day for day, _ in seen.spend_by_day] == sorted(day for day, _ in seen.spend_by_day)
+    assert {tool.name: tool.calls for tool in seen.tools} == {
+        tool.name: expected["tools"][tool.name]["calls"] for tool in seen.tools
+    }
+    assert any(tool.error_rate for tool in seen.tools)
+    assert (seen.lines_added, seen.lines_removed) == (expected["lines_added"], expected["lines_removed"])
+    assert 0 < seen.active_seconds < seen.wall_seconds
