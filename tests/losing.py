@@ -56,6 +56,16 @@ class LostHistory:
         shutil.copytree(self._template, folder)
         return StreamRunner(self._settings, folder)
 
+    def stream_of(self, name: str, folder: Path) -> StreamRunner:
+        """Give a stream of another collection beside it, in a new data folder."""
+        return StreamRunner(self._settings.model_copy(update={"collection": name}), folder)
+
+    def present_second(self) -> int:
+        """Ask the server for its newest second."""
+        oplog = read_oplog(self.collection.database.client)
+        assert oplog is not None
+        return oplog.last_second
+
 
 def push_out(client: MongoClient[dict[str, Any]], stream: StreamRunner) -> None:
     """Write elsewhere until the position of a stream has left the oplog."""

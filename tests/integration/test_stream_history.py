@@ -1,6 +1,8 @@
 """DESIGN §6.4: the position has left the oplog. Never on from now: a person decides, or all is read anew."""
 
 import json
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ from pymongo.collection import Collection
 from batch.backfill.filters import Filters
 from batch.backfill.job import BackfillSummary
 from stream.errors import HistoryLostError, MicroBatchCorruptError, StepFailedError
+from stream.position import Position
 from stream.rescan import RescanStore
 from tests.backfilling import BackfillRunner, reading_anew
 from tests.equality import assert_manifest_is_sound, assert_same, warehouse_rows
@@ -192,3 +195,31 @@ def test_a_position_that_is_lost_at_once_ends_it(away: StreamRunner, lost: LostH
     with pytest.raises(HistoryLostError, match="have left the oplog unread"):
         reading_anew(away, at_boundary=push).run(until_idle_seconds=0.5)
     assert away.events_logged().count("history_lost") == 1
+
+
+@pytest.mark.fault(6, "an idle collection while others fill the oplog over and over", "a restart goes on")
+def test_an_idle_stream_outlives_the_oplog(lost: LostHistory, tmp_path: Path) -> None:
+    """The saved position follows while nothing arrives, so it is never lost as long as a worker runs."""
+    stream = lost.stream_of("idle", tmp_path / "idle")
+    taken = stream.take_position()
+
+    def write_elsewhere() -> None:
+        wait_until(lambda: stream.lane.is_being_written)
+        push_out(lost.collection.database.client, stream)
+        saved_at = lost.present_second()
+        wait_until(lambda: position_of(stream).cluster_time >> 32 >= saved_at, seconds=60)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    worker = stream.worker()
+    with meanwhile(write_elsewhere):
+        worker.run()
+
+    assert position_of(stream).cluster_time > taken.cluster_time
+    lost.collection.database["idle"].insert_one(line(1))
+    assert stream.catch_up().events == 1
+
+
+def position_of(stream: StreamRunner) -> Position:
+    position = stream.lane.position()
+    assert position is not None
+    return position

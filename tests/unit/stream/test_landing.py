@@ -457,3 +457,30 @@ def test_a_folder_is_made_with_those_above_it(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
         disk.make_folder(tmp_path / "file" / "x")
+
+
+class RacingZone(LandingZone):
+    """A landing zone in which a rescan's last range and its floor land while it is being listed."""
+
+    def lanes(self) -> list[Lane]:
+        """Give lanes of which the one that is looked at first lets both land, right behind its own list."""
+        return [RacingLane(self.root, name, clock=self._clock) for name in ("backfill-1", "stream")]
+
+
+class RacingLane(Lane):
+    """One of its lanes."""
+
+    def micro_batches(self) -> list[MicroBatch]:
+        """List, then let it happen."""
+        found = super().micro_batches()
+        if not list(self.folder.parent.glob("*/date=*")):
+            land(self.folder.parents[1], [upsert(1, 20)], lane="backfill-1")
+            land(self.folder.parents[1], [floor(15)])
+        return found
+
+
+def test_a_floor_is_never_listed_without_what_landed_before_it(tmp_path: Path) -> None:
+    """Or a load would remove rows for a moment whose new version has landed already."""
+    listed = RacingZone(tmp_path / "landing", clock=lambda: LATE).micro_batches()
+
+    assert [micro_batch.lane for micro_batch in listed] == ["backfill-1"]
