@@ -200,6 +200,10 @@ def test_a_floor_removes_what_is_older(warehouse: Warehouse, tmp_path: Path) -> 
         (2, 1, 0)
     ]
 
+    make_warehouse(tmp_path).rebuild(timeout_seconds=5)
+    assert types_of(warehouse) == {"i:2": "reborn"}
+    assert query(warehouse, "select * from raw.floors") == [(20, dropped.id)]
+
 
 def test_what_is_older_than_a_floor_stays_away(warehouse: Warehouse, tmp_path: Path) -> None:
     """A range of a backfill that loads late brings nothing back, as a whole file or as part of one."""
