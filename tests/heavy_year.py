@@ -4,6 +4,8 @@ from pathlib import Path
 
 import duckdb
 
+from batch import operations
+
 # Six weeks of sample, so that weekdays stay; twenty times as much work as in the sample.
 PERIODS, DAYS, COPIES, PROJECTS = 9, 42, 20, 4
 # A copy is other conversations, branches and files, not more of the same.
@@ -12,7 +14,7 @@ _UNTOUCHED = {"dim_models", "dim_tools", "agg_hourly_activity", "agg_tool_effici
 
 
 def make_heavy_year(marts: Path, target: Path) -> None:
-    """Write the marts of that year.
+    """Write the marts of that year, and what the platform tells about itself.
 
     Args:
         marts: DuckDB file with the marts of the sample.
@@ -26,6 +28,12 @@ def make_heavy_year(marts: Path, target: Path) -> None:
         ).fetchall()
         for (name,) in tables:
             connection.execute(f"create table marts.{name} as {_repeated(connection, name)}")
+        connection.execute(
+            "create schema raw; create table raw.micro_batches as from sample.raw.micro_batches"
+        )
+        operations.prepare(connection)
+        for name in ("runs", "checks", "published_build"):
+            connection.execute(f"insert into ops.{name} from sample.ops.{name}")
 
 
 def _repeated(connection: duckdb.DuckDBPyConnection, name: str) -> str:
