@@ -29,6 +29,7 @@ AnalyticsError                     every error has a message (what failed, and w
     ├── MartsMissingError          the star schema has not been built, or by an older version
     ├── ChecksFailedError          data broke a rule that a person must look at
     ├── MetabaseRefusedError       Metabase does not let us in, or does not take a request
+    ├── PurgeIncompleteError       something of what was to be purged is still there
     └── MetabaseUnsuitableError    Metabase is too old, lacks the DuckDB driver, or is something else
 """
 
@@ -175,6 +176,10 @@ class ImportPathError(TerminalError):
 
 class MartsMissingError(TerminalError):
     """The star schema has not been built, or by an older version of this program."""
+
+
+class PurgeIncompleteError(TerminalError):
+    """A purge has ended, and something of it is left."""
 
 
 class ChecksFailedError(TerminalError):

@@ -162,6 +162,14 @@ class Warehouse:
                 self._forget(connection)
                 return self._load_pending(connection, on_progress)
 
+    def rewrite(self, *, timeout_seconds: float) -> None:
+        """Make a new DuckDB file of this one, so that nothing of deleted rows is left in its free space.
+
+        Raises the errors of `load`.
+        """
+        with self.lease.held(timeout_seconds=timeout_seconds):
+            self._file.rewrite()
+
     def _forget(self, connection: duckdb.DuckDBPyConnection) -> None:
         connection.begin()
         for table in ("conversations", "tombstones", "floors", "micro_batches", "changed_lines"):

@@ -177,6 +177,35 @@ class WarehouseFile:
             connection.execute(f"insert into main.claude_analytics_schema values ({number})")
             connection.commit()
 
+    def rewrite(self) -> None:
+        """Write everything into a new file that takes this one's place.
+
+        Else deleted rows would stay in the free space of the old one, which a crash leaves as it was.
+
+        Raises:
+            LandingFullError: No space for both; the old file is still there.
+            AnalyticsError: The file cannot be used.
+        """
+        temporary = self.path.with_name(f".{self.path.name}{TEMPORARY_SUFFIX}")
+        with disk_errors(self.path):
+            for left_over in (temporary, _wal(temporary)):
+                left_over.unlink(missing_ok=True)
+        connection = self.connect()
+        try:
+            connection.execute(
+                f"attach {sql.literal(str(temporary))} as rewritten "
+                f"(row_group_size {_ROW_GROUP_SIZE}, storage_version '{_STORAGE_VERSION}')"
+            )
+            name = sql.identifier(_catalog_name(self.path))
+            connection.execute(f"copy from database {name} to rewritten")
+        except duckdb.Error as error:
+            raise self.explained(error) from error
+        finally:
+            connection.close()
+        with disk_errors(self.path):
+            temporary.replace(self.path)
+            sync_folder(self.path.parent)
+
     def set_aside(self, suffix: str) -> None:
         """Rename the file and its log to `<name>.<suffix>`, out of the way but not gone.
 

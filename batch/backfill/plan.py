@@ -140,6 +140,11 @@ def _options(filters: Filters) -> str:
     return f"`{' '.join(given)}`" if given else "all of them"
 
 
+def has_ended(lane: Path) -> bool:
+    """Whether the backfill of a lane's folder is finished or forgotten."""
+    return any((lane / name).exists() for name in (_FINISHED, _ABANDONED))
+
+
 class PlanStore:
     """The plans in a landing zone, each in the folder of its lane."""
 
@@ -153,7 +158,7 @@ class PlanStore:
             BackfillMismatchError: It cannot be read.
         """
         for path in sorted(self._root.glob(f"{LANE_PREFIX}*/{_PLAN}"), reverse=True):
-            if not any((path.parent / name).exists() for name in (_FINISHED, _ABANDONED)):
+            if not has_ended(path.parent):
                 return _read(path)
         return None
 
@@ -175,9 +180,7 @@ class PlanStore:
     def abandon(self, *, at: str) -> int:
         """Forget every unfinished plan, even an unreadable one; what has landed stays. Give how many."""
         open_lanes = [
-            path.parent
-            for path in self._root.glob(f"{LANE_PREFIX}*/{_PLAN}")
-            if not any((path.parent / name).exists() for name in (_FINISHED, _ABANDONED))
+            path.parent for path in self._root.glob(f"{LANE_PREFIX}*/{_PLAN}") if not has_ended(path.parent)
         ]
         for folder in open_lanes:
             self._write(folder.name, _ABANDONED, {"abandoned_at": at})

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from batch.cli import backfill, cycle, develop, look, metabase, prove, report, steps
+from batch.cli import backfill, cycle, develop, look, metabase, prove, purge, report, steps
 from stream.disk import keep_to_owner
 from stream.errors import AnalyticsError
 
@@ -43,7 +43,7 @@ def _options(
     pass
 
 
-for module in (develop, steps, backfill, cycle, prove, report, metabase, look):
+for module in (develop, steps, backfill, cycle, prove, purge, report, metabase, look):
     module.add_to(app)
 
 

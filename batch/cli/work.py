@@ -9,14 +9,21 @@ from prometheus_client import CollectorRegistry
 from batch.alerts import Notifier, alert_for
 from batch.backfill.filters import Filters
 from batch.backfill.job import Backfill
+from batch.backfill.plan import LANE_PREFIX, has_ended
 from batch.backfill.progress import BackfillMetrics
 from batch.cli.context import Context
 from batch.cycle import Cycle, OnProgress, no_progress
 from batch.expectations.checkpoint import Gate
+from batch.expectations.project import DATA_DOCS_FOLDER, RESULTS_FOLDER
 from batch.pipeline import EXTRACT, LOAD, TRANSFORM, Pipeline, RetryPolicy
+from batch.purge.job import Purge
+from batch.purge.landed import LandedPurge
+from batch.purge.traces import Traces
+from batch.report.job import REPORT_NAME
 from batch.shipped import gx_project
 from batch.transform import BuildResult, transform
 from stream import logs
+from stream.clock import utc_now
 
 _IDLE_SECONDS = 2.0
 
@@ -80,6 +87,44 @@ def make_pipeline(
         },
         log=logs.logger("pipeline"),
         on_note=note,
+    )
+
+
+def make_purge(context: Context, run_id: str, *, on_step: Callable[[str], None]) -> Purge:
+    """Give what purges.
+
+    Args:
+        context: Gives settings and stores.
+        run_id: Names the build that is published afterwards.
+        on_step: Told what is being done.
+    """
+    gate = make_gate(context)
+    dbt = context.dbt_project
+    data_dir = context.settings.data.data_dir
+    backfills = context.landing.root.glob(f"{LANE_PREFIX}*/*.json")
+    return Purge(
+        landed=LandedPurge(context.landing, context.dead_letters, context.settings.duckdb.memory_limit),
+        warehouse=context.warehouse,
+        publisher=context.publisher,
+        traces=Traces(
+            data_dir,
+            made_anew=(
+                gate.folder / RESULTS_FOLDER,
+                gate.folder / DATA_DOCS_FOLDER,
+                dbt.target_dir,
+                dbt.log_dir,
+                data_dir / REPORT_NAME,
+            ),
+            rewritten=(
+                context.journal.path,
+                *(path for path in backfills if has_ended(path.parent)),
+            ),
+        ),
+        build_marts=lambda: _build(context, (), full_refresh=False, on_progress=no_progress),
+        run_id=run_id,
+        clock=utc_now,
+        lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
+        on_step=on_step,
     )
 
 

@@ -1,0 +1,141 @@
+"""Takes the rows of a conversation out of landed files, and its letters out of the queue."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import duckdb
+import pyarrow as pa
+
+from batch.purge.target import Target
+from stream import merged, sql
+from stream.dead_letters import DeadLetterStore
+from stream.disk import disk_errors, write_durably
+from stream.fresh_files import landed_rows
+from stream.landed_file import many_groups, remove_files, write_file
+from stream.landing import LandingZone
+from stream.micro_batch import (
+    MERGED_ENDING,
+    NAME,
+    PLAIN_ENDING,
+    Footer,
+    MicroBatch,
+    check_content,
+    read_footer,
+)
+from stream.schema import LANDING_SCHEMA
+
+_GROUP_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class LandedPurge:
+    """Everything the rewriting of landed files needs; the caller is the only writer and keeps loads away.
+
+    A rewritten file keeps its id, so a warehouse that has loaded it takes it for loaded, and its place in the
+    lane. Killed in between, both are there until the next purge.
+
+    Attributes:
+        memory_limit: Of DuckDB, as it takes sizes.
+    """
+
+    landing: LandingZone
+    dead_letters: DeadLetterStore
+    memory_limit: str
+
+    def rows_in_files(self, target: Target) -> dict[MicroBatch, int]:
+        """Count its rows in every file that has some, files out of sight as well."""
+        files = {str(each.path): each for each in self._files()}
+        if not files:
+            return {}
+        with self._engine() as connection:
+            found = connection.execute(
+                f"select filename, count(*) from {landed_rows(files)} "
+                f"where {target.is_row_of_it} group by all"
+            ).fetchall()
+        return {files[path]: rows for path, rows in found}
+
+    def remove_rows(self, target: Target) -> int:
+        """Rewrite every file that has rows of it; give how many rows went.
+
+        Raises:
+            MicroBatchCorruptError: A landed file is damaged; those before it are done.
+            LandingFullError: No space; the file at hand is as it was.
+        """
+        found = self.rows_in_files(target)
+        for micro_batch in found:
+            self._rewrite(micro_batch, target)
+        return sum(found.values())
+
+    def letters(self, target: Target) -> int:
+        """Count its dead letters."""
+        return sum(sum(map(target.has_letter, each)) for each in self._letters().values())
+
+    def remove_letters(self, target: Target) -> int:
+        """Take its dead letters out of their files; give how many.
+
+        Raises:
+            LandingFullError: No space.
+            LandingNotWritableError: The folder cannot be written.
+        """
+        removed = 0
+        for path in self.dead_letters.root.glob("*/*.jsonl"):
+            lines = [line for line in path.read_bytes().split(b"\n") if line]
+            kept = [line for line in lines if not target.has_letter(json.loads(line)["raw"])]
+            if len(kept) < len(lines):
+                removed += len(lines) - len(kept)
+                with disk_errors(path):
+                    write_durably(path, b"".join(line + b"\n" for line in kept))
+        return removed
+
+    def _letters(self) -> dict[str, list[str]]:
+        return {
+            str(path): [json.loads(line)["raw"] for line in path.read_bytes().split(b"\n") if line]
+            for path in self.dead_letters.root.glob("*/*.jsonl")
+        }
+
+    def _files(self) -> list[MicroBatch]:
+        return [
+            MicroBatch(path, lane.name, int(name["sequence"]))
+            for lane in self.landing.lanes()
+            for path in sorted(lane.folder.glob("date=*/*.parquet"))
+            if (name := NAME.fullmatch(path.name))
+        ]
+
+    def _rewrite(self, micro_batch: MicroBatch, target: Target) -> None:
+        check_content(micro_batch)
+        named = replace(micro_batch, path=micro_batch.path.with_name(f"{micro_batch.stem}{PLAIN_ENDING}"))
+        ops: list[str] = []
+
+        def groups() -> Iterator[pa.Table]:
+            for group in self._others(micro_batch, target):
+                ops.extend(group["op"].to_pylist())
+                yield group
+
+        def metadata() -> dict[bytes, bytes]:
+            footer = _footer(read_footer(micro_batch), ops)
+            replaced = merged.replaced_by(micro_batch)
+            return footer.to_metadata() | (merged.to_metadata(replaced) if replaced else {})
+
+        ending = MERGED_ENDING if micro_batch.is_merged else PLAIN_ENDING
+        write_file(named, many_groups(groups(), metadata), ending=ending)
+        remove_files([micro_batch])
+
+    def _others(self, micro_batch: MicroBatch, target: Target) -> Iterator[pa.Table]:
+        columns = ", ".join(map(sql.identifier, LANDING_SCHEMA.names))
+        with self._engine() as connection:
+            reader = connection.execute(
+                f"select {columns} from {landed_rows([str(micro_batch.path)])} "
+                f"where not {target.is_row_of_it} order by file_row_number"
+            ).to_arrow_reader(_GROUP_ROWS)
+            for batch in reader:
+                yield pa.Table.from_batches([batch]).cast(LANDING_SCHEMA)
+
+    def _engine(self) -> duckdb.DuckDBPyConnection:
+        connection = duckdb.connect(config={"memory_limit": self.memory_limit})
+        connection.execute("set TimeZone = 'UTC'")
+        return connection
+
+
+def _footer(before: Footer, ops: list[str]) -> Footer:
+    return replace(before, rows=len(ops), upserts=ops.count("upsert"), deletes=ops.count("delete"))
