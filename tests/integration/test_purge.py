@@ -195,9 +195,10 @@ def test_a_purge_that_was_killed_is_completed(
         raise KeyboardInterrupt
 
     before = yard.files()
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr("batch.purge.landed.remove_files", killed)
-        run(context, "session", "goes")
+        with pytest.raises(KeyboardInterrupt):
+            run(context, "session", "goes")
     assert len(yard.files()) == len(before) + 1
 
     assert set(run(context, "session", "goes").left.values()) == {0}
