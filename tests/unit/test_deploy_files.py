@@ -172,6 +172,22 @@ def test_variables_of_the_compose_file_are_explained() -> None:
     assert named <= set(re.findall(r"^#?(\w+)=", example, flags=re.MULTILINE))
 
 
+def test_folders_that_are_mounted_or_built_exist() -> None:
+    """An engine would make a missing one, empty and root's."""
+    needed = {
+        part.partition(":")[0]
+        for service in SERVICES.values()
+        for part in service.get("volumes", ())
+        if part.startswith(".")
+    }
+    built = {
+        Path(service["build"]["context"], service["build"].get("dockerfile", "Dockerfile"))
+        for service in SERVICES.values()
+        if "build" in service
+    }
+    assert [] == [str(each) for each in {*needed, *built} if not (DEPLOY / each).exists()]
+
+
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_units_are_sound_and_hardened(unit: Path, tmp_path: Path) -> None:
     """Without a complaint of systemd, which rates their exposure as low."""
