@@ -196,7 +196,7 @@ class WarehouseFile:
                 f"attach {sql.literal(str(temporary))} as rewritten "
                 f"(row_group_size {_ROW_GROUP_SIZE}, storage_version '{_STORAGE_VERSION}')"
             )
-            name = sql.identifier(_catalog_name(self.path))
+            name = sql.identifier(catalog_name(self.path))
             connection.execute(f"copy from database {name} to rewritten")
         except duckdb.Error as error:
             raise self.explained(error) from error
