@@ -25,7 +25,7 @@ SOAK_MINUTES ?= 30
 
 .DEFAULT_GOAL := help
 .PHONY: up up-core up-prefect down rebuild dashboards fresh logs shell status run-adhoc run-backfill run-daily pipeline deploy
-.PHONY: install system demo test chaos check prefect bench docs format lock clean help
+.PHONY: install system demo test chaos check audit prefect bench docs format lock clean help
 
 ##@ To try it and to work on it
 install: $(INSTALLED) ## Make .venv and install everything into it (repeated only when the packages change)
@@ -64,6 +64,9 @@ check: $(INSTALLED) ## Format, lint, types, import contracts, SQL
 	    $(BIN)/check-jsonschema --builtin-schema vendor.compose-spec deploy/docker-compose.yml
 	@if [ -x $(BIN)/hadolint ]; then echo '── hadolint' && $(BIN)/hadolint deploy/Dockerfile; \
 	    else echo '── hadolint: SKIPPED, it has no build for this platform'; fi
+
+audit: $(INSTALLED) ## Look for unsafe code, licences that bind, and (with a network) known vulnerabilities
+	@$(BIN)/python -m tests.audit
 
 prefect: $(INSTALLED) ## Prove the Prefect flows on a real Prefect server, in an environment of its own
 	@test -x $(VENV)-prefect/bin/prefect || { $(BIN)/python -m venv $(VENV)-prefect && \

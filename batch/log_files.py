@@ -11,6 +11,7 @@ from stream.errors import ImportPathError
 LOG_SUFFIX = ".jsonl"
 PROJECTS_FOLDER = "projects"
 _SUBAGENTS_FOLDER = "subagents"
+_LEADS_OUT = "a symbolic link that leads out of the folder"
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,8 @@ def _search(given: Path) -> tuple[list[LogFile], list[Refused]]:
         root = path
         if path.name != PROJECTS_FOLDER and (path / PROJECTS_FOLDER).is_dir():
             root = path / PROJECTS_FOLDER
+            if not root.resolve().is_relative_to(path):
+                return [], [Refused(root, _LEADS_OUT)]
         candidates = _walk(root, refused)
     else:
         root = path.parent
@@ -166,7 +169,7 @@ def _walk(root: Path, refused: list[Refused]) -> Iterator[Path]:
         for name in folder_names:
             path = Path(folder, name)
             if path.is_symlink() and not path.resolve().is_relative_to(root):
-                refused.append(Refused(path, "a symbolic link that leads out of the folder"))
+                refused.append(Refused(path, _LEADS_OUT))
         yield from (Path(folder, name) for name in sorted(file_names) if name.endswith(LOG_SUFFIX))
 
 
@@ -178,7 +181,7 @@ def _examine(path: Path, root: Path) -> LogFile | Refused | None:
             if not path.exists():
                 return Refused(path, "a symbolic link that leads nowhere")
             is_inside = path.resolve().is_relative_to(root)
-            return None if is_inside else Refused(path, "a symbolic link that leads out of the folder")
+            return None if is_inside else Refused(path, _LEADS_OUT)
     except FileNotFoundError:
         return None
     except OSError as error:

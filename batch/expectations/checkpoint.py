@@ -115,7 +115,7 @@ class Gate:
     def _prepare(self) -> None:
         """Copy the project; what is there of earlier runs stays."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(self.project, self.folder, dirs_exist_ok=True)
+        _copy_content(self.project, self.folder)
         variables = self.folder / VARIABLES_FILE
         variables.parent.mkdir(parents=True, exist_ok=True)
         variables.write_text(
@@ -155,3 +155,13 @@ def _problem(info: Mapping[str, Any]) -> str | None:
     told = [info, *(each for each in info.values() if isinstance(each, Mapping))]
     messages = [str(each["exception_message"]) for each in told if each.get("exception_message")]
     return messages[0].splitlines()[0] if messages else None
+
+
+def _copy_content(source: Path, target: Path) -> None:
+    """Copy files, not their permissions: those of an installed package are for everybody."""
+    target.mkdir(parents=True, exist_ok=True)
+    for path in source.iterdir():
+        if path.is_dir():
+            _copy_content(path, target / path.name)
+        else:
+            shutil.copyfile(path, target / path.name)
