@@ -86,8 +86,10 @@ def test_the_position_moves_on_while_the_collection_is_idle(
     def write_elsewhere() -> None:
         for number in range(5):
             collection.database["other"].insert_one(line(number))
-        wait_until(lambda: stream.lane.position() != taken, seconds=60)
-        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            wait_until(lambda: stream.lane.position() != taken, seconds=60)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
 
     with meanwhile(write_elsewhere):
         stream.worker().run()
