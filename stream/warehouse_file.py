@@ -218,7 +218,10 @@ class WarehouseFile:
                     path.rename(path.with_name(f"{path.name}.{suffix}"))
 
     def refused(self, micro_batch: MicroBatch, error: duckdb.Error) -> AnalyticsError:
-        """Say which micro-batch cannot be loaded, and why."""
+        """Say which micro-batch cannot be loaded and why, or what else failed, as a full disk."""
+        explained = self.explained(error)
+        if not isinstance(explained, StepFailedError):
+            return explained
         return StepFailedError(
             f"cannot load micro-batch `{micro_batch.path}` into `{self.path}`: {_first_line(error)}",
             hint="all before it is loaded; if memory was short, raise DUCKDB_MEMORY_LIMIT (in the stream "

@@ -340,6 +340,22 @@ def test_a_load_that_duckdb_refuses_is_halved(tmp_path: Path, error: type[duckdb
     assert_manifest_is_sound(warehouse)
 
 
+def test_a_disk_that_is_full_at_the_commit_is_no_fault_of_the_file(tmp_path: Path) -> None:
+    """DuckDB tells it in the words of a failed transaction."""
+    files = [land(tmp_path, [upsert(number, 10)]) for number in range(2)]
+
+    def refuse(boundary: str) -> None:
+        if boundary == "load_before_commit":
+            raise duckdb.TransactionException(
+                'Failed to commit: Could not write file "x.wal": No space left on device'
+            )
+
+    with pytest.raises(LandingFullError, match="No space left") as caught:
+        make_warehouse(tmp_path, at_boundary=refuse).load(timeout_seconds=5)
+    assert "free some space" in caught.value.hint
+    assert make_warehouse(tmp_path).load(timeout_seconds=5).rows == len(files)
+
+
 def test_the_memory_of_a_stream_worker_is_enough_for_the_largest_documents(tmp_path: Path) -> None:
     """Some of nearly 16 MB, new and then changed, wait to be loaded together."""
     good = make_warehouse(tmp_path)
