@@ -136,7 +136,7 @@ class Purge:
             self.on_step("building the marts")
             self.build_marts()
         with self.warehouse.opened(timeout_seconds=self.lease_timeout_seconds) as connection:
-            warehouse_side.forget_notes(connection)
+            warehouse_side.forget_notes(connection, target)
         self.on_step("rewriting the warehouse")
         self.warehouse.rewrite(timeout_seconds=self.lease_timeout_seconds)
         for path in self.warehouse.path.parent.glob(f"{self.warehouse.path.name}*.corrupt-*"):

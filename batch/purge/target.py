@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 from stream import sql
 
+PURGED = "(purged)"
+"""Stands in texts where an id stood."""
+
 _IN_SUBAGENTS = re.compile(r"([^/]+)/subagents/")
 _FILE_NAME = re.compile(r"([^/]+?)(?:[.]jsonl)?$")
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batch.purge.target import Target
+from batch.purge.target import PURGED, Target
 from stream.disk import disk_errors, write_durably
 
-_PURGED = "(purged)"
 _TOLD = {"error", "hint", "details", "filters"}
 """Fields of journal and plans that may hold an id."""
 _NOT_OURS = {"mongo"}
@@ -87,7 +86,7 @@ def _retold(text: str, target: Target) -> str:
 
 def _purged(value: Any, target: Target) -> Any:  # noqa: ANN401 - whatever JSON holds
     if isinstance(value, str):
-        return re.sub(target.pattern, rf"\1{_PURGED}\2", value)
+        return re.sub(target.pattern, rf"\1{PURGED}\2", value)
     if isinstance(value, list):
         return [_purged(each, target) for each in value]
     if isinstance(value, dict):

@@ -7,9 +7,13 @@ from pathlib import Path
 import duckdb
 
 from batch.maintenance.pruning import prune_changed_lines
-from batch.purge.target import Target
+from batch.purge.target import PURGED, Target
 from stream import sql
 from stream.load import BULK_ROWS, one_row
+
+_RUNS = "schema_name = 'ops' and table_name = 'runs'"
+_TOLD = ("error", "hint")
+"""Columns of `ops.runs` that may hold an id."""
 
 
 def has_marts(connection: duckdb.DuckDBPyConnection) -> bool:
@@ -42,14 +46,21 @@ def forget(connection: duckdb.DuckDBPyConnection, target: Target, *, now: dateti
     return int(rows)
 
 
-def forget_notes(connection: duckdb.DuckDBPyConnection) -> None:
-    """Delete what loads and models have noted about conversations: all marts are up to date, or none is."""
+def forget_notes(connection: duckdb.DuckDBPyConnection, target: Target) -> None:
+    """Delete what loads and models have noted about conversations: all marts are up to date, or none is.
+
+    From what failed runs have told, the id alone is taken.
+    """
     if has_marts(connection):
         prune_changed_lines(connection)
     else:  # the first build is a whole one
         connection.execute("delete from raw.changed_lines")
     if _tables(connection, "schema_name = 'ops' and table_name = 'model_changes'"):
         connection.execute("delete from ops.model_changes")
+    if _tables(connection, _RUNS):
+        pattern, blank = sql.literal(target.pattern), sql.literal(rf"\1{PURGED}\2")
+        told = ", ".join(f"{column} = regexp_replace({column}, {pattern}, {blank}, 'g')" for column in _TOLD)
+        connection.execute(f"update ops.runs set {told}")
 
 
 def rows_left(connection: duckdb.DuckDBPyConnection, target: Target) -> int:
@@ -60,7 +71,8 @@ def rows_left(connection: duckdb.DuckDBPyConnection, target: Target) -> int:
         f"and not internal and column_name = '{target.column}' "
         "and (schema_name, table_name) in (select (schema_name, table_name) from duckdb_tables())"
     ).fetchall()
-    return int(raw) + sum(
+    told = _holding(connection, "ops.runs", _TOLD, target) if _tables(connection, _RUNS) else 0
+    return int(raw) + told + sum(
         _named(connection, f"{sql.identifier(schema)}.{sql.identifier(table)}", target)
         for schema, table in named
         if (schema, table) != ("raw", "conversations")
@@ -69,13 +81,8 @@ def rows_left(connection: duckdb.DuckDBPyConnection, target: Target) -> int:
 
 def mentions(connection: duckdb.DuckDBPyConnection, target: Target) -> int:
     """Count lines of other conversations that hold the id somewhere: forks, and who wrote about it."""
-    columns = ("source_file", "message_raw", "extra")
-    pattern = sql.literal(target.pattern)
-    holds = " or ".join(f"regexp_matches(coalesce({column}, ''), {pattern})" for column in columns)
-    (found,) = one_row(
-        connection, f"select count(*) from raw.conversations where ({holds}) and not {target.is_row_of_it}"
-    )
-    return int(found)
+    others = f"(from raw.conversations where not {target.is_row_of_it})"
+    return _holding(connection, others, ("source_file", "message_raw", "extra"), target)
 
 
 def rows_in_builds(builds: Iterable[Path], target: Target) -> int:
@@ -88,6 +95,16 @@ def rows_in_builds(builds: Iterable[Path], target: Target) -> int:
             if target.column in columns:
                 found += _named(connection, table, target)
     return found
+
+
+def _holding(
+    connection: duckdb.DuckDBPyConnection, table: str, columns: Iterable[str], target: Target
+) -> int:
+    """Count the rows that hold the id in the text of one of some columns."""
+    pattern = sql.literal(target.pattern)
+    holds = " or ".join(f"regexp_matches(coalesce({column}, ''), {pattern})" for column in columns)
+    (found,) = one_row(connection, f"select count(*) from {table} where {holds}")
+    return int(found)
 
 
 def _named(connection: duckdb.DuckDBPyConnection, table: str, target: Target) -> int:

@@ -93,11 +93,14 @@ def test_a_conversation_is_removed_everywhere(context: Context, collection: Docu
     of_it = [each for each in documents if each.get("sessionId", gone) == gone and gone in each["sourceFile"]]
     collection.insert_many(documents)
     data = context.settings.data.data_dir
+    failed = context.journal.begin("20260101T000000000000Z", "transform", "manual")
+    context.journal.end(failed, outcome="failed", error=f"no model takes {gone}")
     run_pipeline(context, full_backfill=True)
     make_cycle(context, new_run_id(utc_now())).publish()
     (data / "report.html").write_text(gone)
     assert len(context.serving.builds()) == 2
     assert len(holding(data, gone)) > 4
+    assert any("ops.runs" in name for name in holding(data, gone))
 
     result = purge("--session", gone, "--source", "--yes")
 
