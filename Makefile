@@ -20,7 +20,7 @@ LOGS ?=
 # More arguments for pytest: `make test ARGS='-k landing'`.
 ARGS ?=
 # Tests run side by side; most of them wait, for servers and for dbt. Each process has servers of its own.
-JOBS ?= 2
+JOBS ?= 3
 # `make chaos SOAK=1`: every fault after the other for so many minutes. CHAOS_SEED=… repeats an order.
 SOAK ?=
 SOAK_MINUTES ?= 30
@@ -35,7 +35,7 @@ install: $(INSTALLED) ## Make .venv and install everything into it (repeated onl
 demo: $(INSTALLED) ## See it all work on this machine: make demo [LOGS=~/.claude/projects]
 	@$(BIN)/claude-analytics demo $(if $(LOGS),--logs "$(patsubst ~/%,$(HOME)/%,$(LOGS))")
 
-test: $(INSTALLED) ## Run every test: unit, integration and chaos [ARGS='-k landing' JOBS=2]
+test: $(INSTALLED) ## Run every test: unit, integration and chaos [ARGS='-k landing' JOBS=3]
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(ARGS)
 
 system: ## Install the programs that some tests need, as root on Debian or Ubuntu: a browser and Prometheus

@@ -47,7 +47,7 @@ def test_ci_runs_what_developers_run() -> None:
     """`.ci/run` is executable and calls the make targets."""
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
-    assert "make check audit test" in script.read_text(encoding="utf-8")
+    assert "make check audit test prefect" in script.read_text(encoding="utf-8")
 
 
 def test_make_alone_shows_the_targets() -> None:
