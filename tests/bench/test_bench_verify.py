@@ -20,7 +20,7 @@ from tests.streaming import StreamRunner
 
 pytestmark = [pytest.mark.bench, pytest.mark.integration]
 
-DOCUMENTS = int(os.environ.get("BENCH_DOCUMENTS", "40000"))
+DOCUMENTS = int(os.environ.get("BENCH_DOCUMENTS", "200000"))
 _WORDS = 250
 
 
