@@ -8,7 +8,6 @@ Keys: `uri`, `database`, `folder`, `documents` (how many at most).
 import itertools
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,8 @@ from typing import Any
 
 from pymongo import MongoClient
 from pymongo.collection import Collection
+
+from tests.memory import peak_bytes
 
 Documents = Collection[dict[str, Any]]
 BATCH = 10_000
@@ -194,10 +195,7 @@ def main() -> None:
             "documents": documents,
             "seconds": time.perf_counter() - started,
             "cpu_seconds": time.process_time() - cpu_before,
-            "peak_mib": sum(
-                resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-            )
-            / 1024,
+            "peak_mib": peak_bytes() / 2**20,
             "file_mib": sum(file.stat().st_size for file in folder.glob("*.duckdb")) / 2**20,
         }
     sys.stdout.write(f"\n{json.dumps(told)}\n")

@@ -6,7 +6,9 @@ BENCH_LOGS=~/.claude/projects pytest -s -m bench tests/bench/test_bench_capacity
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from rich.table import Table
 from batch.mongod import MongodOptions
 from batch.replica_set import EmbeddedMongo
 from batch.shipped import sample_logs
+from tests.memory import peak_bytes
 
 pytestmark = pytest.mark.bench
 
@@ -33,7 +36,7 @@ def uri(tmp_path: Path) -> Iterator[str]:
         yield embedded.uri
 
 
-def peak_bytes(uri: str, data: Path, *arguments: str) -> int:
+def run(uri: str, data: Path, *arguments: str) -> int:
     """Run a command to its end, and give the most memory that it took."""
     settings = {
         "PYTHONPATH": str(ROOT),
@@ -43,10 +46,13 @@ def peak_bytes(uri: str, data: Path, *arguments: str) -> int:
         "LOG_LEVEL": "error",
     }
     process = subprocess.Popen([*PROGRAM, *arguments], env=os.environ | settings, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    peak = 0
+    while process.poll() is None:
+        with suppress(ProcessLookupError):
+            peak = peak_bytes(process.pid)
+        time.sleep(0.02)
     assert process.returncode == 0
-    return usage.ru_maxrss * 1024
+    return peak
 
 
 def size_bytes(path: Path) -> int:
@@ -59,12 +65,12 @@ def size_bytes(path: Path) -> int:
 def test_capacity(uri: str, tmp_path: Path) -> None:
     """Sizes for 1,000 documents, and the peak of each process."""
     data = tmp_path / "data"
-    peaks = {"stream, idle": peak_bytes(uri, data, "stream", "--until-idle", "1")}
-    peak_bytes(uri, data, "import", str(LOGS))
-    peaks["stream"] = peak_bytes(uri, data, "stream", "--until-idle", "2")
+    peaks = {"stream, idle": run(uri, data, "stream", "--until-idle", "1")}
+    run(uri, data, "import", str(LOGS))
+    peaks["stream"] = run(uri, data, "stream", "--until-idle", "2")
     warehouse = data / "analytics.duckdb"
     loaded = size_bytes(warehouse)
-    peaks["pipeline"] = peak_bytes(uri, data, "pipeline", "--skip-extract")
+    peaks["pipeline"] = run(uri, data, "pipeline", "--skip-extract")
     with MongoClient[dict[str, Any]](uri) as client:
         stats = client["claude_logs"].command("collStats", "conversations")
         oplog = client["local"].command("collStats", "oplog.rs")

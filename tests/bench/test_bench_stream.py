@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import random
-import resource
 import statistics
 import threading
 import time
@@ -30,6 +29,7 @@ from stream.mongo import connect
 from stream.settings import DataSettings, DuckDBSettings, LoggingSettings, MongoSettings, StreamSettings
 from stream.warehouse import Warehouse
 from stream.worker import Worker
+from tests.memory import peak_bytes
 
 pytestmark = pytest.mark.bench
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
@@ -159,7 +159,7 @@ def _stream_all(  # noqa: PLR0917 - as a process is started
     started = time.perf_counter()
     worker.run(until_idle_seconds=0.5)
     rate = documents / ((finished or [time.perf_counter()])[0] - started)
-    answer.send((rate, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+    answer.send((rate, peak_bytes() / 2**20))
 
 
 def seed_position(worker: Worker, token: dict[str, Any]) -> None:
