@@ -72,10 +72,14 @@ def rows_left(connection: duckdb.DuckDBPyConnection, target: Target) -> int:
         "and (schema_name, table_name) in (select (schema_name, table_name) from duckdb_tables())"
     ).fetchall()
     told = _holding(connection, "ops.runs", _TOLD, target) if _tables(connection, _RUNS) else 0
-    return int(raw) + told + sum(
-        _named(connection, f"{sql.identifier(schema)}.{sql.identifier(table)}", target)
-        for schema, table in named
-        if (schema, table) != ("raw", "conversations")
+    return (
+        int(raw)
+        + told
+        + sum(
+            _named(connection, f"{sql.identifier(schema)}.{sql.identifier(table)}", target)
+            for schema, table in named
+            if (schema, table) != ("raw", "conversations")
+        )
     )
 
 
