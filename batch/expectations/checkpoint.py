@@ -114,7 +114,6 @@ class Gate:
 
     def _prepare(self) -> None:
         """Copy the project; what is there of earlier runs stays."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         _copy_content(self.project, self.folder)
         variables = self.folder / VARIABLES_FILE
         variables.parent.mkdir(parents=True, exist_ok=True)

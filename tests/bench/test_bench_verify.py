@@ -11,12 +11,8 @@ import pytest
 from bson.objectid import ObjectId
 from pymongo.collection import Collection
 
-from batch.verify.job import Verifier
-from stream.clock import utc_now
-from stream.dead_letters import DeadLetterStore
-from stream.landing import LandingZone
-from stream.settings import DataSettings
 from tests.streaming import StreamRunner
+from tests.verifying import verifier_of
 
 pytestmark = [pytest.mark.bench, pytest.mark.integration]
 
@@ -60,14 +56,7 @@ def test_verify_beside_a_bare_scan(stream: StreamRunner, collection: Collection[
     for start in range(0, DOCUMENTS, 5_000):
         collection.insert_many([document(start + number, chance) for number in range(5_000)])
     stream.catch_up(idle_seconds=1)
-    data = DataSettings(DATA_DIR=stream.folder)
-    verifier = Verifier(
-        mongo=stream.mongo,
-        landing=LandingZone(data.landing_dir, clock=utc_now),
-        dead_letters=DeadLetterStore(data.dead_letter_dir, clock=utc_now),
-        warehouse=stream.warehouse,
-        lease_timeout_seconds=10,
-    )
+    verifier = verifier_of(stream)
 
     def scan() -> None:
         for _ in collection.find(batch_size=2_000):

@@ -8,15 +8,11 @@ import pytest
 from pymongo import MongoClient
 
 from batch.log_files import find_logs
-from batch.verify.job import Verifier
-from stream.clock import utc_now
-from stream.dead_letters import DeadLetterStore
 from stream.errors import ImportPathError
-from stream.landing import LandingZone
-from stream.settings import DataSettings
 from tests.backfilling import BackfillRunner
 from tests.publishing import Shop, message
 from tests.streaming import StreamRunner, mongo_settings
+from tests.verifying import verifier_of
 
 pytestmark = pytest.mark.integration
 
@@ -40,14 +36,7 @@ def test_quotes_in_documents_and_names_stay_text(mongo_uri: str, tmp_path: Path)
             ])  # fmt: skip
             BackfillRunner(stream.mongo, folder).run()
             stream.catch_up()
-            data = DataSettings(DATA_DIR=folder)
-            found = Verifier(
-                mongo=stream.mongo,
-                landing=LandingZone(data.landing_dir, clock=utc_now),
-                dead_letters=DeadLetterStore(data.dead_letter_dir, clock=utc_now),
-                warehouse=stream.warehouse,
-                lease_timeout_seconds=10,
-            ).run()
+            found = verifier_of(stream).run()
         finally:
             client.drop_database("attacks")
     assert {"dead letter": 1} == {kind: count for kind, count in found.counts.items() if count}

@@ -17,8 +17,8 @@ from urllib.parse import quote
 import pytest
 from pymongo import MongoClient
 
-from batch.mongod import MongodOptions, free_port
-from batch.replica_set import EmbeddedMongo
+from batch.mongod import free_port
+from tests.guarding import guarded_mongo
 from tests.secrets_for_tests import SECRETS
 
 pytestmark = pytest.mark.integration
@@ -154,15 +154,7 @@ def rejected() -> list[dict[str, Any]]:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Give an installation that has done everything there is to do."""
     folder = tmp_path_factory.mktemp("canaries")
-    key = folder / "key"
-    key.write_text("c2VjcmV0IG9mIGEgdGVzdA==")
-    key.chmod(0o600)
-    options = MongodOptions(
-        cache_size_gb=0.25, oplog_size_mb=64, extra_arguments=("--auth", "--keyFile", str(key))
-    )
-    with EmbeddedMongo(folder / "mongo", options=options) as mongo:
-        with MongoClient[dict[str, Any]](mongo.uri) as client:
-            client.admin.command("createUser", "app", pwd=PASSWORD, roles=["root"])
+    with guarded_mongo(folder, user="app", password=PASSWORD) as mongo:
         account = f"mongodb://app:{quote(PASSWORD, safe='')}@"
         ours = {
             "MONGO_URI": mongo.uri.replace("mongodb://", account), "DATA_DIR": "data", "LOG_LEVEL": "debug",

@@ -17,7 +17,6 @@ from pymongo.errors import OperationFailure
 from batch.doctor.job import Doctor
 from batch.mongod import MongodOptions
 from batch.replica_set import EmbeddedMongo
-from batch.verify.job import Verifier
 from stream.clock import utc_now
 from stream.dead_letters import DeadLetterStore
 from stream.errors import AccessDeniedError, SettingsError, SourceUnreachableError
@@ -25,7 +24,9 @@ from stream.landing import LandingZone
 from stream.settings import DataSettings, MongoSettings
 from tests.backfilling import BackfillRunner
 from tests.certificates import Authority, client_subject
+from tests.guarding import guarded_mongo
 from tests.streaming import StreamRunner, make_worker
+from tests.verifying import verifier_of
 
 pytestmark = pytest.mark.integration
 
@@ -59,17 +60,9 @@ class Guarded:
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     folder = tmp_path_factory.mktemp("guarded")
-    key = folder / "key"
-    key.write_text("c2VjcmV0IG9mIGEgdGVzdA==")
-    key.chmod(0o600)
-    options = MongodOptions(
-        cache_size_gb=0.25, oplog_size_mb=64, extra_arguments=("--auth", "--keyFile", str(key))
-    )
     server = f"p@ss/{uuid.uuid4().hex}"
-    with EmbeddedMongo(folder / "mongo", options=options) as mongo:
+    with guarded_mongo(folder, user="admin", password=server) as mongo:
         found = Guarded(mongo.uri, server)
-        with MongoClient[dict[str, Any]](mongo.uri) as client:
-            client.admin.command("createUser", "admin", pwd=server, roles=["root"])
         with found.client("admin") as client:
             client.admin.command(GRANTS["role"])
             client.admin.command(GRANTS["user"] | {"pwd": server})
@@ -86,14 +79,7 @@ def fill(client: Client, count: int = 50) -> None:
 
 
 def verdict(mongo: MongoSettings, runner: StreamRunner) -> dict[str, int]:
-    data = DataSettings(DATA_DIR=runner.folder)
-    verifier = Verifier(
-        mongo=mongo,
-        landing=LandingZone(data.landing_dir, clock=utc_now),
-        dead_letters=DeadLetterStore(data.dead_letter_dir, clock=utc_now),
-        warehouse=runner.warehouse,
-        lease_timeout_seconds=10,
-    )
+    verifier = verifier_of(runner, mongo=mongo)
     found = verifier.run()
     return {"documents": found.documents} | {kind: count for kind, count in found.counts.items() if count}
 

@@ -10,7 +10,6 @@ from bson.objectid import ObjectId
 from pymongo.collection import Collection
 
 from batch.dead_letter_replay import replay
-from batch.verify.job import Verifier
 from stream.clock import utc_now
 from stream.dead_letters import DeadLetterStore
 from stream.landing import LandingZone
@@ -21,6 +20,7 @@ from stream.settings import DataSettings
 from tests.backfilling import BackfillRunner
 from tests.secrets_for_tests import SECRETS
 from tests.streaming import StreamRunner
+from tests.verifying import verifier_of
 
 pytestmark = pytest.mark.integration
 
@@ -47,15 +47,7 @@ def documents(count: int) -> list[dict[str, Any]]:
 
 
 def verdict(stream: StreamRunner, redactor: Redactor | None) -> dict[str, int]:
-    data = DataSettings(DATA_DIR=stream.folder)
-    found = Verifier(
-        mongo=stream.mongo,
-        landing=LandingZone(data.landing_dir, clock=utc_now),
-        dead_letters=DeadLetterStore(data.dead_letter_dir, clock=utc_now),
-        warehouse=stream.warehouse,
-        lease_timeout_seconds=10,
-        redactor=redactor,
-    ).run()
+    found = verifier_of(stream, redactor=redactor).run()
     return {kind: count for kind, count in found.counts.items() if count}
 
 

@@ -42,6 +42,7 @@ from stream.landing import LandingZone
 from stream.metrics import serve
 from stream.settings import MongoSettings
 from tests.equality import assert_manifest_is_sound, assert_same, warehouse_rows
+from tests.guarding import guarded_mongo
 from tests.streaming import StreamRunner, make_warehouse, make_worker, meanwhile, mongo_settings, wait_until
 
 pytestmark = pytest.mark.integration
@@ -113,16 +114,8 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str
     Users: `admin` (root), `reader` (may read the logs, nothing else), `stranger` (may read something else).
     """
     folder = tmp_path_factory.mktemp("guarded")
-    key = folder / "key"
-    key.write_text("c2VjcmV0IG9mIGEgdGVzdA==")
-    key.chmod(0o600)
     password = f"p@ss/{uuid.uuid4().hex}"
-    options = MongodOptions(
-        cache_size_gb=0.25, oplog_size_mb=64, extra_arguments=("--auth", "--keyFile", str(key))
-    )
-    with EmbeddedMongo(folder / "mongo", options=options) as mongo:
-        with MongoClient[dict[str, Any]](mongo.uri) as client:
-            client.admin.command("createUser", "admin", pwd=password, roles=["root"])
+    with guarded_mongo(folder, user="admin", password=password) as mongo:
         with MongoClient[dict[str, Any]](mongo.uri, username="admin", password=password) as client:
             for user, database in (("reader", "claude_logs"), ("stranger", "other")):
                 roles = [{"role": "read", "db": database}]

@@ -14,33 +14,18 @@ from bson.int64 import Int64
 from bson.objectid import ObjectId
 from pymongo.collection import Collection
 
-from batch.verify.job import Verifier
 from batch.verify.report import KINDS, Verification
-from stream.clock import utc_now
-from stream.dead_letters import DeadLetterStore
 from stream.errors import PositionMismatchError, SourceUnreachableError
-from stream.landing import LandingZone
 from stream.normalise import document_key
-from stream.settings import DataSettings, MongoSettings
+from stream.settings import MongoSettings
 from tests.landing import land, position_at, upsert
 from tests.streaming import StreamRunner, meanwhile, wait_until
+from tests.verifying import verifier_of
 
 pytestmark = pytest.mark.integration
 
 START = datetime(2026, 1, 3, tzinfo=UTC)
 NOTHING: dict[str, int] = dict.fromkeys(KINDS, 0)
-
-
-def verifier_of(stream: StreamRunner, **options: Any) -> Verifier:
-    data = DataSettings(DATA_DIR=stream.folder)
-    return Verifier(
-        mongo=options.pop("mongo", stream.mongo),
-        landing=LandingZone(data.landing_dir, clock=utc_now),
-        dead_letters=DeadLetterStore(data.dead_letter_dir, clock=utc_now),
-        warehouse=stream.warehouse,
-        lease_timeout_seconds=10,
-        **options,
-    )
 
 
 def documents(count: int, **fields: Any) -> list[dict[str, Any]]:
