@@ -120,6 +120,8 @@ class Pipeline:
         retries: For steps that are tried again.
         log: One line per step and per retry.
         on_note: Called when something has been written down; brings `ops.runs` up to date.
+        leave_if_told: Raises SystemExit if a signal has come; asked before each step, and after an error,
+            which may be what a step made of the signal.
         sleep: Waits between two tries.
     """
 
@@ -128,6 +130,7 @@ class Pipeline:
     retries: Mapping[str, RetryPolicy]
     log: Logger
     on_note: Callable[[str], None] = lambda _step: None
+    leave_if_told: Callable[[], None] = lambda: None
     sleep: Callable[[float], None] = time.sleep
 
     def trying_once(self) -> "Pipeline":
@@ -149,6 +152,7 @@ class Pipeline:
         error: AnalyticsError | None = None
         try:
             for step in STEPS:
+                self.leave_if_told()
                 if step in options.skipped:
                     skipped = self.journal.begin(self.run_id, step, options.trigger)
                     done.append(self.journal.end(skipped, outcome=SKIPPED))
@@ -200,7 +204,10 @@ class Pipeline:
         while True:
             attempt += 1
             result, error = _attempt(step, work)
-            if error is None or not self._waits_for_another(step, attempt, error):
+            if error is None:
+                break
+            self.leave_if_told()
+            if not self._waits_for_another(step, attempt, error):
                 break
         ended = self.journal.end(
             started,

@@ -1,16 +1,15 @@
 """The `claude-analytics` program: all commands, and how each ends."""
 
-import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
-from types import FrameType
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from batch.cli import backfill, cycle, develop, look, metabase, prove, purge, report, steps
+from batch.cli.leaving import leave_if_told, leaving_at_signals
 from stream.disk import keep_to_owner
 from stream.errors import AnalyticsError
 
@@ -50,18 +49,15 @@ for module in (develop, steps, backfill, cycle, prove, purge, report, metabase, 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit: 0 done, 1 may help to try again, 2 a person must act, 130/143 stopped."""
     keep_to_owner()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
-    try:
-        app(args=None if arguments is None else list(arguments))
-    except AnalyticsError as error:
-        explain(error, Console(stderr=True, highlight=False))
-        sys.exit(error.exit_code)
-
-
-def _leave(number: int, _frame: FrameType | None) -> None:
-    """Unwind whatever is open, then exit as a shell expects of a signal."""
-    sys.exit(128 + number)
+    with leaving_at_signals():
+        try:
+            app(args=None if arguments is None else list(arguments))
+        except Exception as error:
+            leave_if_told()
+            if not isinstance(error, AnalyticsError):
+                raise
+            explain(error, Console(stderr=True, highlight=False))
+            sys.exit(error.exit_code)
 
 
 def explain(error: AnalyticsError, console: Console) -> None:

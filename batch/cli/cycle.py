@@ -4,9 +4,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -139,13 +138,9 @@ def pipeline(  # noqa: PLR0917 - options, all of them by name
     with _turn(context):
         run_id = new_run_id(utc_now())
         cycle = make_cycle(context, run_id)
-        with context.console.status("beginning …") as status, _remembered_signals() as leave_if_told:
-
-            def note(step: str) -> None:
-                leave_if_told()
-                status.update(f"{step} …")
-
-            summary = make_pipeline(context, run_id, cycle, on_note=note).run(options, cycle.works(options))
+        with context.console.status("beginning …") as status:
+            whole = make_pipeline(context, run_id, cycle, on_note=lambda step: status.update(f"{step} …"))
+            summary = whole.run(options, cycle.works(options))
         send_alerts(context)
     if not supervised:
         print_run(summary, context.console)
@@ -178,27 +173,6 @@ def deploy() -> None:
 def _turn(context: Context) -> Iterator[None]:
     with context.turn.taken(timeout_seconds=context.settings.duckdb.lease_timeout_seconds):
         yield
-
-
-@contextmanager
-def _remembered_signals() -> Iterator[Callable[[], None]]:
-    """Leave at a signal, and if a library swallows that, before the next step: the function given does."""
-    told: list[int] = []
-
-    def leave_if_told() -> None:
-        if told:
-            sys.exit(128 + told[0])
-
-    def leave(number: int, _frame: FrameType | None) -> None:
-        told.append(number)
-        leave_if_told()
-
-    previous = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield leave_if_told
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _end_with_parent() -> None:

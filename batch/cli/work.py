@@ -12,6 +12,7 @@ from batch.backfill.job import Backfill
 from batch.backfill.plan import LANE_PREFIX, has_ended
 from batch.backfill.progress import BackfillMetrics
 from batch.cli.context import Context
+from batch.cli.leaving import leave_if_told
 from batch.cycle import Cycle, OnProgress, no_progress
 from batch.expectations.checkpoint import Gate
 from batch.expectations.project import DATA_DOCS_FOLDER, RESULTS_FOLDER
@@ -87,6 +88,7 @@ def make_pipeline(
         },
         log=logs.logger("pipeline"),
         on_note=note,
+        leave_if_told=leave_if_told,
     )
 
 
@@ -141,7 +143,7 @@ def send_alerts(context: Context) -> None:
 
 def _read_changes(context: Context) -> int:
     summary = context.worker(CollectorRegistry()).run(until_idle_seconds=_IDLE_SECONDS, is_landing_only=True)
-    _leave_if_told(summary.signal_number)
+    _leave_after(summary.signal_number)
     return summary.events
 
 
@@ -161,11 +163,11 @@ def _read_everything(context: Context) -> int:
         redactor=context.redactor,
     )
     summary = job.run(Filters())
-    _leave_if_told(summary.signal_number)
+    _leave_after(summary.signal_number)
     return summary.documents
 
 
-def _leave_if_told(signal_number: int | None) -> None:
+def _leave_after(signal_number: int | None) -> None:
     """Go on leaving, if a signal was what ended a step that minds signals itself."""
     if signal_number is not None:
         sys.exit(128 + signal_number)

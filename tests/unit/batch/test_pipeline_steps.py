@@ -1,6 +1,7 @@
 """Which steps run, how often each is tried, and what is written down about it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,28 @@ def test_a_run_that_is_told_to_stop(bench: Bench, told: BaseException) -> None:
     assert {"pipeline": "stopped", "extract": "succeeded", "load": "succeeded", "transform": "stopped"} == (
         bench.outcomes()
     )
+
+
+def test_a_signal_that_a_step_made_an_error_of(bench: Bench) -> None:
+    """DuckDB turns it into `Query interrupted`: it is no failure, nothing is retried, nobody is to blame."""
+    told: list[int] = []
+
+    def interrupted() -> StepResult:
+        told.append(143)
+        raise RuntimeError("Query interrupted")
+
+    def leave_if_told() -> None:
+        if told:
+            raise SystemExit(*told)
+
+    bench.pipeline = replace(bench.pipeline, leave_if_told=leave_if_told)
+    with pytest.raises(SystemExit):
+        bench.run(maintain=interrupted)
+    assert ("stopped", "stopped") == tuple(bench.outcomes()[step] for step in ("maintain", "pipeline"))
+    told.clear()
+    with pytest.raises(SystemExit):
+        bench.pipeline.run_alone("publish", interrupted)
+    assert "stopped" == bench.outcomes()["publish"]
 
 
 def test_a_run_closes_what_a_killed_one_left_open(bench: Bench) -> None:
