@@ -2,9 +2,12 @@
 
 Versions (cluster times) decide which of two changes of a document is the later, in whatever order they load;
 tombstones keep an older row from bringing a deleted document back, and floors do so for a whole collection.
+
+A changed row is removed and inserted anew. MERGE and UPDATE change it in its place, and DuckDB then takes 20
+times as long for rows that lie scattered, as it rewrites whole columns of every row group they lie in
+(`make bench ARGS='-k updates'`).
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -70,10 +73,10 @@ class LoadTransaction:
         self._floor = 0
 
     def run(self) -> LoadResult:
-        """Merge the last change of each document, note what changed, mark the micro-batches as loaded."""
+        """Write the last change of each document, note what changed, mark the micro-batches as loaded."""
         (load_id,) = one_row(self._connection, "select coalesce(max(load_id), 0) + 1 from raw.loads")
         rows = sum(footer.rows for _, footer in self._chunk)
-        upserted = merged_away = 0
+        upserted = removed = 0
         swept = self._raise_floor()
         is_bulk = rows >= BULK_ROWS or swept > 0
         paths = self._paths_above_floor(lambda footer: footer.last_cluster_time)
@@ -91,9 +94,9 @@ class LoadTransaction:
                 self._stage(landed)
                 if not is_bulk:
                     self._record_changed_lines(load_id)
-                merged, merged_away = self._merge(landed)
-                upserted += merged
-        deleted = swept + merged_away
+                removed = self._remove_old_versions()
+                upserted += self._insert_staged(landed)
+        deleted = swept + removed
         self._record(load_id, upserted, deleted, is_bulk=is_bulk)
         return LoadResult(len(self._chunk), rows, upserted, deleted)
 
@@ -154,7 +157,7 @@ class LoadTransaction:
         return int(inserted)
 
     def _stage(self, landed: str) -> None:
-        """Find the last change of each `_id`, less what tombstone or floor outdate: narrow columns only.
+        """Find the last change of each `_id`, less what row, tombstone or floor outdate: narrow columns only.
 
         The wide columns stay in their files until they are written into the table, once.
         """
@@ -174,63 +177,64 @@ class LoadTransaction:
             ) = 1
             """
         )
-        self._execute(
-            """
-            delete from staged using raw.tombstones as tombstones
-            where staged._id = tombstones._id and tombstones.source_version > staged.source_version
-            """
-        )
+        for outdating in ("raw.tombstones", "raw.conversations"):
+            self._execute(
+                f"""
+                delete from staged using {outdating} as known
+                where staged._id = known._id and known.source_version > staged.source_version
+                """
+            )
 
     def _record_changed_lines(self, load_id: int) -> None:
-        """Note the lines of old and new versions; a row that is outdated on arrival changes nothing."""
+        """Note the lines of old and new versions."""
         self._execute(
             f"""
             insert into raw.changed_lines
             with previous as (
                 select
-                    conversations._id, conversations.source_version, conversations.session_id,
-                    conversations.source_file, conversations.uuid,
+                    conversations.session_id, conversations.source_file, conversations.uuid,
                     json_extract_string(conversations.message_raw, '$.id') as message_id
                 from raw.conversations as conversations
                 inner join staged on conversations._id = staged._id
             )
-            select {load_id}, staged.session_id, staged.source_file, staged.uuid, staged.message_id
+            select {load_id}, session_id, source_file, uuid, message_id
             from staged
-            left join previous on staged._id = previous._id
-            where staged.op = 'upsert'
-                and (previous._id is null or staged.source_version >= previous.source_version)
+            where op = 'upsert'
             union
-            select
-                {load_id}, previous.session_id, previous.source_file, previous.uuid, previous.message_id
+            select {load_id}, session_id, source_file, uuid, message_id
             from previous
-            inner join staged on previous._id = staged._id
-            where staged.source_version >= previous.source_version
             """
         )
 
-    def _merge(self, landed: str) -> tuple[int, int]:
-        names = [sql.identifier(name) for name in RAW_CONVERSATIONS_COLUMNS]
-        self._execute(
-            f"""
-            merge into raw.conversations as target
-            using (
-                select {_columns("staged")}, staged.op
-                from {landed} as landed
-                inner join staged
-                    on landed.filename = staged.filename and landed.file_row_number = staged.file_row_number
-            ) as landed
-            on target._id = landed._id
-            when matched and landed.source_version < target.source_version then do nothing
-            when matched and landed.op = 'delete' then delete
-            when matched then update set {", ".join(f"{name} = landed.{name}" for name in names)}
-            when not matched and landed.op = 'upsert'
-                then insert ({", ".join(names)}) values ({", ".join(f"landed.{name}" for name in names)})
-            returning merge_action
-            """
-        )
-        actions = Counter(action for (action,) in self._connection.fetchall())
+    def _remove_old_versions(self) -> int:
+        """Remove the rows of what has changed; give how many of their documents are gone for good."""
         self._execute("insert into raw.tombstones select _id, source_version from staged where op = 'delete'")
-        return actions["INSERT"] + actions["UPDATE"], actions["DELETE"]
+        removed = 0
+        for op in ("delete", "upsert"):
+            (rows,) = one_row(
+                self._connection,
+                f"""
+                delete from raw.conversations as target using staged
+                where target._id = staged._id and staged.op = '{op}'
+                """,
+            )
+            removed += rows if op == "delete" else 0
+        return removed
+
+    def _insert_staged(self, landed: str) -> int:
+        """Insert the last version of what is not deleted; give how many rows."""
+        (inserted,) = one_row(
+            self._connection,
+            f"""
+            insert into raw.conversations
+            select {_columns("staged")}
+            from {landed} as landed
+            inner join staged
+                on landed.filename = staged.filename and landed.file_row_number = staged.file_row_number
+            where staged.op = 'upsert'
+            """,
+        )
+        return int(inserted)
 
     def _record(self, load_id: int, upserted: int, deleted: int, *, is_bulk: bool) -> None:
         manifest = sql.rows(

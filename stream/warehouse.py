@@ -1,7 +1,7 @@
 """The warehouse: loads landed micro-batches into DuckDB, each exactly once.
 
 `raw.conversations` has no key and no index on purpose: they would slow every load down with the table's size.
-A MERGE on `_id` finds its rows through zone maps instead, as rows come in nearly in the order of their ids.
+A load finds rows through zone maps instead, as they come in nearly in the order of their ids.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -84,6 +84,7 @@ class Warehouse:
         finally:
             self._connection = None
             with suppress(duckdb.Error):  # of a damaged file even that may fail
+                _break_off(connection)
                 connection.close()
 
     def interrupt(self) -> None:
@@ -229,6 +230,7 @@ class Warehouse:
             self._at_boundary("load_committed")
         except BaseException as error:
             with suppress(duckdb.Error):  # a damaged database has no transaction left
+                _break_off(connection)
                 connection.rollback()
             if isinstance(error, duckdb.IOException):
                 for micro_batch, _ in chunk:
@@ -236,6 +238,14 @@ class Warehouse:
             raise
         self._loaded.update(micro_batch.id for micro_batch, _ in chunk)
         return result
+
+
+def _break_off(connection: duckdb.DuckDBPyConnection) -> None:
+    """End what a signal has left behind: for the caller its query is over, for DuckDB's other threads not.
+
+    Whatever comes next on the connection, closing it included, would wait for them, to the query's own end.
+    """
+    connection.interrupt()
 
 
 def _in_manifest(connection: duckdb.DuckDBPyConnection, ids: Collection[str]) -> set[str]:

@@ -32,6 +32,7 @@ class _Connection(ConnectionWrapper):
     def close(self) -> None:
         """Close the file: whoever wants it next is not to find it open."""
         for cursor in self._cursors:
+            cursor.interrupt()  # of what a signal has broken off, DuckDB's other threads know nothing
             cursor.close()
         super().close()
 

@@ -4,11 +4,15 @@ import contextlib
 import os
 import signal
 import threading
+import time
+from pathlib import Path
 
-import duckdb
 import pytest
 
 from batch.cli.leaving import leave_if_told, leaving_at_signals
+from stream.clock import utc_now
+from stream.landing import LandingZone
+from stream.warehouse import Warehouse
 
 both_signals = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 
@@ -29,13 +33,22 @@ def test_a_signal_that_a_library_swallows(number: signal.Signals) -> None:
     leave_if_told()  # what was told is over with the block
 
 
-def test_a_signal_during_a_query() -> None:
-    """DuckDB makes a RuntimeError of it; whoever catches that is told why."""
-    with duckdb.connect() as connection, leaving_at_signals():
-        kill = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM))
-        kill.start()
-        with pytest.raises(RuntimeError, match="interrupted"):
-            connection.execute("select max(a.range % (b.range + 1)) from range(1000000) a, range(1000000) b")
-        kill.join()
-        with pytest.raises(SystemExit, match=str(128 + signal.SIGTERM)):
-            leave_if_told()
+def test_a_signal_during_a_query(tmp_path: Path) -> None:
+    """DuckDB makes a RuntimeError of it; whoever catches that is told why, and the file is closed at once."""
+    long = "select max(a.range % (b.range + 1)) from range(1000000) a, range(10000) b"
+    landing = LandingZone(tmp_path / "landing", clock=utc_now)
+    warehouse = Warehouse(tmp_path / "analytics.duckdb", landing=landing, clock=utc_now, threads=2)
+    for seconds in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3):
+        kill = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
+        begun = time.monotonic()
+        with leaving_at_signals():
+            with (
+                pytest.raises(RuntimeError, match="interrupted"),
+                warehouse.opened(timeout_seconds=1) as connection,
+            ):
+                kill.start()
+                connection.execute(long)
+            kill.join()
+            assert time.monotonic() - begun < 5
+            with pytest.raises(SystemExit, match=str(128 + signal.SIGTERM)):
+                leave_if_told()
