@@ -42,11 +42,11 @@ def test_a_signal_during_a_query(tmp_path: Path) -> None:
         kill = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
         begun = time.monotonic()
         with leaving_at_signals():
+            kill.start()
             with (
                 pytest.raises(RuntimeError, match="interrupted"),
                 warehouse.opened(timeout_seconds=1) as connection,
             ):
-                kill.start()
                 connection.execute(long)
             kill.join()
             assert time.monotonic() - begun < 5
