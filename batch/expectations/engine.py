@@ -6,6 +6,7 @@ connection of its own to the same open file: results stay, and are fetched as th
 """
 
 import weakref
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import duckdb
@@ -31,9 +32,11 @@ class _Connection(ConnectionWrapper):
 
     def close(self) -> None:
         """Close the file: whoever wants it next is not to find it open."""
-        for cursor in self._cursors:
-            cursor.interrupt()  # of what a signal has broken off, DuckDB's other threads know nothing
-            cursor.close()
+        while self._cursors:
+            cursor = self._cursors.pop()
+            with suppress(duckdb.ConnectionException):  # closed by whoever asked
+                cursor.interrupt()  # of what a signal has broken off, DuckDB's other threads know nothing
+                cursor.close()
         super().close()
 
 

