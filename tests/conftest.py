@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
@@ -28,6 +30,16 @@ _OURS = (
     *("MONGO_", "DUCKDB_", "STREAM_", "BACKFILL_", "METRICS_", "LOG_", "DBT_", "LANDING_"),
     *("PIPELINE_", "PUBLISH_", "SCHEDULE_", "ALERT_", "GX_", "METABASE_", "SERVING_", "REDACT"),
 )
+
+# A busy machine is no defect, and who changed nothing sees nothing fail: so no deadlines, and the same examples
+# each time. `make test ARGS=--hypothesis-profile=search` looks for new ones.
+hypothesis_settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.register_profile(
+    "search", parent=hypothesis_settings.get_profile("steady"), derandomize=False
+)
+hypothesis_settings.load_profile("steady")
 
 
 @pytest.fixture(autouse=True)

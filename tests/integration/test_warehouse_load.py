@@ -147,7 +147,7 @@ CHANGES = st.lists(st.tuples(st.integers(1, 4), OPERATIONS), min_size=1, max_siz
 
 
 @pytest.mark.fault(10, "stream and backfill load in any order", "the newest version wins")
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=CHANGES, chance=st.randoms(use_true_random=False))
 def test_the_newest_version_wins_in_any_order_of_arrival(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, str]], chance: random.Random

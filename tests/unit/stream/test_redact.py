@@ -93,7 +93,7 @@ def test_what_is_no_secret_stays(text: str) -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.kind}-{RULES.index(rule)}")
 @given(data=st.data())
-@settings(max_examples=40, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 def test_no_match_is_without_a_hint(rule: Rule, data: st.DataObject) -> None:
     """Whatever a rule finds, the quick look at the document's bytes finds a hint of it first."""
     text = data.draw(st.from_regex(rule.pattern, alphabet=ASCII))

@@ -13,7 +13,7 @@ import orjson
 import pyarrow as pa
 import pytest
 from bson import Binary, Code, DatetimeMS, Decimal128, Int64, MaxKey, ObjectId, Regex, Timestamp
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stream.redact import Redactor
@@ -144,14 +144,14 @@ def assert_same(tabulate: Tabulate, batch: bytes) -> None:
     assert LANDING_SCHEMA == actual.table.schema
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(st.lists(documents, max_size=5))
 def test_both_ways_give_the_same_rows(tabulate: Tabulate, found: list[dict[str, Any]]) -> None:
     """Any documents MongoDB can hold: same rows in the same order, same dead letters."""
     assert_same(tabulate, array_of(*found))
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(documents, st.integers(0, 2**32))
 def test_damaged_bytes_make_no_difference(tabulate: Tabulate, found: dict[str, Any], seed: int) -> None:
     """Bytes changed inside a document: what cannot be decoded is a dead letter, its neighbours are rows."""
@@ -165,7 +165,7 @@ def test_damaged_bytes_make_no_difference(tabulate: Tabulate, found: dict[str, A
     assert_same(tabulate, bytes(batch))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     st.one_of(st.floats(), st.floats(0.001, 1000), st.integers(0, 10**15).map(lambda whole: whole / 10**4))
 )
@@ -267,7 +267,7 @@ secretive = st.tuples(
 ).map(lambda parts: parts[0] | {parts[1]: parts[2]})
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @given(st.lists(st.one_of(documents, secretive), max_size=6))
 def test_both_ways_take_the_same_secrets_out(
     redacting: tuple[Tabulate, Counter[str]], found: list[dict[str, Any]]
