@@ -31,8 +31,8 @@ _OURS = (
     *("PIPELINE_", "PUBLISH_", "SCHEDULE_", "ALERT_", "GX_", "METABASE_", "SERVING_", "REDACT"),
 )
 
-# A busy machine is no defect, and who changed nothing sees nothing fail: so no deadlines, and the same examples
-# each time. `make test ARGS=--hypothesis-profile=search` looks for new ones.
+# A busy machine is no defect, and who changed nothing sees nothing fail: no deadlines, the same examples each
+# time. `make test ARGS=--hypothesis-profile=search` looks for new ones.
 hypothesis_settings.register_profile(
     "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
