@@ -3,9 +3,8 @@
 Versions (cluster times) decide which of two changes of a document is the later, in whatever order they load;
 tombstones keep an older row from bringing a deleted document back, and floors do so for a whole collection.
 
-A changed row is removed and inserted anew. MERGE and UPDATE change it in its place, and DuckDB then takes 20
-times as long for rows that lie scattered, as it rewrites whole columns of every row group they lie in
-(`make bench ARGS='-k updates'`).
+A changed row is removed and inserted anew. MERGE and UPDATE change it in its place, and DuckDB then takes
+several times as long for rows that lie scattered (`make bench ARGS='-k test_the_cost_of_changes'`).
 """
 
 from collections.abc import Callable, Sequence
