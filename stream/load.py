@@ -208,17 +208,10 @@ class LoadTransaction:
     def _remove_old_versions(self) -> int:
         """Remove the rows of what has changed; give how many of their documents are gone for good."""
         self._execute("insert into raw.tombstones select _id, source_version from staged where op = 'delete'")
-        removed = 0
-        for op in ("delete", "upsert"):
-            (rows,) = one_row(
-                self._connection,
-                f"""
-                delete from raw.conversations as target using staged
-                where target._id = staged._id and staged.op = '{op}'
-                """,
-            )
-            removed += rows if op == "delete" else 0
-        return removed
+        old = "delete from raw.conversations as target using staged where target._id = staged._id"
+        (deleted,) = one_row(self._connection, f"{old} and staged.op = 'delete'")
+        self._execute(old)
+        return int(deleted)
 
     def _insert_staged(self, landed: str) -> int:
         """Insert the last version of what is not deleted; give how many rows."""

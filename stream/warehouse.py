@@ -19,7 +19,7 @@ from stream.load import LoadResult, LoadTransaction, one_row, record_merged
 from stream.merged import replaced_by
 from stream.micro_batch import Footer, MicroBatch, check_content, read_footer
 from stream.trimmed import require_whole
-from stream.warehouse_file import FAILURES, Config, WarehouseFile
+from stream.warehouse_file import FAILURES, Config, WarehouseFile, break_off
 
 MAX_ROWS_PER_TRANSACTION = 250_000
 MAX_SIZE_PER_TRANSACTION_BYTES = 256_000_000
@@ -84,7 +84,7 @@ class Warehouse:
         finally:
             self._connection = None
             with suppress(duckdb.Error):  # of a damaged file even that may fail
-                _break_off(connection)
+                break_off(connection)
                 connection.close()
 
     def interrupt(self) -> None:
@@ -230,7 +230,7 @@ class Warehouse:
             self._at_boundary("load_committed")
         except BaseException as error:
             with suppress(duckdb.Error):  # a damaged database has no transaction left
-                _break_off(connection)
+                break_off(connection)
                 connection.rollback()
             if isinstance(error, duckdb.IOException):
                 for micro_batch, _ in chunk:
@@ -238,14 +238,6 @@ class Warehouse:
             raise
         self._loaded.update(micro_batch.id for micro_batch, _ in chunk)
         return result
-
-
-def _break_off(connection: duckdb.DuckDBPyConnection) -> None:
-    """End what a signal has left behind: for the caller its query is over, for DuckDB's other threads not.
-
-    Whatever comes next on the connection, closing it included, would wait for them, to the query's own end.
-    """
-    connection.interrupt()
 
 
 def _in_manifest(connection: duckdb.DuckDBPyConnection, ids: Collection[str]) -> set[str]:

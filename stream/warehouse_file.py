@@ -78,6 +78,14 @@ _MIGRATIONS: tuple[str, ...] = (
 """Statement n brings a warehouse from schema version n to n + 1."""
 
 
+def break_off(connection: duckdb.DuckDBPyConnection) -> None:
+    """End what a signal has left behind: for the caller its query is over, for DuckDB's other threads not.
+
+    Whatever comes next on the connection, closing it included, would wait for them, to the query's own end.
+    """
+    connection.interrupt()
+
+
 class WarehouseFile:
     """One DuckDB file. Whoever calls holds the lease.
 
@@ -201,6 +209,7 @@ class WarehouseFile:
         except duckdb.Error as error:
             raise self.explained(error) from error
         finally:
+            break_off(connection)
             connection.close()
         with disk_errors(self.path):
             temporary.replace(self.path)

@@ -13,6 +13,8 @@ import duckdb
 from duckdb_engine import ConnectionWrapper, CursorWrapper, Dialect
 from sqlalchemy.dialects import registry
 
+from stream.warehouse_file import break_off
+
 URL_SCHEME = "duckdb+gate"
 
 
@@ -35,7 +37,7 @@ class _Connection(ConnectionWrapper):
         while self._cursors:
             cursor = self._cursors.pop()
             with suppress(duckdb.ConnectionException):  # closed by whoever asked
-                cursor.interrupt()  # of what a signal has broken off, DuckDB's other threads know nothing
+                break_off(cursor)
                 cursor.close()
         super().close()
 

@@ -29,6 +29,7 @@ from stream.landing import MERGING_SUFFIX, Boundary, LandingZone, Lane, no_bound
 from stream.micro_batch import Footer, MicroBatch, check_content, read_footer
 from stream.schema import LANDING_SCHEMA
 from stream.warehouse import MAX_ROWS_PER_TRANSACTION, MAX_SIZE_PER_TRANSACTION_BYTES
+from stream.warehouse_file import break_off
 
 _GROUP_ROWS = 20_000
 _GROUP_SIZE_BYTES = 24_000_000
@@ -193,7 +194,10 @@ class Compaction:
                     config={"memory_limit": self.memory_limit, "temp_directory": folder}
                 ) as connection:
                     connection.execute("set TimeZone = 'UTC'")
-                    yield connection
+                    try:
+                        yield connection
+                    finally:
+                        break_off(connection)
             except duckdb.Error as error:
                 raise _explained(error, self.landing.root) from error
 

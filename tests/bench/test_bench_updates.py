@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.console import Console
@@ -126,7 +125,7 @@ def test_the_cost_of_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def _measure(history: History) -> dict[str, float]:
-    kinds: dict[str, Callable[[int], Any]] = {
+    kinds: dict[str, Callable[[int], Iterable[Row]]] = {
         "new": history.new,
         "changes of the newest": history.recent,
         "changes anywhere": history.scattered,
