@@ -28,11 +28,10 @@ pytestmark = pytest.mark.integration
 
 SMALL = MongodOptions(cache_size_gb=0.25, oplog_size_mb=64)
 OWNER = """
-import signal, sys, time
+import sys, time
 from pathlib import Path
 from batch.mongod import MongodOptions
 from batch.replica_set import EmbeddedMongo
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 with EmbeddedMongo(Path(sys.argv[1]), options=MongodOptions(cache_size_gb=0.25, oplog_size_mb=64)) as mongo:
     try:
         print(mongo.uri, flush=True)
