@@ -1,6 +1,7 @@
 """Fixtures that every kind of test may ask for."""
 
 import os
+import signal
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -30,6 +31,9 @@ _OURS = (
     *("MONGO_", "DUCKDB_", "STREAM_", "BACKFILL_", "METRICS_", "LOG_", "DBT_", "LANDING_"),
     *("PIPELINE_", "PUBLISH_", "SCHEDULE_", "ALERT_", "GX_", "METABASE_", "SERVING_", "REDACT"),
 )
+
+# A shell's background job ignores Ctrl-C, and so would every process that a test starts from there.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is no defect, and who changed nothing sees nothing fail: no deadlines, the same examples each
 # time. `make test ARGS=--hypothesis-profile=search` looks for new ones.
