@@ -68,7 +68,7 @@ check: $(INSTALLED) ## Format, lint, types, import contracts, SQL
 	    else echo '── hadolint: SKIPPED, it has no build for this platform'; fi
 
 audit: $(INSTALLED) ## Look for unsafe code, licences that bind, and (with a network) known vulnerabilities
-	@$(BIN)/python -m tests.audit
+	@$(BIN)/python -m tests.tools.audit
 
 prefect: $(INSTALLED) ## Prove the Prefect flows on a real Prefect server, in an environment of its own
 	@test -x $(VENV)-prefect/bin/prefect || { $(BIN)/python -m venv $(VENV)-prefect && \
@@ -82,9 +82,9 @@ bench: $(INSTALLED) ## Measure speed, latency and memory on this machine
 	$(BIN)/python -m pytest -s -m bench tests/bench $(ARGS)
 
 docs: $(INSTALLED) ## Write the README's tables, deploy/METRICS.md and Grafana's dashboard from the code
-	$(BIN)/python -m tests.readme_tables
-	$(BIN)/python -m tests.metrics_page
-	$(BIN)/python -m tests.grafana_dashboard
+	$(BIN)/python -m tests.tools.readme_tables
+	$(BIN)/python -m tests.tools.metrics_page
+	$(BIN)/python -m tests.tools.grafana_dashboard
 
 format: $(INSTALLED) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format .

@@ -10,13 +10,13 @@ from bytewax.dataflow import Dataflow
 from bytewax.operators import StatefulBatchLogic
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
-from stream.change_event import Reply
-from stream.flush import Flusher
-from stream.loader import Loader
-from stream.micro_batch import MicroBatch
-from stream.source import ChangeStreamSource
+from stream.core.change_event import Reply
+from stream.core.window import ClosedWindow, NormalisedBatch, Window
+from stream.landing.flush import Flusher
+from stream.landing.micro_batch import MicroBatch
+from stream.source.prefetch import ChangeStreamSource
 from stream.stop import StopSignal
-from stream.window import ClosedWindow, NormalisedBatch, Window
+from stream.warehouse.loader import Loader
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")

@@ -25,9 +25,9 @@ from prometheus_client import (
 from prometheus_client.exposition import ThreadingWSGIServer
 from pydantic import SecretStr
 
+from stream.core.normalise import REASONS
+from stream.core.secret_rules import KINDS
 from stream.errors import SettingsError
-from stream.normalise import REASONS
-from stream.secret_rules import KINDS
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment

@@ -14,12 +14,11 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from stream.core.collection_event import OnDrop, OnHistoryLost
 from stream.errors import SettingsError, mask_secrets
 
 Positive = Annotated[int, Field(ge=1)]
 Group = TypeVar("Group", bound="SettingsGroup")
-OnDrop = Literal["delete", "keep", "stop"]
-OnHistoryLost = Literal["stop", "rebackfill"]
 
 
 class SettingsGroup(BaseSettings):

@@ -9,32 +9,32 @@ from bytewax.dataflow import Dataflow
 from bytewax.run import cli_main
 from prometheus_client import CollectorRegistry
 
-from stream.change_reader import ChangeReader
-from stream.change_stream import ChangeStream, start_position
 from stream.clock import Clock, utc_now
-from stream.dead_letter_limit import DeadLetterLimit
-from stream.dead_letters import DeadLetterStore
+from stream.core.collection_event import UpheavalPolicy
+from stream.core.dead_letter_limit import DeadLetterLimit
+from stream.core.position import Position
+from stream.core.redact import Redactor
+from stream.core.window import FlushPolicy, Window
+from stream.decode.memory import rare_garbage_collection
 from stream.errors import AnalyticsError, HistoryLostError, WarehouseBusyError
 from stream.flow import Guard, build_flow
-from stream.flush import Flusher
-from stream.history import begin_anew
-from stream.landing import STREAM_LANE, Boundary, LandingZone, Lane, no_boundary
-from stream.load import LoadResult
-from stream.loader import Loader
+from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.flush import Flusher
+from stream.landing.zone import STREAM_LANE, Boundary, LandingZone, Lane, no_boundary
 from stream.logs import Logger
-from stream.memory import rare_garbage_collection
 from stream.metrics import StreamMetrics
-from stream.mongo import Client, connect
-from stream.oplog import OplogWatch
-from stream.position import Position
-from stream.redact import Redactor
-from stream.rescan import ReadEverything, Rescan, RescanStore, cannot_read_everything
 from stream.settings import DataSettings, DuckDBSettings, MongoSettings, StreamSettings
-from stream.source import ChangeStreamSource, Prefetch
+from stream.source.change_stream import ChangeStream, start_position
+from stream.source.client import Client, connect
+from stream.source.history import begin_anew
+from stream.source.oplog import OplogWatch
+from stream.source.prefetch import ChangeStreamSource, Prefetch
+from stream.source.reader import ChangeReader
+from stream.source.resnapshot import ReadEverything, Rescan, RescanStore, cannot_read_everything
 from stream.stop import StopSignal, stopped_by_signals
-from stream.upheaval import UpheavalPolicy
-from stream.warehouse import Warehouse
-from stream.window import FlushPolicy, Window
+from stream.warehouse.load import LoadResult
+from stream.warehouse.loader import Loader
+from stream.warehouse.warehouse import Warehouse
 
 _EPOCH_INTERVAL = timedelta(seconds=30)
 _FINAL_LOAD_SECONDS = 5.0

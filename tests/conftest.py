@@ -17,16 +17,16 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 
 from batch import shipped
-from batch.mongod import MongodOptions
-from batch.operations import note_build, note_runs
-from batch.replica_set import EmbeddedMongo
+from batch.mongod.replica_set import EmbeddedMongo
+from batch.mongod.server import MongodOptions
+from batch.runs.ops_tables import note_build, note_runs
 from stream.settings import MongoSettings
-from tests.installing import build_wheel
-from tests.marts import MartsWarehouse, documents_of
-from tests.platform_runs import platform_runs
-from tests.streaming import StreamRunner, mongo_settings
+from tests.support.installing import build_wheel
+from tests.support.marts import MartsWarehouse, documents_of
+from tests.support.paths import SHARED
+from tests.support.platform_runs import platform_runs
+from tests.support.streaming import StreamRunner, mongo_settings
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 _OURS = (
     *("MONGO_", "DUCKDB_", "STREAM_", "BACKFILL_", "METRICS_", "LOG_", "DBT_", "LANDING_"),
     *("PIPELINE_", "PUBLISH_", "SCHEDULE_", "ALERT_", "GX_", "METABASE_", "SERVING_", "REDACT"),

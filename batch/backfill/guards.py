@@ -9,12 +9,12 @@ from types import FrameType
 
 from filelock import FileLock, Timeout
 
-from stream.change_stream import PIPELINE_VERSION, start_position
 from stream.disk import disk_errors
 from stream.errors import AlreadyRunningError
-from stream.landing import STREAM_LANE, LandingZone
-from stream.mongo import Client, fingerprint
+from stream.landing.zone import STREAM_LANE, LandingZone
 from stream.settings import MongoSettings
+from stream.source.change_stream import PIPELINE_VERSION, start_position
+from stream.source.client import Client, fingerprint
 from stream.stop import StopSignal
 
 _LOCK_SECONDS = 0.2

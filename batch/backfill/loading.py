@@ -5,10 +5,10 @@ import time
 
 from batch.backfill.progress import Tally
 from stream.errors import AnalyticsError, StepFailedError, WarehouseBusyError
-from stream.load import LoadResult
 from stream.logs import Logger
 from stream.stop import StopSignal
-from stream.warehouse import Warehouse
+from stream.warehouse.load import LoadResult
+from stream.warehouse.warehouse import Warehouse
 
 _LOAD_ROWS = 125_000
 _LOAD_SIZE_BYTES = 250_000_000

@@ -8,10 +8,10 @@ from typing import Any
 
 from batch.backfill.filters import Filters
 from batch.backfill.ranges import Bound, Range, ranges_between
+from stream.core.position import Fingerprint
 from stream.disk import disk_errors, write_durably
 from stream.errors import BackfillMismatchError, SchemaTooNewError
-from stream.landing import LandingZone
-from stream.position import Fingerprint
+from stream.landing.zone import LandingZone
 
 LANE_PREFIX = "backfill-"
 PLAN_SCHEMA_VERSION = 1

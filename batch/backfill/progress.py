@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from stream.secret_rules import KINDS
+from stream.core.secret_rules import KINDS
 
 STATES = ("planned", "landed", "loaded")
 

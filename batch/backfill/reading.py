@@ -16,16 +16,16 @@ from batch.backfill.ranges import Range
 from batch.backfill.scan import RangeScan, is_passing
 from batch.backfill.survey import require_origin
 from stream.clock import Clock
-from stream.dead_letters import DeadLetterStore
+from stream.core.normalise import DeadLetter, microseconds
+from stream.decode.columns import Tabulate
 from stream.errors import AnalyticsError, LandingFullError, StepFailedError
-from stream.landing import Boundary, Lane, no_boundary
+from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.micro_batch import Footer, MicroBatch
+from stream.landing.zone import Boundary, Lane, no_boundary
 from stream.logs import Logger
-from stream.micro_batch import Footer, MicroBatch
-from stream.mongo import Client, explained
-from stream.normalise import DeadLetter, microseconds
 from stream.settings import MongoSettings
+from stream.source.client import Client, explained
 from stream.stop import StopSignal
-from stream.tabulate import Tabulate
 
 _FIRST_BACKOFF_SECONDS = 0.2
 _MAX_BACKOFF_SECONDS = 30.0

@@ -13,11 +13,11 @@ from pymongo.errors import AutoReconnect, ConnectionFailure, OperationFailure, P
 
 from batch.backfill.filters import Filters
 from batch.backfill.ranges import Range
-from stream.change_event import Reply, parse_reply
+from stream.core.change_event import Reply, parse_reply
+from stream.core.position import cluster_time_of
 from stream.errors import SourceUnsuitableError
-from stream.mongo import Client
-from stream.position import cluster_time_of
 from stream.settings import MongoSettings
+from stream.source.client import Client
 
 _REPLY_SIZE_BYTES = 4_000_000
 _FIRST_BATCH_SIZE = 500

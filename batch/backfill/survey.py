@@ -8,10 +8,10 @@ from pymongo.errors import OperationFailure, PyMongoError
 from batch.backfill.filters import Filters
 from batch.backfill.plan import Origin, Plan
 from batch.backfill.ranges import Bound, documents_per_range
-from stream.change_event import CODEC_OPTIONS
+from stream.core.change_event import CODEC_OPTIONS
 from stream.errors import BackfillMismatchError, SourceUnsuitableError
-from stream.mongo import Client, explained, fingerprint
 from stream.settings import MongoSettings
+from stream.source.client import Client, explained, fingerprint
 
 PIPELINE = "backfill"
 """In the place of a change stream's pipeline in the fingerprint of a source."""

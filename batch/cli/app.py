@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from batch.cli import backfill, cycle, develop, look, metabase, prove, purge, report, steps
-from batch.cli.leaving import leave_if_told, leaving_at_signals
+from batch.cli.signals import leave_if_told, leaving_at_signals
 from stream.disk import keep_to_owner
 from stream.errors import AnalyticsError
 

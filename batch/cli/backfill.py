@@ -8,15 +8,15 @@ from typing import Annotated
 import typer
 from prometheus_client import CollectorRegistry
 
+from batch.backfill.backfill import Backfill, BackfillSummary
 from batch.backfill.filters import Filters
-from batch.backfill.job import Backfill, BackfillSummary
 from batch.backfill.plan import Plan
 from batch.cli.context import Context
-from batch.cli.progress import backfilling
-from batch.cli.tables import duration_text, facts, size_text
+from batch.cli.printing.progress import backfilling
+from batch.cli.printing.tables import duration_text, facts, size_text
 from stream import logs, metrics
 from stream.errors import AlreadyRunningError, SettingsError
-from stream.landing import STREAM_LANE
+from stream.landing.zone import STREAM_LANE
 
 _IDLE_SECONDS = 2.0
 

@@ -13,28 +13,28 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from rich.console import Console
 
-from batch.reader_group import ReaderGroup
-from batch.replica_set_state import running_uri
-from batch.runs import Journal
-from batch.serving import ServingFolder
+from batch.mongod.state import running_uri
+from batch.publish.folder import ServingFolder
+from batch.publish.reader_group import ReaderGroup
+from batch.runs.journal import Journal
+from batch.runs.lock import Turn
 from batch.settings import Settings
-from batch.turn import Turn
 from stream import logs
 from stream.clock import utc_now
-from stream.dead_letters import DeadLetterStore
-from stream.landing import LandingZone
-from stream.redact import Redactor
-from stream.secret_rules import known_rules
+from stream.core.redact import Redactor
+from stream.core.secret_rules import known_rules
+from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.zone import LandingZone
 from stream.settings import MongoSettings, StreamSettings
-from stream.warehouse import Warehouse
+from stream.warehouse.warehouse import Warehouse
 from stream.worker import Worker
 
 if TYPE_CHECKING:
-    from batch.backfill.job import Backfill
-    from batch.dbt_project import DbtProject
-    from batch.maintenance.job import Maintenance
-    from batch.publish import Publisher
-    from batch.timetable import Timetable
+    from batch.backfill.backfill import Backfill
+    from batch.maintenance.maintain import Maintenance
+    from batch.pipeline.timetable import Timetable
+    from batch.publish.publish import Publisher
+    from batch.transform.dbt_project import DbtProject
 
 
 @dataclass
@@ -107,7 +107,7 @@ class Context:
     @cached_property
     def dbt_project(self) -> DbtProject:
         """The dbt project on this warehouse."""
-        from batch.dbt_project import DbtProject  # noqa: PLC0415 - brings dbt along
+        from batch.transform.dbt_project import DbtProject  # noqa: PLC0415 - brings dbt along
 
         return DbtProject(
             warehouse=self.settings.warehouse_path,
@@ -136,7 +136,7 @@ class Context:
     @cached_property
     def timetable(self) -> Timetable:
         """When which run is due."""
-        from batch.timetable import Timetable  # noqa: PLC0415 - quick help
+        from batch.pipeline.timetable import Timetable  # noqa: PLC0415 - quick help
 
         settings = self.settings.pipeline
         return Timetable(settings.hourly, settings.daily, settings.schedule_timezone)
@@ -151,7 +151,7 @@ class Context:
     @cached_property
     def publisher(self) -> Publisher:
         """What publishes the marts."""
-        from batch.publish import Publisher  # noqa: PLC0415 - quick help
+        from batch.publish.publish import Publisher  # noqa: PLC0415 - quick help
 
         return Publisher(
             warehouse=self.warehouse,
@@ -167,7 +167,7 @@ class Context:
     def maintenance(self) -> Maintenance:
         """What merges and removes files."""
         from batch.maintenance.compaction import Compaction  # noqa: PLC0415 - quick help
-        from batch.maintenance.job import Maintenance  # noqa: PLC0415
+        from batch.maintenance.maintain import Maintenance  # noqa: PLC0415
         from batch.maintenance.retention import Retention  # noqa: PLC0415
 
         settings = self.settings.maintenance
@@ -188,7 +188,7 @@ class Context:
 
     def worker(self, registry: CollectorRegistry, settings: StreamSettings | None = None) -> Worker:
         """Give a stream worker; `settings` take the place of those in force."""
-        from batch.rescan import CollectionReader  # noqa: PLC0415 - quick help
+        from batch.backfill.everything import CollectionReader  # noqa: PLC0415 - quick help
 
         return Worker(
             mongo=self.mongo,
@@ -210,7 +210,7 @@ class Context:
         self, registry: CollectorRegistry, *, threads: int | None = None, is_landing_only: bool = False
     ) -> Backfill:
         """Give a backfill; `threads` takes the place of the setting."""
-        from batch.backfill.job import Backfill  # noqa: PLC0415 - quick help
+        from batch.backfill.backfill import Backfill  # noqa: PLC0415 - quick help
         from batch.backfill.progress import BackfillMetrics  # noqa: PLC0415
 
         settings = self.settings.backfill

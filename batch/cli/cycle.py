@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from batch.cli.context import Context
-from batch.runs import new_run_id
+from batch.runs.journal import new_run_id
 from stream.clock import utc_now
 from stream.errors import ChecksFailedError
 
@@ -34,11 +34,11 @@ def validate(
     build_docs: Annotated[bool, typer.Option("--build-docs", help="Write the Data Docs, too.")] = False,
 ) -> None:
     """Check raw, staging and marts with Great Expectations; all of them unless some are named."""
-    from batch.cli.run_tables import print_validation  # noqa: PLC0415 - quick help
+    from batch.cli.printing.runs import print_validation  # noqa: PLC0415 - quick help
     from batch.cli.work import make_cycle, make_pipeline  # noqa: PLC0415
-    from batch.cycle import judged  # noqa: PLC0415
-    from batch.pipeline import VALIDATE, StepResult  # noqa: PLC0415
-    from batch.validate import LAYERS  # noqa: PLC0415
+    from batch.pipeline.runner import VALIDATE, StepResult  # noqa: PLC0415
+    from batch.pipeline.steps import judged  # noqa: PLC0415
+    from batch.validate.validate import LAYERS  # noqa: PLC0415
 
     context = Context.from_environment(quiet=True)
     chosen = [layer for layer, is_wanted in zip(LAYERS, (bronze, silver, gold), strict=True) if is_wanted]
@@ -64,10 +64,10 @@ def publish(
     ] = False,
 ) -> None:
     """Let dashboards see the marts as they are now; readers are never blocked, and never see half a build."""
-    from batch.cli.run_tables import print_published  # noqa: PLC0415 - quick help
+    from batch.cli.printing.runs import print_published  # noqa: PLC0415 - quick help
     from batch.cli.work import make_cycle, make_pipeline  # noqa: PLC0415
-    from batch.cycle import may_publish  # noqa: PLC0415
-    from batch.pipeline import PUBLISH  # noqa: PLC0415
+    from batch.pipeline.runner import PUBLISH  # noqa: PLC0415
+    from batch.pipeline.steps import may_publish  # noqa: PLC0415
 
     context = Context.from_environment(quiet=True)
     with _turn(context):
@@ -108,9 +108,9 @@ def pipeline(  # noqa: PLR0917 - options, all of them by name
     supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
 ) -> None:
     """Run the whole cycle once: extract, load, transform, validate, publish, maintain."""
-    from batch.cli.run_tables import print_run  # noqa: PLC0415 - quick help
+    from batch.cli.printing.runs import print_run  # noqa: PLC0415 - quick help
     from batch.cli.work import make_cycle, make_pipeline, send_alerts  # noqa: PLC0415
-    from batch.pipeline import EXTRACT, LOAD, TRANSFORM, Options  # noqa: PLC0415
+    from batch.pipeline.runner import EXTRACT, LOAD, TRANSFORM, Options  # noqa: PLC0415
 
     if prefect:
         from batch.cli.prefect import run_flow  # noqa: PLC0415

@@ -9,21 +9,21 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from batch.cli.context import Context
-from batch.cli.progress import counting, reading
-from batch.cli.tables import duration_text, print_highlights, print_summary, size_text
+from batch.cli.printing.progress import counting, reading
+from batch.cli.printing.tables import duration_text, print_highlights, print_summary, size_text
 from batch.cli.work import make_cycle, make_pipeline
-from batch.highlights import highlights
-from batch.import_report import ImportReport
-from batch.importer import import_logs
-from batch.pipeline import PUBLISH, TRANSFORM, VALIDATE
-from batch.replica_set import EmbeddedMongo
-from batch.report.job import REPORT_NAME, write_report
-from batch.runs import new_run_id
+from batch.dashboards.highlights import highlights
+from batch.dashboards.report.write import REPORT_NAME, write_report
+from batch.importer.importer import import_logs
+from batch.importer.report import ImportReport
+from batch.mongod.replica_set import EmbeddedMongo
+from batch.pipeline.runner import PUBLISH, TRANSFORM, VALIDATE
+from batch.runs.journal import new_run_id
 from batch.settings import Settings
 from batch.shipped import sample_logs
-from batch.summary import summarise
+from batch.status.warehouse import summarise
 from stream.clock import utc_now
-from stream.mongo import connect
+from stream.source.client import connect
 from stream.worker import WorkerSummary
 
 _IDLE_SECONDS = 1.0

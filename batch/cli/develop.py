@@ -9,12 +9,12 @@ import typer
 from rich.console import Console
 
 from batch.cli.context import Context
-from batch.cli.progress import reading
-from batch.cli.tables import size_text
-from batch.import_report import ImportReport
+from batch.cli.printing.progress import reading
+from batch.cli.printing.tables import size_text
+from batch.importer.report import ImportReport
 from stream import logs
 from stream.clock import utc_now
-from stream.mongo import connect
+from stream.source.client import connect
 
 _MAX_SHOWN = 20
 
@@ -49,7 +49,7 @@ def mongo() -> None:
 
     Commands with the same DATA_DIR find it by themselves, unless MONGO_URI is set.
     """
-    from batch.replica_set import EmbeddedMongo  # noqa: PLC0415
+    from batch.mongod.replica_set import EmbeddedMongo  # noqa: PLC0415
 
     context = Context.from_environment()
     with EmbeddedMongo(context.mongo_dir) as embedded:
@@ -68,8 +68,8 @@ def import_(
     ] = False,
 ) -> None:
     """Import logs of Claude Code (JSONL) into MongoDB, each line once, however often it is called."""
-    from batch.follower import follow as follow_logs  # noqa: PLC0415 - quick help
-    from batch.importer import import_logs  # noqa: PLC0415
+    from batch.importer.follower import follow as follow_logs  # noqa: PLC0415 - quick help
+    from batch.importer.importer import import_logs  # noqa: PLC0415
 
     context = Context.from_environment()
     log = logs.logger("import")

@@ -8,13 +8,13 @@ from pymongo.errors import PyMongoError
 from rich.table import Table
 
 from batch.cli.context import Context
-from batch.cli.status_tables import print_status
-from batch.cycle_status import look_at_cycle
-from batch.status import look as look_at
+from batch.cli.printing.status import print_status
+from batch.status.cycle import look_at_cycle
+from batch.status.status import look as look_at
 from stream.clock import utc_now
+from stream.core.position import Position
 from stream.errors import AnalyticsError
-from stream.mongo import connect, read_oplog
-from stream.position import Position
+from stream.source.client import connect, read_oplog
 
 _PATIENCE_SECONDS = 1.0
 

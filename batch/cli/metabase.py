@@ -6,11 +6,11 @@ import typer
 from pydantic import SecretStr
 
 from batch.cli.context import Context
-from batch.cli.tables import facts
-from batch.metabase.access import Account, enter, wait_until_started
-from batch.metabase.client import MetabaseClient
-from batch.metabase.job import Source, Sync, Synced
-from batch.questions import read_questions
+from batch.cli.printing.tables import facts
+from batch.dashboards.metabase.access import Account, enter, wait_until_started
+from batch.dashboards.metabase.client import MetabaseClient
+from batch.dashboards.metabase.sync import Source, Sync, Synced
+from batch.dashboards.questions import read_questions
 from batch.shipped import questions
 
 metabase = typer.Typer(help="Dashboards in Metabase.", no_args_is_help=True)

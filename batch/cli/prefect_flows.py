@@ -12,8 +12,8 @@ from rich.console import Console
 
 from batch.cli.context import Context
 from batch.cli.work import make_cycle, make_pipeline, send_alerts
-from batch.pipeline import EXTRACT, LOAD, TRANSFORM, Options, RetryPolicy, StepResult, Work
-from batch.runs import new_run_id
+from batch.pipeline.runner import EXTRACT, LOAD, TRANSFORM, Options, RetryPolicy, StepResult, Work
+from batch.runs.journal import new_run_id
 from stream.clock import utc_now
 from stream.disk import keep_to_owner
 from stream.errors import AnalyticsError

@@ -9,17 +9,17 @@ import typer
 from rich.text import Text
 
 from batch.cli.context import Context
-from batch.cli.progress import counting
-from batch.cli.tables import duration_text, facts, size_text
-from batch.dead_letter_replay import replay
+from batch.cli.printing.progress import counting
+from batch.cli.printing.tables import duration_text, facts, size_text
+from batch.dead_letters import replay
 from batch.doctor.check import Check
+from batch.doctor.examine import Doctor
 from batch.doctor.facts import Address
-from batch.doctor.job import Doctor
-from batch.verify.job import Verifier
 from batch.verify.report import KINDS, REAL, Verification
+from batch.verify.verify import Verifier
 from stream.clock import utc_now
-from stream.dead_letters import StoredDeadLetter
-from stream.normalise import normalise
+from stream.core.normalise import normalise
+from stream.landing.dead_letters import StoredDeadLetter
 
 _JSON = typer.Option("--json", help="Print JSON instead of a table.")
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}

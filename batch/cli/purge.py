@@ -8,7 +8,7 @@ from rich.table import Table
 
 from batch.cli.context import Context
 from batch.purge.target import Target
-from batch.runs import new_run_id
+from batch.runs.journal import new_run_id
 from stream.clock import utc_now
 from stream.errors import AnalyticsError, SettingsError
 

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from batch.cli.context import Context
-from batch.cli.tables import size_text
-from batch.report.job import REPORT_NAME, opened_marts, write_report
-from batch.serving import ServingFolder
+from batch.cli.printing.tables import size_text
+from batch.dashboards.report.write import REPORT_NAME, opened_marts, write_report
+from batch.publish.folder import ServingFolder
 from stream.clock import utc_now
 
 

@@ -10,9 +10,9 @@ from types import FrameType
 from prometheus_client import CollectorRegistry
 
 from batch.cli.context import Context
-from batch.metrics import BatchMetrics
-from batch.schedule import Scheduler, last_look, start_pipeline
-from batch.timetable import HOURLY
+from batch.pipeline.metrics import BatchMetrics
+from batch.pipeline.scheduler import Scheduler, last_look, start_pipeline
+from batch.pipeline.timetable import HOURLY
 from stream import logs, metrics
 from stream.clock import utc_now
 from stream.errors import AlreadyRunningError, AnalyticsError, WarehouseBusyError

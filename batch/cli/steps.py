@@ -6,11 +6,11 @@ import typer
 from prometheus_client import CollectorRegistry
 
 from batch.cli.context import Context
-from batch.cli.progress import counting
-from batch.runs import new_run_id
+from batch.cli.printing.progress import counting
+from batch.runs.journal import new_run_id
 from stream import metrics
 from stream.clock import utc_now
-from stream.settings import OnDrop, OnHistoryLost
+from stream.core.collection_event import OnDrop, OnHistoryLost
 
 
 def add_to(app: typer.Typer) -> None:
@@ -97,8 +97,8 @@ def load(
         f"{result.rows_upserted:,} documents inserted or replaced, {result.rows_deleted:,} deleted"
     )
     if stats:
-        from batch.cli.tables import print_summary  # noqa: PLC0415 - only when asked for
-        from batch.summary import summarise  # noqa: PLC0415
+        from batch.cli.printing.tables import print_summary  # noqa: PLC0415 - only when asked for
+        from batch.status.warehouse import summarise  # noqa: PLC0415
 
         with context.warehouse.opened(timeout_seconds=timeout_seconds) as connection:
             print_summary(summarise(connection), context.console)
@@ -113,7 +113,7 @@ def transform(
 ) -> None:
     """Build the star schema with dbt: only conversations that changed since the last build."""
     from batch.cli.work import make_cycle, make_pipeline  # noqa: PLC0415 - brings dbt along
-    from batch.pipeline import TRANSFORM  # noqa: PLC0415
+    from batch.pipeline.runner import TRANSFORM  # noqa: PLC0415
 
     context = Context.from_environment(quiet=True)
     with (
@@ -142,7 +142,7 @@ def docs(
     ] = False,
 ) -> None:
     """Describe all models and columns as a site, and serve it on this machine until Ctrl-C."""
-    from batch.docs import generate_docs, serving_docs  # noqa: PLC0415 - brings dbt along
+    from batch.transform.docs import generate_docs, serving_docs  # noqa: PLC0415 - brings dbt along
 
     context = Context.from_environment(quiet=True)
     timeout_seconds = context.settings.duckdb.lease_timeout_seconds

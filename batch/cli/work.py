@@ -6,23 +6,23 @@ from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry
 
-from batch.alerts import Notifier, alert_for
+from batch.backfill.backfill import Backfill
 from batch.backfill.filters import Filters
-from batch.backfill.job import Backfill
 from batch.backfill.plan import LANE_PREFIX, has_ended
 from batch.backfill.progress import BackfillMetrics
 from batch.cli.context import Context
-from batch.cli.leaving import leave_if_told
-from batch.cycle import Cycle, OnProgress, no_progress
-from batch.expectations.checkpoint import Gate
-from batch.expectations.project import DATA_DOCS_FOLDER, RESULTS_FOLDER
-from batch.pipeline import EXTRACT, LOAD, TRANSFORM, Pipeline, RetryPolicy
-from batch.purge.job import Purge
+from batch.cli.signals import leave_if_told
+from batch.dashboards.report.write import REPORT_NAME
+from batch.pipeline.alerts import Notifier, alert_for
+from batch.pipeline.runner import EXTRACT, LOAD, TRANSFORM, Pipeline, RetryPolicy
+from batch.pipeline.steps import Cycle, OnProgress, no_progress
 from batch.purge.landed import LandedPurge
+from batch.purge.purge import Purge
 from batch.purge.traces import Traces
-from batch.report.job import REPORT_NAME
 from batch.shipped import gx_project
-from batch.transform import BuildResult, transform
+from batch.transform.transform import BuildResult, transform
+from batch.validate.checkpoint import Gate
+from batch.validate.project import DATA_DOCS_FOLDER, RESULTS_FOLDER
 from stream import logs
 from stream.clock import utc_now
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from stream.core.position import Position
 from stream.errors import AnalyticsError
-from stream.mongo import Oplog
-from stream.position import Position
+from stream.source.client import Oplog
 
 
 @dataclass(frozen=True)

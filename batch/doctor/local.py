@@ -12,12 +12,12 @@ import duckdb
 
 from batch.doctor.facts import Address, LocalFacts, WarehouseFacts
 from stream.clock import Clock
-from stream.dead_letters import DeadLetterStore
 from stream.disk import disk_errors
 from stream.errors import AnalyticsError, WarehouseBusyError
-from stream.landing import STREAM_LANE, LandingZone
-from stream.micro_batch import MicroBatch, check_content, read_footer
-from stream.warehouse import Warehouse
+from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.micro_batch import MicroBatch, check_content, read_footer
+from stream.landing.zone import STREAM_LANE, LandingZone
+from stream.warehouse.warehouse import Warehouse
 
 Found = TypeVar("Found")
 _LEASE_SECONDS = 1.0

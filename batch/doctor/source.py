@@ -9,13 +9,13 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from batch.backfill.scan import present_cluster_time
 from batch.doctor.facts import Server, SourceFacts
-from stream.change_stream import PIPELINE_VERSION, ChangeCursor
 from stream.clock import Clock
+from stream.core.position import Position
+from stream.core.split_event import SPLIT_STAGE
 from stream.errors import AnalyticsError
-from stream.mongo import Client, explained, fingerprint, lacks_stage, read_oplog
-from stream.position import Position
 from stream.settings import MongoSettings
-from stream.split_event import SPLIT_STAGE
+from stream.source.change_stream import PIPELINE_VERSION, ChangeCursor
+from stream.source.client import Client, explained, fingerprint, lacks_stage, read_oplog
 
 Value = TypeVar("Value")
 

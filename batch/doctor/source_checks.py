@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from batch.doctor.check import Check, failed
 from batch.doctor.facts import Server, SourceFacts
+from stream.core.position import Position
 from stream.errors import AnalyticsError, HistoryLostError, TransientError
-from stream.position import Position
 
 _WARN_SKEW_SECONDS = 5
 _LEAST_WINDOW_SECONDS = 24 * 3600

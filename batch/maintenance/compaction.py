@@ -20,16 +20,16 @@ from batch.backfill.plan import LANE_PREFIX
 from batch.maintenance.merges import LandedFile, days_worth_a_look, plan_merges
 from stream import sql
 from stream.clock import Clock
-from stream.dead_letters import DeadLetterStore
+from stream.core.schema import LANDING_SCHEMA
 from stream.disk import disk_errors
 from stream.errors import LandingFullError, StepFailedError
-from stream.fresh_files import landed_rows
-from stream.landed_file import remove_files
-from stream.landing import MERGING_SUFFIX, Boundary, LandingZone, Lane, no_boundary
-from stream.micro_batch import Footer, MicroBatch, check_content, read_footer
-from stream.schema import LANDING_SCHEMA
-from stream.warehouse import MAX_ROWS_PER_TRANSACTION, MAX_SIZE_PER_TRANSACTION_BYTES
-from stream.warehouse_file import break_off
+from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.landed_file import remove_files
+from stream.landing.micro_batch import Footer, MicroBatch, check_content, read_footer
+from stream.landing.zone import MERGING_SUFFIX, Boundary, LandingZone, Lane, no_boundary
+from stream.warehouse.database import break_off
+from stream.warehouse.fresh_files import landed_rows
+from stream.warehouse.warehouse import MAX_ROWS_PER_TRANSACTION, MAX_SIZE_PER_TRANSACTION_BYTES
 
 _GROUP_ROWS = 20_000
 _GROUP_SIZE_BYTES = 24_000_000

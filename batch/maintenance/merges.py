@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from stream.micro_batch import MicroBatch
+from stream.landing.micro_batch import MicroBatch
 
 _FOLDER_PREFIX = "date="
 

@@ -9,11 +9,11 @@ import duckdb
 from batch.backfill.plan import LANE_PREFIX, PlanStore
 from batch.maintenance.merges import landed_on
 from stream.clock import Clock
-from stream.dead_letters import DeadLetterStore
-from stream.landed_file import remove_files
-from stream.landing import LandingZone, Lane
-from stream.micro_batch import MicroBatch, read_footer
-from stream.trimmed import note_trimmed
+from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.landed_file import remove_files
+from stream.landing.micro_batch import MicroBatch, read_footer
+from stream.landing.retention import note_trimmed
+from stream.landing.zone import LandingZone, Lane
 
 
 @dataclass(frozen=True)

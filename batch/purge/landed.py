@@ -8,13 +8,13 @@ import duckdb
 import pyarrow as pa
 
 from batch.purge.target import Target
-from stream import merged, sql
-from stream.dead_letters import DeadLetterStore
+from stream import sql
+from stream.core.schema import LANDING_SCHEMA
 from stream.disk import disk_errors, write_durably
-from stream.fresh_files import landed_rows
-from stream.landed_file import many_groups, remove_files, write_file
-from stream.landing import LandingZone
-from stream.micro_batch import (
+from stream.landing import merged
+from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.landed_file import many_groups, remove_files, write_file
+from stream.landing.micro_batch import (
     MERGED_ENDING,
     NAME,
     PLAIN_ENDING,
@@ -23,7 +23,8 @@ from stream.micro_batch import (
     check_content,
     read_footer,
 )
-from stream.schema import LANDING_SCHEMA
+from stream.landing.zone import LandingZone
+from stream.warehouse.fresh_files import landed_rows
 
 _GROUP_ROWS = 20_000
 

@@ -3,8 +3,8 @@
 from pymongo.errors import PyMongoError
 
 from batch.purge.target import Target
-from stream.mongo import connect, explained
 from stream.settings import MongoSettings
+from stream.source.client import connect, explained
 
 
 def count_documents(settings: MongoSettings, target: Target) -> int:

@@ -9,7 +9,7 @@ import duckdb
 from batch.maintenance.pruning import prune_changed_lines
 from batch.purge.target import PURGED, Target
 from stream import sql
-from stream.load import BULK_ROWS, one_row
+from stream.warehouse.load import BULK_ROWS, one_row
 
 _RUNS = "schema_name = 'ops' and table_name = 'runs'"
 _TOLD = ("error", "hint")

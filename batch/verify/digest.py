@@ -12,11 +12,10 @@ import duckdb
 import pyarrow as pa
 
 from stream import sql
-from stream.change_event import UndecodableEvent, decode_batch
-from stream.micro_batch import to_table
-from stream.normalise import DeadLetter, normalise
-from stream.redact import Redactor
-from stream.schema import RAW_CONVERSATIONS_COLUMNS, Row
+from stream.core.change_event import UndecodableEvent, decode_batch
+from stream.core.normalise import DeadLetter, normalise
+from stream.core.redact import Redactor
+from stream.core.schema import RAW_CONVERSATIONS_COLUMNS, Row, to_table
 
 _OF_THE_JOURNEY = {"extracted_at", "source_version", "micro_batch_id"}
 _COMPARED = [name for name in RAW_CONVERSATIONS_COLUMNS if name not in _OF_THE_JOURNEY]

@@ -7,8 +7,8 @@ from bson.binary import Binary
 from bson.errors import BSONError
 from bson.objectid import ObjectId
 
-from stream.change_event import CODEC_OPTIONS
-from stream.normalise import document_key
+from stream.core.change_event import CODEC_OPTIONS
+from stream.core.normalise import document_key
 
 _OBJECT_ID = re.compile("[0-9a-f]{24}")
 _LEAST_INTEGER, _MOST_INTEGER = -(2**63), 2**63 - 1

@@ -13,10 +13,10 @@ from batch.backfill.filters import Filters
 from batch.backfill.ranges import Range
 from batch.backfill.scan import is_passing
 from batch.verify.digest import DIGEST_SCHEMA, Digester
-from batch.verify.pieces import Piece
+from batch.verify.ranges import Piece
 from batch.verify.scan import SnapshotScan
-from stream.mongo import Client
 from stream.settings import MongoSettings
+from stream.source.client import Client
 
 _ATTEMPTS = 5
 _RETRY_SECONDS = 1.0

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from stream.position import instant_of
+from stream.core.position import instant_of
 
 Kind = Literal["missing", "extra", "different", "duplicate", "pending", "dead letter"]
 KINDS: tuple[Kind, ...] = ("missing", "extra", "different", "duplicate", "pending", "dead letter")

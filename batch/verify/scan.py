@@ -13,9 +13,9 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from batch.backfill.ranges import Range
 from batch.backfill.scan import present_cluster_time
-from stream.change_event import Reply, parse_reply
-from stream.mongo import Client
+from stream.core.change_event import Reply, parse_reply
 from stream.settings import MongoSettings
+from stream.source.client import Client
 
 _BATCH_SIZE = 500
 _RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import duckdb
 
-from batch.dead_letter_replay import AS_IS_FIELD
+from batch.dead_letters import AS_IS_FIELD
 from batch.verify.digest import DIGEST
 from batch.verify.report import Kind
 from stream import sql
-from stream.load import one_row
+from stream.warehouse.load import one_row
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
-from tests.memory import peak_bytes
+from tests.support.memory import peak_bytes
 
 Documents = Collection[dict[str, Any]]
 BATCH = 10_000
@@ -133,15 +133,15 @@ def ours(collection: Documents, folder: Path, _limit: int) -> int:
     import structlog  # noqa: PLC0415
     from prometheus_client import CollectorRegistry  # noqa: PLC0415
 
+    from batch.backfill.backfill import Backfill  # noqa: PLC0415
     from batch.backfill.filters import Filters  # noqa: PLC0415
-    from batch.backfill.job import Backfill  # noqa: PLC0415
     from batch.backfill.progress import BackfillMetrics  # noqa: PLC0415
     from batch.settings import BackfillSettings  # noqa: PLC0415
     from stream.clock import utc_now  # noqa: PLC0415
-    from stream.dead_letters import DeadLetterStore  # noqa: PLC0415
-    from stream.landing import LandingZone  # noqa: PLC0415
+    from stream.landing.dead_letters import DeadLetterStore  # noqa: PLC0415
+    from stream.landing.zone import LandingZone  # noqa: PLC0415
     from stream.settings import MongoSettings  # noqa: PLC0415
-    from stream.warehouse import Warehouse  # noqa: PLC0415
+    from stream.warehouse.warehouse import Warehouse  # noqa: PLC0415
 
     settings = BackfillSettings()
     landing = LandingZone(folder / "landing", clock=utc_now)

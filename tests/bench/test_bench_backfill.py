@@ -21,13 +21,13 @@ from pymongo import MongoClient
 from rich.console import Console
 from rich.table import Table
 
-from batch.mongod import MongodOptions
-from batch.replica_set import EmbeddedMongo
+from batch.mongod.replica_set import EmbeddedMongo
+from batch.mongod.server import MongodOptions
 from tests.bench.test_bench_stream import fill
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.bench
 
-ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))
 FEW = 10_000

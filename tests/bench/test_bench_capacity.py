@@ -17,15 +17,15 @@ from pymongo import MongoClient
 from rich.console import Console
 from rich.table import Table
 
-from batch.mongod import MongodOptions
-from batch.replica_set import EmbeddedMongo
+from batch.mongod.replica_set import EmbeddedMongo
+from batch.mongod.server import MongodOptions
 from batch.shipped import sample_logs
-from tests.memory import peak_bytes
+from tests.support.memory import peak_bytes
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.bench
 
 LOGS = Path(os.environ.get("BENCH_LOGS", sample_logs())).expanduser().resolve()
-ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = [sys.executable, "-c", "from batch.cli import main; main()"]
 
 

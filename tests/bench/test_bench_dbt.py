@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from batch import shipped
-from stream.schema import RAW_CONVERSATIONS_COLUMNS
-from tests.marts import MartsWarehouse, documents_of
+from stream.core.schema import RAW_CONVERSATIONS_COLUMNS
+from tests.support.marts import MartsWarehouse, documents_of
+from tests.support.paths import SHARED
 
 pytestmark = pytest.mark.bench
 HISTORIES = [int(lines) for lines in os.environ.get("BENCH_DBT_LINES", "100000,1000000").split(",")]
@@ -55,7 +56,7 @@ def build(warehouse: MartsWarehouse) -> Took:
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a warehouse file with the real logs, or the sample where there are none."""
-    shared = Path(__file__).resolve().parents[3] / "shared" / "claude" / "projects"
+    shared = SHARED / "claude" / "projects"
     warehouse = MartsWarehouse(tmp_path_factory.mktemp("logs"))
     warehouse.change(documents_of(shared if shared.is_dir() else shipped.sample_logs()))
     return warehouse.path

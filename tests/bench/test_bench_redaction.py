@@ -11,9 +11,9 @@ import orjson
 import pytest
 
 from batch import shipped
-from stream.redact import Redactor
-from stream.secret_rules import known_rules
-from stream.tabulate import Tabulate, compiled, tabulate_in_python
+from stream.core.redact import Redactor
+from stream.core.secret_rules import known_rules
+from stream.decode.columns import Tabulate, compiled, tabulate_in_python
 
 pytestmark = pytest.mark.bench
 

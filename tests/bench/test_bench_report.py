@@ -8,10 +8,10 @@ import duckdb
 import psutil
 import pytest
 
-from batch.report.job import write_report
-from tests.browser import Page, browsing, chromium
-from tests.heavy_year import make_heavy_year
-from tests.marts import MartsWarehouse
+from batch.dashboards.report.write import write_report
+from tests.support.browser import Page, browsing, chromium
+from tests.support.heavy_year import make_heavy_year
+from tests.support.marts import MartsWarehouse
 
 pytestmark = [pytest.mark.bench, pytest.mark.integration]
 

@@ -19,17 +19,17 @@ from pymongo import MongoClient
 from rich.console import Console
 from rich.table import Table
 
-from batch.mongod import MongodOptions
-from batch.replica_set import EmbeddedMongo
+from batch.mongod.replica_set import EmbeddedMongo
+from batch.mongod.server import MongodOptions
 from stream import logs
-from stream.change_stream import ChangeCursor
 from stream.clock import utc_now
-from stream.landing import LandingZone
-from stream.mongo import connect
+from stream.landing.zone import LandingZone
 from stream.settings import DataSettings, DuckDBSettings, LoggingSettings, MongoSettings, StreamSettings
-from stream.warehouse import Warehouse
+from stream.source.change_stream import ChangeCursor
+from stream.source.client import connect
+from stream.warehouse.warehouse import Warehouse
 from stream.worker import Worker
-from tests.memory import peak_bytes
+from tests.support.memory import peak_bytes
 
 pytestmark = pytest.mark.bench
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))

@@ -13,12 +13,12 @@ from rich.console import Console
 from rich.table import Table
 
 from stream import sql
-from stream.load import LoadTransaction
-from stream.schema import RAW_CONVERSATIONS_COLUMNS, Row
+from stream.core.schema import RAW_CONVERSATIONS_COLUMNS, Row
 from stream.settings import StreamSettings
-from stream.warehouse import Warehouse
-from tests.landing import delete, land, upsert
-from tests.maintaining import Yard
+from stream.warehouse.load import LoadTransaction
+from stream.warehouse.warehouse import Warehouse
+from tests.support.landing import delete, land, upsert
+from tests.support.maintaining import Yard
 
 pytestmark = pytest.mark.bench
 

@@ -11,8 +11,8 @@ import pytest
 from bson.objectid import ObjectId
 from pymongo.collection import Collection
 
-from tests.streaming import StreamRunner
-from tests.verifying import verifier_of
+from tests.support.streaming import StreamRunner
+from tests.support.verifying import verifier_of
 
 pytestmark = [pytest.mark.bench, pytest.mark.integration]
 

@@ -19,16 +19,16 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 
-from batch.mongod import MongodOptions
-from batch.replica_set import EmbeddedMongo
+from batch.mongod.replica_set import EmbeddedMongo
+from batch.mongod.server import MongodOptions
 from stream.clock import utc_now
-from stream.dead_letters import DeadLetterStore
-from stream.landing import STREAM_LANE, LandingZone
+from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.zone import STREAM_LANE, LandingZone
 from stream.settings import MongoSettings
-from tests.equality import assert_manifest_is_sound, assert_same
-from tests.streaming import StreamRunner, mongo_settings
+from tests.support.equality import assert_manifest_is_sound, assert_same
+from tests.support.paths import ROOT
+from tests.support.streaming import StreamRunner, mongo_settings
 
-ROOT = Path(__file__).resolve().parents[2]
 WORKER = Path(__file__).with_name("crashing_worker.py")
 BACKFILL = Path(__file__).with_name("crashing_backfill.py")
 

@@ -9,7 +9,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from tests.maintaining import HOUR, Yard
+from tests.support.maintaining import HOUR, Yard
 
 
 def main() -> None:

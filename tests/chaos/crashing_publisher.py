@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.publishing import Shop
+from tests.support.publishing import Shop
 
 
 def main() -> None:

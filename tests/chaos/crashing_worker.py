@@ -20,12 +20,12 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from stream.clock import utc_now
-from stream.landing import LandingZone
+from stream.landing.zone import LandingZone
 from stream.metrics import serve
 from stream.settings import DataSettings, DuckDBSettings, MongoSettings, StreamSettings
-from stream.warehouse import Warehouse
+from stream.warehouse.warehouse import Warehouse
 from stream.worker import Worker
-from tests.backfilling import collection_reader
+from tests.support.backfilling import collection_reader
 
 
 class Bomb:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from batch.dbt_project import DbtProject
+from batch.transform.dbt_project import DbtProject
 
 
 class Killer:

@@ -6,7 +6,7 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from batch.mongod import LOOPBACK
+from batch.mongod.server import LOOPBACK
 
 
 class Network:

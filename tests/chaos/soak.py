@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 from pymongo.errors import PyMongoError
 
-from batch.replica_set import EmbeddedMongo
+from batch.mongod.replica_set import EmbeddedMongo
 from tests.chaos.conftest import BACKFILL, WORKER, Arena
-from tests.streaming import wait_until
+from tests.support.streaming import wait_until
 
 BOUNDARIES = (
     "window_closed",

@@ -16,10 +16,10 @@ import pytest
 from bson import ObjectId
 
 from stream.settings import MongoSettings
-from tests.backfilling import BackfillRunner
 from tests.chaos.conftest import BACKFILL, ROOT, Arena, Documents
-from tests.equality import assert_manifest_is_sound, assert_same
-from tests.streaming import wait_until
+from tests.support.backfilling import BackfillRunner
+from tests.support.equality import assert_manifest_is_sound, assert_same
+from tests.support.streaming import wait_until
 
 pytestmark = pytest.mark.chaos
 

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.equality import assert_manifest_is_sound
-from tests.landing import delete, upsert
-from tests.maintaining import DAY, HOUR, Yard, rows_of
+from tests.support.equality import assert_manifest_is_sound
+from tests.support.landing import delete, upsert
+from tests.support.maintaining import DAY, HOUR, Yard, rows_of
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.chaos
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.fault(

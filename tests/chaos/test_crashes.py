@@ -8,10 +8,10 @@ import urllib.request
 
 import pytest
 
-from batch.mongod import free_port
+from batch.mongod.server import free_port
 from stream.errors import AnalyticsError
 from tests.chaos.conftest import Arena
-from tests.streaming import wait_until
+from tests.support.streaming import wait_until
 
 pytestmark = pytest.mark.chaos
 

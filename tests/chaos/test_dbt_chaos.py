@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from batch import shipped
-from tests.marts import MartsWarehouse, documents_of
+from tests.support.marts import MartsWarehouse, documents_of
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.chaos
 
 SCRIPT = Path(__file__).with_name("dbt_killed_build.py")
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT = ROOT
 
 
 def killed_build(warehouse: MartsWarehouse, model: str) -> None:

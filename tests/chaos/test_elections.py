@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from pymongo import MongoClient, WriteConcern
 
-from batch.mongod import LOOPBACK
-from batch.replica_set import EmbeddedMongo
-from stream import mongo as stream_mongo
+from batch.mongod.replica_set import EmbeddedMongo
+from batch.mongod.server import LOOPBACK
 from stream.settings import MongoSettings
+from stream.source import client as stream_mongo
 from tests.chaos.conftest import Arena, Documents
 from tests.chaos.network import Network
 from tests.chaos.test_soak import MINUTES
-from tests.equality import assert_same
-from tests.streaming import StreamRunner, meanwhile, mongo_settings, wait_until
+from tests.support.equality import assert_same
+from tests.support.streaming import StreamRunner, meanwhile, mongo_settings, wait_until
 
 pytestmark = pytest.mark.chaos
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.chaos.conftest import Arena
 from tests.chaos.test_soak import MINUTES
-from tests.streaming import wait_until
+from tests.support.streaming import wait_until
 
 pytestmark = pytest.mark.chaos
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from tests.publishing import Shop, message
+from tests.support.paths import ROOT
+from tests.support.publishing import Shop, message
 
 pytestmark = pytest.mark.chaos
 
-ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 PUBLISHES = int(os.environ.get("CHAOS_PUBLISHES", "20"))
 NEW_TABLE = "create table marts.agg as select 1 as x;"

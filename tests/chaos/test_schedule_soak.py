@@ -22,17 +22,17 @@ from typing import Any
 import psutil
 import pytest
 
-from batch.pipeline import PUBLISH
-from batch.runs import PIPELINE, SUCCEEDED, Journal
-from batch.serving import ServingFolder
+from batch.pipeline.runner import PUBLISH
+from batch.publish.folder import ServingFolder
+from batch.runs.journal import PIPELINE, SUCCEEDED, Journal
 from batch.shipped import sample_logs
 from stream.clock import utc_now
 from stream.settings import MongoSettings
 from tests.chaos.conftest import ROOT, Documents
 from tests.chaos.soaking import as_table, environment_of, verified
-from tests.equality import assert_manifest_is_sound, assert_same
-from tests.marts import documents_of
-from tests.streaming import make_warehouse, stream_lane, wait_until
+from tests.support.equality import assert_manifest_is_sound, assert_same
+from tests.support.marts import documents_of
+from tests.support.streaming import make_warehouse, stream_lane, wait_until
 
 pytestmark = pytest.mark.chaos
 

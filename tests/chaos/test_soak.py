@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from batch.replica_set import EmbeddedMongo
+from batch.mongod.replica_set import EmbeddedMongo
 from tests.chaos.conftest import Arena
 from tests.chaos.soak import Soak
 from tests.chaos.soaking import as_table, environment_of, verified

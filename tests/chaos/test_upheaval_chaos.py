@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.backfilling import reading_anew
 from tests.chaos.conftest import Arena
-from tests.equality import assert_manifest_is_sound, assert_same
-from tests.losing import LostHistory, losing_history
+from tests.support.backfilling import reading_anew
+from tests.support.equality import assert_manifest_is_sound, assert_same
+from tests.support.losing import LostHistory, losing_history
 
 pytestmark = pytest.mark.chaos
 

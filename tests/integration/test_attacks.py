@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from pymongo import MongoClient
 
-from batch.log_files import find_logs
+from batch.importer.files import find_logs
 from stream.errors import ImportPathError
-from tests.backfilling import BackfillRunner
-from tests.publishing import Shop, message
-from tests.streaming import StreamRunner, mongo_settings
-from tests.verifying import verifier_of
+from tests.support.backfilling import BackfillRunner
+from tests.support.publishing import Shop, message
+from tests.support.streaming import StreamRunner, mongo_settings
+from tests.support.verifying import verifier_of
 
 pytestmark = pytest.mark.integration
 

@@ -13,7 +13,7 @@ from filelock import FileLock
 from pymongo.collection import Collection
 
 from batch.backfill.filters import Filters
-from batch.replica_set import EmbeddedMongo
+from batch.mongod.replica_set import EmbeddedMongo
 from stream.errors import (
     AlreadyRunningError,
     AnalyticsError,
@@ -22,11 +22,11 @@ from stream.errors import (
     StepFailedError,
     WarehouseBusyError,
 )
-from stream.landing import Boundary
+from stream.landing.zone import Boundary
 from stream.settings import MongoSettings
-from tests.backfilling import BackfillRunner
-from tests.equality import assert_manifest_is_sound, assert_same, warehouse_rows
-from tests.streaming import StreamRunner, meanwhile, wait_until
+from tests.support.backfilling import BackfillRunner
+from tests.support.equality import assert_manifest_is_sound, assert_same, warehouse_rows
+from tests.support.streaming import StreamRunner, meanwhile, wait_until
 
 pytestmark = pytest.mark.integration
 

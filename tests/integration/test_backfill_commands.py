@@ -10,13 +10,13 @@ import pytest
 from pymongo.collection import Collection
 
 from stream.settings import MongoSettings
-from tests.backfilling import BackfillRunner
-from tests.equality import assert_same
-from tests.streaming import StreamRunner
+from tests.support.backfilling import BackfillRunner
+from tests.support.equality import assert_same
+from tests.support.paths import ROOT
+from tests.support.streaming import StreamRunner
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).resolve().parents[2]
 Documents = Collection[dict[str, Any]]
 
 

@@ -17,9 +17,9 @@ from urllib.parse import quote
 import pytest
 from pymongo import MongoClient
 
-from batch.mongod import free_port
-from tests.guarding import guarded_mongo
-from tests.secrets_for_tests import SECRETS
+from batch.mongod.server import free_port
+from tests.support.guarding import guarded_mongo
+from tests.support.secrets_for_tests import SECRETS
 
 pytestmark = pytest.mark.integration
 

@@ -16,10 +16,11 @@ import pytest
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
+from tests.support.paths import DATA, ROOT
+
 pytestmark = pytest.mark.integration
 SECRET = "nobody-may-see-this"  # noqa: S105
 PROGRAM = [sys.executable, "-c", "from batch.cli import main; main()"]
-ROOT = Path(__file__).resolve().parents[2]
 ONE_SCREEN_LINES = 12
 
 
@@ -290,7 +291,7 @@ def test_the_demo_can_be_repeated(tmp_path: Path) -> None:
     before = {process.pid for process in psutil.process_iter()}
     first = program.run("demo")
     assert (0, True) == (first.returncode, "there already" in first.stdout), first
-    expected = json.loads((ROOT / "tests" / "sample_expectations.json").read_text())
+    expected = json.loads((DATA / "sample_expectations.json").read_text())
     told = " ".join(first.stdout.split())
     assert f"{expected['lines']:,} new, 0 there already" in told
     assert f"lines changed +{expected['lines_added']:,} / -{expected['lines_removed']:,}" in told

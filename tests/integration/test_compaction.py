@@ -11,14 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from batch.maintenance import compaction
-from batch.serving_live import live_views
+from batch.publish.live_views import live_views
+from stream.core.normalise import DeadLetter, floor
+from stream.core.schema import Row
 from stream.errors import LandingFullError, MicroBatchCorruptError, StepFailedError
-from stream.micro_batch import read_footer
-from stream.normalise import DeadLetter, floor
-from stream.schema import Row
-from tests.equality import assert_manifest_is_sound
-from tests.landing import delete, lane_of, position_at, upsert
-from tests.maintaining import DAY, HOUR, Yard, rows_of
+from stream.landing.micro_batch import read_footer
+from tests.support.equality import assert_manifest_is_sound
+from tests.support.landing import delete, lane_of, position_at, upsert
+from tests.support.maintaining import DAY, HOUR, Yard, rows_of
 
 pytestmark = pytest.mark.integration
 

@@ -13,9 +13,9 @@ import pytest
 from bson.objectid import ObjectId
 
 from batch import shipped
-from batch.transform import Progress, transform
+from batch.transform.transform import Progress, transform
 from stream.errors import ChecksFailedError, StepFailedError, WarehouseBusyError
-from tests.marts import MARTS, MartsWarehouse
+from tests.support.marts import MARTS, MartsWarehouse
 
 pytestmark = pytest.mark.integration
 

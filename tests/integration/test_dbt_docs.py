@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from batch.docs import generate_docs, serving_docs
+from batch.transform.docs import generate_docs, serving_docs
 from stream.errors import SettingsError, StepFailedError
-from tests.marts import MARTS, MartsWarehouse
+from tests.support.marts import MARTS, MartsWarehouse
 
 pytestmark = pytest.mark.integration
 

@@ -11,7 +11,7 @@ import pytest
 from bson.objectid import ObjectId
 
 from batch import shipped
-from tests.marts import MartsWarehouse, documents_of, documents_of_file
+from tests.support.marts import MartsWarehouse, documents_of, documents_of_file
 
 pytestmark = pytest.mark.integration
 

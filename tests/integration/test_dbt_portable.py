@@ -13,7 +13,7 @@ import pytest
 from bson.objectid import ObjectId
 
 from batch import shipped
-from tests.marts import MARTS, MartsWarehouse, documents_of
+from tests.support.marts import MARTS, MartsWarehouse, documents_of
 
 psycopg2 = pytest.importorskip("psycopg2")
 pgserver = pytest.importorskip("pgserver", reason="no PostgreSQL for this platform on PyPI")

@@ -2,16 +2,16 @@
 
 import json
 from collections import Counter, defaultdict
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.marts import MartsWarehouse
+from tests.support.marts import MartsWarehouse
+from tests.support.paths import SHARED
 
 pytestmark = pytest.mark.integration
 
-REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference"
+REFERENCE = SHARED / "reference"
 KINDS = ("inputTokens", "outputTokens", "cacheCreationTokens", "cacheReadTokens")
 TOKENS = (
     "sum(input_tokens)::bigint, sum(output_tokens)::bigint, "

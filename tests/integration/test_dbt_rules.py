@@ -10,11 +10,12 @@ import pytest
 from bson.objectid import ObjectId
 
 from batch.shipped import dbt_project
-from tests.marts import MartsWarehouse
+from tests.support.marts import MartsWarehouse
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.integration
 
-FOLDER = Path(__file__).parents[1]
+FOLDER = ROOT / "tests"
 PRECISION = 0.8
 """Of ten prompts shown under a category, eight belong there. `other` promises nothing."""
 

@@ -2,14 +2,14 @@
 
 import json
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from batch.highlights import highlights
-from tests.marts import MartsWarehouse
+from batch.dashboards.highlights import highlights
+from tests.support.marts import MartsWarehouse
+from tests.support.paths import DATA
 
 pytestmark = pytest.mark.integration
 
@@ -24,7 +24,7 @@ CALLS = """
 
 @pytest.fixture(scope="module")
 def expected() -> dict[str, Any]:
-    path = Path(__file__).parents[1] / "sample_expectations.json"
+    path = DATA / "sample_expectations.json"
     counts: dict[str, Any] = json.loads(path.read_text())
     return counts
 

@@ -13,14 +13,14 @@ from typer.testing import CliRunner
 
 from batch.cli.app import app
 from batch.doctor.check import Check
+from batch.doctor.examine import Doctor
 from batch.doctor.facts import Address
-from batch.doctor.job import Doctor
 from stream.clock import utc_now
-from stream.dead_letters import DeadLetterStore
-from stream.landing import LandingZone
+from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.zone import LandingZone
 from stream.settings import DataSettings, MongoSettings
-from tests.landing import land, position_at, upsert
-from tests.streaming import StreamRunner
+from tests.support.landing import land, position_at, upsert
+from tests.support.streaming import StreamRunner
 
 pytestmark = pytest.mark.integration
 

@@ -12,10 +12,10 @@ import pytest
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
-from batch.follower import Follower, follow
-from batch.import_report import ImportReport
-from batch.mongod import MongodOptions
-from batch.replica_set import EmbeddedMongo
+from batch.importer.follower import Follower, follow
+from batch.importer.report import ImportReport
+from batch.mongod.replica_set import EmbeddedMongo
+from batch.mongod.server import MongodOptions
 from stream.clock import utc_now
 from stream.errors import ImportPathError, SourceUnreachableError
 

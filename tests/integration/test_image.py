@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 from pymongo.collection import Collection
 
-from batch.mongod import free_port
+from batch.mongod.server import free_port
 from stream.settings import MongoSettings
-from tests.installing import BASE_PYTHON, OTHER_USER, ROOT, as_other_user, make_prefix
-from tests.streaming import wait_until
+from tests.support.installing import BASE_PYTHON, OTHER_USER, as_other_user, make_prefix
+from tests.support.paths import DATA, ROOT
+from tests.support.streaming import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -117,7 +118,7 @@ def test_the_wheel_shows_the_demo_as_another_user(machine: Machine) -> None:
     assert version.stdout.startswith("claude-analytics 0."), version.stderr
     shown = machine.run("demo", METRICS_PORT="0")
     assert shown.returncode == 0, shown.stdout + shown.stderr
-    expected = json.loads((ROOT / "tests" / "sample_expectations.json").read_text())
+    expected = json.loads((DATA / "sample_expectations.json").read_text())
     assert f"{expected['lines']:,} new, 0 there already" in " ".join(shown.stdout.split())
     assert list(machine.data.rglob("report.html"))
     assert [] == _left_elsewhere()

@@ -10,9 +10,9 @@ from bson.objectid import ObjectId
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
-from batch.import_report import ImportProgress, ImportReport, UnreadableLine
-from batch.importer import import_logs
-from batch.log_document import MAX_NESTING
+from batch.importer.document import MAX_NESTING
+from batch.importer.importer import import_logs
+from batch.importer.report import ImportProgress, ImportReport, UnreadableLine
 from stream.clock import utc_now
 from stream.errors import AnalyticsError, ImportPathError, SourceUnreachableError
 

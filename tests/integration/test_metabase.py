@@ -12,12 +12,12 @@ import pytest
 from typer.testing import CliRunner
 
 from batch.cli.app import app
-from batch.metabase.access import Account, enter, wait_until_started
-from batch.metabase.client import MetabaseClient
-from batch.metabase.job import Source, Sync, Synced
-from batch.publish import Publisher
-from batch.questions import DASHBOARDS, Question, read_questions
-from batch.serving import ServingFolder
+from batch.dashboards.metabase.access import Account, enter, wait_until_started
+from batch.dashboards.metabase.client import MetabaseClient
+from batch.dashboards.metabase.sync import Source, Sync, Synced
+from batch.dashboards.questions import DASHBOARDS, Question, read_questions
+from batch.publish.folder import ServingFolder
+from batch.publish.publish import Publisher
 from batch.shipped import questions
 from stream.clock import utc_now
 from stream.errors import (
@@ -28,8 +28,8 @@ from stream.errors import (
     MetabaseUnsuitableError,
     SettingsError,
 )
-from tests.marts import MartsWarehouse
-from tests.metabase_server import Metabase, metabase_server
+from tests.support.marts import MartsWarehouse
+from tests.support.metabase_server import Metabase, metabase_server
 
 pytestmark = pytest.mark.integration
 QUESTIONS = read_questions(questions())

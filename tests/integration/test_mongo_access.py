@@ -14,23 +14,24 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from batch.doctor.job import Doctor
-from batch.mongod import MongodOptions
-from batch.replica_set import EmbeddedMongo
+from batch.doctor.examine import Doctor
+from batch.mongod.replica_set import EmbeddedMongo
+from batch.mongod.server import MongodOptions
 from stream.clock import utc_now
-from stream.dead_letters import DeadLetterStore
 from stream.errors import AccessDeniedError, SettingsError, SourceUnreachableError
-from stream.landing import LandingZone
+from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.zone import LandingZone
 from stream.settings import DataSettings, MongoSettings
-from tests.backfilling import BackfillRunner
-from tests.certificates import Authority, client_subject
-from tests.guarding import guarded_mongo
-from tests.streaming import StreamRunner, make_worker
-from tests.verifying import verifier_of
+from tests.support.backfilling import BackfillRunner
+from tests.support.certificates import Authority, client_subject
+from tests.support.guarding import guarded_mongo
+from tests.support.paths import ROOT
+from tests.support.streaming import StreamRunner, make_worker
+from tests.support.verifying import verifier_of
 
 pytestmark = pytest.mark.integration
 
-DEPLOY = Path(__file__).resolve().parents[2] / "deploy" / "mongo"
+DEPLOY = ROOT / "deploy" / "mongo"
 GRANTS = json.loads((DEPLOY / "least-privilege.json").read_text())
 Client = MongoClient[dict[str, Any]]
 

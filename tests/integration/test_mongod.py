@@ -18,11 +18,12 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from batch.mongod import MongodOptions, free_port
-from batch.mongod_process import is_mongod_on
-from batch.replica_set import EmbeddedMongo
-from batch.replica_set_state import read_members, running_uri
+from batch.mongod.process import is_mongod_on
+from batch.mongod.replica_set import EmbeddedMongo
+from batch.mongod.server import MongodOptions, free_port
+from batch.mongod.state import read_members, running_uri
 from stream.errors import AlreadyRunningError, LandingNotWritableError, MongodFailedError
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.integration
 
@@ -30,8 +31,8 @@ SMALL = MongodOptions(cache_size_gb=0.25, oplog_size_mb=64)
 OWNER = """
 import sys, time
 from pathlib import Path
-from batch.mongod import MongodOptions
-from batch.replica_set import EmbeddedMongo
+from batch.mongod.server import MongodOptions
+from batch.mongod.replica_set import EmbeddedMongo
 with EmbeddedMongo(Path(sys.argv[1]), options=MongodOptions(cache_size_gb=0.25, oplog_size_mb=64)) as mongo:
     try:
         print(mongo.uri, flush=True)
@@ -43,7 +44,7 @@ with EmbeddedMongo(Path(sys.argv[1]), options=MongodOptions(cache_size_gb=0.25, 
 
 @contextmanager
 def owner_of(folder: Path) -> "Iterator[tuple[subprocess.Popen[str], str]]":
-    root = str(Path(__file__).resolve().parents[2])
+    root = str(ROOT)
     environment = {**os.environ, "PYTHONPATH": root}
     command = [sys.executable, "-c", OWNER, str(folder)]
     with subprocess.Popen(

@@ -17,18 +17,18 @@ from rich.console import Console
 
 from batch.cli.context import Context
 from batch.cli.work import make_cycle, make_pipeline
-from batch.pipeline import Options, RunSummary
-from batch.runs import new_run_id
+from batch.pipeline.runner import Options, RunSummary
+from batch.runs.journal import new_run_id
 from batch.settings import Settings
 from batch.shipped import sample_logs
 from stream.clock import utc_now
-from stream.landing import STREAM_LANE
-from tests.marts import documents_of
-from tests.streaming import wait_until
+from stream.landing.zone import STREAM_LANE
+from tests.support.marts import documents_of
+from tests.support.paths import ROOT
+from tests.support.streaming import wait_until
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = [sys.executable, "-c", "from batch.cli import main; main()"]
 Documents = Collection[dict[str, Any]]
 

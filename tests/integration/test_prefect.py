@@ -17,19 +17,19 @@ from typing import Any
 import pytest
 from pymongo.collection import Collection
 
-from batch.mongod import free_port
-from batch.runs import Journal
-from batch.serving import ServingFolder
+from batch.mongod.server import free_port
+from batch.publish.folder import ServingFolder
+from batch.runs.journal import Journal
 from batch.shipped import sample_logs
 from stream.clock import utc_now
-from tests.marts import documents_of
+from tests.support.marts import documents_of
+from tests.support.paths import ROOT
 
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.skipif(find_spec("prefect") is None, reason="Prefect is not installed here"),
 ]
 
-ROOT = Path(__file__).resolve().parents[2]
 PREFECT = [sys.executable, "-m", "prefect"]
 PROGRAM = [sys.executable, "-c", "from batch.cli import main; main()"]
 PATIENCE_SECONDS = 180

@@ -15,16 +15,16 @@ import psutil
 import pytest
 from pymongo.collection import Collection
 
-from batch.mongod import free_port
+from batch.mongod.server import free_port
 from batch.settings import BackfillSettings, PipelineSettings
 from stream.clock import utc_now
 from stream.settings import MetricsSettings, MongoSettings
-from tests.publishing import Shop
-from tests.streaming import stream_lane, wait_until
+from tests.support.paths import ROOT
+from tests.support.publishing import Shop
+from tests.support.streaming import stream_lane, wait_until
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 90
 
 

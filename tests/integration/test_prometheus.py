@@ -18,21 +18,21 @@ from prometheus_client import CollectorRegistry
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
-from batch.metrics import BatchMetrics
-from batch.mongod import free_port
-from batch.replica_set import EmbeddedMongo
-from batch.runs import Journal
-from batch.serving import ServingFolder
-from batch.serving_manifest import Manifest, Source
+from batch.mongod.replica_set import EmbeddedMongo
+from batch.mongod.server import free_port
+from batch.pipeline.metrics import BatchMetrics
+from batch.publish.folder import ServingFolder
+from batch.publish.manifest import Manifest, Source
+from batch.runs.journal import Journal
 from stream.clock import utc_now
 from stream.metrics import DiskMetrics, StreamMetrics
-from tests.grafana_dashboard import FILE
-from tests.platform_runs import platform_runs
-from tests.prometheus import Prometheus, prometheus
-from tests.streaming import wait_until
+from tests.support.paths import ROOT
+from tests.support.platform_runs import platform_runs
+from tests.support.prometheus import Prometheus, prometheus
+from tests.support.streaming import wait_until
+from tests.tools.grafana_dashboard import FILE
 
 pytestmark = pytest.mark.integration
-ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = [sys.executable, "-c", "from batch.cli import main; main()"]
 PANELS = [panel for panel in json.loads(FILE.read_text(encoding="utf-8"))["panels"] if panel["type"] != "row"]
 QUERIES = [(panel["title"], target["expr"]) for panel in PANELS for target in panel["targets"]]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.prometheus import FOLDER, promtool
+from tests.support.prometheus import FOLDER, promtool
 
 pytestmark = pytest.mark.integration
 STREAM = 'job="claude-analytics-stream",instance="stream:9464"'

@@ -7,12 +7,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from batch.operations import PUBLISHED, note_runs
+from batch.runs.ops_tables import PUBLISHED, note_runs
 from stream.clock import utc_now
+from stream.core.normalise import deletion, floor
 from stream.errors import LandingNotWritableError, SettingsError, StepFailedError
-from stream.normalise import deletion, floor
-from tests.platform_runs import platform_runs
-from tests.publishing import Shop, message
+from tests.support.platform_runs import platform_runs
+from tests.support.publishing import Shop, message
 
 pytestmark = pytest.mark.integration
 

@@ -14,20 +14,20 @@ from typer.testing import CliRunner, Result
 from batch.cli.app import app
 from batch.cli.context import Context
 from batch.cli.work import make_cycle, make_pipeline, make_purge
-from batch.pipeline import Options
-from batch.purge.job import Purged
+from batch.pipeline.runner import Options
+from batch.purge.purge import Purged
 from batch.purge.target import Target
-from batch.runs import new_run_id
+from batch.runs.journal import new_run_id
 from batch.settings import Settings
 from batch.shipped import sample_logs
 from stream.clock import utc_now
+from stream.core.normalise import DeadLetter
 from stream.errors import AlreadyRunningError, PurgeIncompleteError, SettingsError
-from stream.landing import STREAM_LANE
-from stream.micro_batch import MicroBatch
-from stream.normalise import DeadLetter
-from tests.landing import delete, upsert
-from tests.maintaining import DAY, Yard, rows_of
-from tests.marts import documents_of
+from stream.landing.micro_batch import MicroBatch
+from stream.landing.zone import STREAM_LANE
+from tests.support.landing import delete, upsert
+from tests.support.maintaining import DAY, Yard, rows_of
+from tests.support.marts import documents_of
 
 pytestmark = pytest.mark.integration
 

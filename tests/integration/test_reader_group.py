@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from batch.reader_group import ReaderGroup
+from batch.publish.reader_group import ReaderGroup
 from stream.disk import keep_to_owner
 from stream.errors import SettingsError
-from tests.publishing import Shop, message
+from tests.support.publishing import Shop, message
 
 pytestmark = pytest.mark.integration
 

@@ -9,18 +9,18 @@ import pytest
 from bson.objectid import ObjectId
 from pymongo.collection import Collection
 
-from batch.dead_letter_replay import replay
+from batch.dead_letters import replay
 from stream.clock import utc_now
-from stream.dead_letters import DeadLetterStore
-from stream.landing import LandingZone
-from stream.normalise import normalise
-from stream.redact import Redactor
-from stream.secret_rules import known_rules
+from stream.core.normalise import normalise
+from stream.core.redact import Redactor
+from stream.core.secret_rules import known_rules
+from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.zone import LandingZone
 from stream.settings import DataSettings
-from tests.backfilling import BackfillRunner
-from tests.secrets_for_tests import SECRETS
-from tests.streaming import StreamRunner
-from tests.verifying import verifier_of
+from tests.support.backfilling import BackfillRunner
+from tests.support.secrets_for_tests import SECRETS
+from tests.support.streaming import StreamRunner
+from tests.support.verifying import verifier_of
 
 pytestmark = pytest.mark.integration
 
@@ -109,7 +109,7 @@ def test_a_backfill_takes_the_same_secrets_out(
     plain.run()
     assert {"dead letter": 6, "different": 12} == verdict(redacting, REDACTOR)
 
-    monkeypatch.setattr("batch.backfill.job._COMPILED_FROM", 0 if is_compiled else 10**9)
+    monkeypatch.setattr("batch.backfill.backfill._COMPILED_FROM", 0 if is_compiled else 10**9)
     plain.run(redactor=REDACTOR)
     count = partial(plain.registry.get_sample_value, "claude_analytics_backfill_redactions_total")
     assert 14.0 == count({"kind": "github"})

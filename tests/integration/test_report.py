@@ -10,12 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from batch.cli.app import app
-from batch.questions import Question, read_questions
-from batch.report.figures import gather
-from batch.report.job import opened_marts, write_report
+from batch.dashboards.questions import Question, read_questions
+from batch.dashboards.report.figures import gather
+from batch.dashboards.report.write import opened_marts, write_report
 from batch.shipped import questions
 from stream.errors import LandingNotWritableError, MartsMissingError, WarehouseBusyError
-from tests.marts import MartsWarehouse
+from tests.support.marts import MartsWarehouse
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 11, 7, 12, tzinfo=UTC)

@@ -10,11 +10,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from batch.questions import Question, read_questions
-from batch.report.job import write_report
+from batch.dashboards.questions import Question, read_questions
+from batch.dashboards.report.write import write_report
 from batch.shipped import questions
-from tests.browser import Page, browsing, chromium
-from tests.marts import MartsWarehouse
+from tests.support.browser import Page, browsing, chromium
+from tests.support.marts import MartsWarehouse
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 11, 7, 12, tzinfo=UTC)

@@ -11,11 +11,11 @@ import pytest
 from pymongo.collection import Collection
 
 from stream.settings import MongoSettings
-from tests.streaming import StreamRunner, make_warehouse
+from tests.support.paths import ROOT
+from tests.support.streaming import StreamRunner, make_warehouse
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = [sys.executable, "-c", "from batch.cli import main; main()"]
 
 

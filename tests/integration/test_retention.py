@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from stream.core.normalise import DeadLetter, floor
 from stream.errors import LandingTrimmedError, MicroBatchCorruptError
-from stream.micro_batch import MicroBatch
-from stream.normalise import DeadLetter, floor
-from stream.trimmed import note_trimmed, trimmed_before
-from tests.landing import upsert
-from tests.maintaining import DAY, HOUR, Yard, rows_of
+from stream.landing.micro_batch import MicroBatch
+from stream.landing.retention import note_trimmed, trimmed_before
+from tests.support.landing import upsert
+from tests.support.maintaining import DAY, HOUR, Yard, rows_of
 
 pytestmark = pytest.mark.integration
 

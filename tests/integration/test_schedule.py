@@ -14,16 +14,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from batch.mongod import free_port
-from batch.runs import Journal
-from batch.serving import ServingFolder
-from batch.serving_manifest import Manifest, Source
+from batch.mongod.server import free_port
+from batch.publish.folder import ServingFolder
+from batch.publish.manifest import Manifest, Source
+from batch.runs.journal import Journal
 from stream.clock import utc_now
-from tests.streaming import wait_until
+from tests.support.paths import ROOT
+from tests.support.streaming import wait_until
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = [sys.executable, "-c", "from batch.cli import main; main()"]
 
 

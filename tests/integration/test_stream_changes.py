@@ -12,8 +12,8 @@ from bson import Binary, Code, Decimal128, Int64, MaxKey, MinKey, ObjectId, Time
 from pymongo import DeleteOne, InsertOne, UpdateOne
 from pymongo.collection import Collection
 
-from tests.equality import assert_manifest_is_sound, assert_same, warehouse_rows
-from tests.streaming import StreamRunner
+from tests.support.equality import assert_manifest_is_sound, assert_same, warehouse_rows
+from tests.support.streaming import StreamRunner
 
 pytestmark = pytest.mark.integration
 

@@ -19,12 +19,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
-from batch.dead_letter_replay import replay
-from batch.mongod import MongodOptions, free_port
-from batch.mongod_program import find_mongod
-from batch.replica_set import EmbeddedMongo
+from batch.dead_letters import replay
+from batch.mongod.program import find_mongod
+from batch.mongod.replica_set import EmbeddedMongo
+from batch.mongod.server import MongodOptions, free_port
 from stream.clock import utc_now
-from stream.dead_letters import DeadLetterStore
 from stream.errors import (
     AccessDeniedError,
     CollectionInvalidatedError,
@@ -38,12 +37,20 @@ from stream.errors import (
     WarehouseBusyError,
     WarehouseCorruptError,
 )
-from stream.landing import LandingZone
+from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.zone import LandingZone
 from stream.metrics import serve
 from stream.settings import MongoSettings
-from tests.equality import assert_manifest_is_sound, assert_same, warehouse_rows
-from tests.guarding import guarded_mongo
-from tests.streaming import StreamRunner, make_warehouse, make_worker, meanwhile, mongo_settings, wait_until
+from tests.support.equality import assert_manifest_is_sound, assert_same, warehouse_rows
+from tests.support.guarding import guarded_mongo
+from tests.support.streaming import (
+    StreamRunner,
+    make_warehouse,
+    make_worker,
+    meanwhile,
+    mongo_settings,
+    wait_until,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -455,7 +462,7 @@ def test_a_full_disk_is_waited_out(
     stream: StreamRunner, collection: Documents, monkeypatch: pytest.MonkeyPatch, boundary: str
 ) -> None:
     """The window is tried again until there is room; nothing is lost, doubled or left behind."""
-    monkeypatch.setattr("stream.flush._RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("stream.landing.flush._RETRY_SECONDS", 0.05)
     stream.take_position()
     collection.insert_many([line(1), {"_id": "bad"}, line(2)])
     error: Exception = OSError(errno.ENOSPC, "No space left on device")

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from pymongo.collection import Collection
 
+from batch.backfill.backfill import BackfillSummary
 from batch.backfill.filters import Filters
-from batch.backfill.job import BackfillSummary
+from stream.core.position import Position
 from stream.errors import HistoryLostError, MicroBatchCorruptError, StepFailedError
-from stream.position import Position
-from stream.rescan import RescanStore
-from tests.backfilling import BackfillRunner, reading_anew
-from tests.equality import assert_manifest_is_sound, assert_same, warehouse_rows
-from tests.losing import LostHistory, line, losing_history, push_out
-from tests.streaming import StreamRunner, meanwhile, wait_until
+from stream.source.resnapshot import RescanStore
+from tests.support.backfilling import BackfillRunner, reading_anew
+from tests.support.equality import assert_manifest_is_sound, assert_same, warehouse_rows
+from tests.support.losing import LostHistory, line, losing_history, push_out
+from tests.support.streaming import StreamRunner, meanwhile, wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -105,7 +105,7 @@ def test_a_backfill_at_work_is_waited_for(
     away: StreamRunner, lost: LostHistory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is not disturbed, and the reading begins behind it."""
-    monkeypatch.setattr("batch.rescan._RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("batch.backfill.everything._RETRY_SECONDS", 0.1)
     worker = reading_anew(away)
     has_met = threading.Event()
 
@@ -145,7 +145,7 @@ def test_a_collection_that_is_dropped_meanwhile_is_read_again(
     stream: StreamRunner, collection: Collection[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The unfinished reading is of no use; the drop's floor and the new reading agree on what is there."""
-    monkeypatch.setattr("batch.rescan._RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("batch.backfill.everything._RETRY_SECONDS", 0.1)
     stream.take_position()
     other = collection.database["other"]
     other.insert_many([line(number) for number in range(300)])

@@ -16,8 +16,8 @@ from stream.errors import (
     PositionMismatchError,
 )
 from stream.settings import MongoSettings
-from tests.equality import assert_same
-from tests.streaming import StreamRunner, make_worker, meanwhile, wait_until
+from tests.support.equality import assert_same
+from tests.support.streaming import StreamRunner, make_worker, meanwhile, wait_until
 
 pytestmark = pytest.mark.integration
 

@@ -7,9 +7,9 @@ import pytest
 from pymongo.collection import Collection
 
 from stream.errors import CollectionInvalidatedError
-from tests.backfilling import reading_anew
-from tests.equality import assert_manifest_is_sound, assert_same, warehouse_rows
-from tests.streaming import StreamRunner, meanwhile, wait_until
+from tests.support.backfilling import reading_anew
+from tests.support.equality import assert_manifest_is_sound, assert_same, warehouse_rows
+from tests.support.streaming import StreamRunner, meanwhile, wait_until
 
 pytestmark = pytest.mark.integration
 

@@ -8,17 +8,18 @@ from typing import Any
 import duckdb
 import pytest
 
-from stream import warehouse_file
 from stream.clock import utc_now
-from stream.dead_letters import DeadLetterStore
-from stream.landing import LandingZone
-from stream.micro_batch import read_footer
-from stream.warehouse_file import WAREHOUSE_SCHEMA_VERSION
-from tests.streaming import make_warehouse, stream_lane
+from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.micro_batch import read_footer
+from stream.landing.zone import LandingZone
+from stream.warehouse import database
+from stream.warehouse.database import WAREHOUSE_SCHEMA_VERSION
+from tests.support.paths import DATA
+from tests.support.streaming import make_warehouse, stream_lane
 
 pytestmark = pytest.mark.integration
 
-FIXTURE = Path(__file__).resolve().parents[1] / "state_of_version_1"
+FIXTURE = DATA / "state_of_version_1"
 KEYS = [f"{0x68000000 + number:08x}{'0' * 16}" for number in range(16) if number not in {3, 9}]
 """The documents that were there in the end, waiting ones included."""
 WAITING = 2
@@ -96,8 +97,8 @@ def test_old_dead_letters_are_listed(old: Path) -> None:
 
 def test_a_migration_that_fails_leaves_the_old_warehouse(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each step is one transaction: the old program can still use the file."""
-    broken = (*warehouse_file._MIGRATIONS[:1], "create table raw.half (a int); select no_such_function();")
-    monkeypatch.setattr(warehouse_file, "_MIGRATIONS", broken)
+    broken = (*database._MIGRATIONS[:1], "create table raw.half (a int); select no_such_function();")
+    monkeypatch.setattr(database, "_MIGRATIONS", broken)
     with pytest.raises(Exception, match="no_such_function"):
         make_warehouse(old).load(timeout_seconds=30)
     monkeypatch.undo()

@@ -7,14 +7,14 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from batch.expectations.checkpoint import Gate
 from batch.shipped import gx_project
-from batch.validate import Finding, Validation, validate
+from batch.validate.checkpoint import Gate
+from batch.validate.validate import Finding, Validation, validate
 from stream.clock import utc_now
 from stream.errors import StepFailedError
-from stream.landing import LandingZone
-from stream.warehouse import Warehouse
-from tests.marts import MartsWarehouse
+from stream.landing.zone import LandingZone
+from stream.warehouse.warehouse import Warehouse
+from tests.support.marts import MartsWarehouse
 
 pytestmark = pytest.mark.integration
 

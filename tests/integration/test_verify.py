@@ -15,12 +15,12 @@ from bson.objectid import ObjectId
 from pymongo.collection import Collection
 
 from batch.verify.report import KINDS, Verification
+from stream.core.normalise import document_key
 from stream.errors import PositionMismatchError, SourceUnreachableError
-from stream.normalise import document_key
 from stream.settings import MongoSettings
-from tests.landing import land, position_at, upsert
-from tests.streaming import StreamRunner, meanwhile, wait_until
-from tests.verifying import verifier_of
+from tests.support.landing import land, position_at, upsert
+from tests.support.streaming import StreamRunner, meanwhile, wait_until
+from tests.support.verifying import verifier_of
 
 pytestmark = pytest.mark.integration
 

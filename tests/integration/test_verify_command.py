@@ -9,7 +9,7 @@ from pymongo.collection import Collection
 from typer.testing import CliRunner, Result
 
 from batch.cli.app import app
-from tests.streaming import StreamRunner
+from tests.support.streaming import StreamRunner
 
 pytestmark = pytest.mark.integration
 

@@ -24,12 +24,13 @@ from stream.errors import (
     WarehouseBusyError,
     WarehouseCorruptError,
 )
-from stream.load import LoadResult, LoadTransaction
 from stream.settings import StreamSettings
-from stream.warehouse import Warehouse, _chunks
-from tests.equality import assert_manifest_is_sound, warehouse_rows
-from tests.landing import delete, land, upsert
-from tests.streaming import make_warehouse, meanwhile, wait_until
+from stream.warehouse.load import LoadResult, LoadTransaction
+from stream.warehouse.warehouse import Warehouse, _chunks
+from tests.support.equality import assert_manifest_is_sound, warehouse_rows
+from tests.support.landing import delete, land, upsert
+from tests.support.paths import ROOT
+from tests.support.streaming import make_warehouse, meanwhile, wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -42,7 +43,7 @@ sys.stdin.read()
 """
 LEASE = """
 from stream.clock import utc_now
-from stream.lease import Lease
+from stream.warehouse.lock import Lease
 holding = Lease(Path(sys.argv[1]), clock=utc_now).held(timeout_seconds=5)
 holding.__enter__()
 """
@@ -58,7 +59,7 @@ def held_by_another_process(path: Path, acquire: str) -> Iterator[None]:
         [sys.executable, "-c", HOLD.format(acquire=acquire), str(path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
     ) as process:
         try:
             assert process.stdout is not None

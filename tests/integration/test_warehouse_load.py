@@ -9,13 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stream import load
-from stream.normalise import floor
-from stream.schema import Row
-from stream.warehouse import Warehouse
-from tests.equality import assert_manifest_is_sound, warehouse_rows
-from tests.landing import delete, land, upsert
-from tests.streaming import make_warehouse
+from stream.core.normalise import floor
+from stream.core.schema import Row
+from stream.warehouse import load
+from stream.warehouse.warehouse import Warehouse
+from tests.support.equality import assert_manifest_is_sound, warehouse_rows
+from tests.support.landing import delete, land, upsert
+from tests.support.streaming import make_warehouse
 
 pytestmark = pytest.mark.integration
 
@@ -331,7 +331,7 @@ def test_large_backlogs_load_in_several_transactions(
     warehouse: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows and bytes of one transaction are bounded; the progress is told after each."""
-    monkeypatch.setattr("stream.warehouse.MAX_ROWS_PER_TRANSACTION", 5)
+    monkeypatch.setattr("stream.warehouse.warehouse.MAX_ROWS_PER_TRANSACTION", 5)
     for start in range(0, 12, 2):
         land(tmp_path, [upsert(start, 10), upsert(start + 1, 10)])
     told: list[tuple[int, int]] = []

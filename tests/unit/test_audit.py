@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.audit import ROOT, installed_with, is_binding, licence_of
+from tests.tools.audit import ROOT, installed_with, is_binding, licence_of
 
 
 @pytest.mark.parametrize(

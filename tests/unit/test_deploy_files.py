@@ -15,8 +15,8 @@ import yaml
 
 from batch.settings import PipelineSettings
 from stream.settings import MetricsSettings
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 COMPOSE_TEXT = (DEPLOY / "docker-compose.yml").read_text(encoding="utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_TEXT)

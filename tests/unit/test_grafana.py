@@ -1,15 +1,15 @@
 """Grafana's dashboard and its provisioning: in step with the code, complete, readable."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests import grafana_dashboard
+from tests.support.paths import ROOT
+from tests.tools import grafana_dashboard
 
-GRAFANA = Path(__file__).resolve().parents[2] / "deploy" / "grafana"
+GRAFANA = ROOT / "deploy" / "grafana"
 DASHBOARD: dict[str, Any] = json.loads(grafana_dashboard.FILE.read_text(encoding="utf-8"))
 PANELS: list[dict[str, Any]] = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests import metrics_page
+from tests.tools import metrics_page
 
 METRICS = {metrics_page.full_name(metric): metric for _, found in metrics_page.metrics() for metric in found}
 

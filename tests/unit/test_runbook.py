@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +11,9 @@ import yaml
 from batch.cli.app import app
 from batch.settings import Settings
 from stream import errors
-from tests import readme_tables
+from tests.support.paths import ROOT
+from tests.tools import readme_tables
 
-ROOT = Path(__file__).resolve().parents[2]
 RUNBOOK = ROOT / "deploy" / "RUNBOOK.md"
 TEXT = RUNBOOK.read_text(encoding="utf-8")
 PARTS = ["Means", "Look", "Do", "Safe"]

@@ -5,8 +5,8 @@ from datetime import date
 
 from rich.console import Console
 
-from batch.cli.tables import print_highlights
-from batch.highlights import Highlights
+from batch.cli.printing.tables import print_highlights
+from batch.dashboards.highlights import Highlights
 
 
 def test_an_unknown_price_is_not_shown_as_nothing() -> None:

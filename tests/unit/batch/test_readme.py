@@ -1,13 +1,12 @@
 """The README says what the code does."""
 
 import re
-from pathlib import Path
 
 import pytest
 
-from tests import fault_matrix, readme_tables
+from tests.support.paths import ROOT
+from tests.tools import fault_matrix, readme_tables
 
-ROOT = Path(__file__).resolve().parents[3]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.count_sample import count, read_lines
+from tests.support.paths import DATA, ROOT
+from tests.tools.count_sample import count, read_lines
 
-ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = ROOT / "batch" / "sample" / "projects"
 
 
@@ -21,7 +21,7 @@ SAMPLE = ROOT / "batch" / "sample" / "projects"
 def regenerated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a folder with the logs made anew in `projects` and the generator's own counts in `truth.json`."""
     folder = tmp_path_factory.mktemp("sample")
-    generator = [sys.executable, ROOT / "tests" / "make_sample_logs.py"]
+    generator = [sys.executable, ROOT / "tests" / "tools" / "make_sample_logs.py"]
     subprocess.run(
         [*generator, "--output", folder / "projects", "--truth", folder / "truth.json"],
         check=True,
@@ -53,8 +53,8 @@ def test_the_generator_and_the_independent_count_agree(regenerated: Path) -> Non
 
 
 def test_the_expectations_are_up_to_date() -> None:
-    """`tests/sample_expectations.json` holds what the counter finds in the sample."""
-    expected = json.loads((ROOT / "tests" / "sample_expectations.json").read_text(encoding="utf-8"))
+    """`tests/data/sample_expectations.json` holds what the counter finds in the sample."""
+    expected = json.loads((DATA / "sample_expectations.json").read_text(encoding="utf-8"))
     assert expected == count(SAMPLE)
 
 

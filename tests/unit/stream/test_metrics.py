@@ -10,10 +10,10 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from pydantic import SecretStr
 
-from batch.mongod import free_port
+from batch.mongod.server import free_port
+from stream.core.normalise import REASONS
 from stream.errors import SettingsError
 from stream.metrics import OPERATIONS, DiskMetrics, StreamMetrics, serve
-from stream.normalise import REASONS
 from stream.settings import MetricsSettings
 
 

@@ -1,0 +1,266 @@
+"""The backfill as a whole: position first, then the plan, then range after range; resumable at any moment."""
+
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import partial
+
+from batch.backfill.filters import Filters
+from batch.backfill.guards import ensure_position, only_one, stopped_by_signals
+from batch.backfill.loading import RangeLoader
+from batch.backfill.plan import Plan, PlanStore
+from batch.backfill.progress import BackfillMetrics, Progress, Tally
+from batch.backfill.reading import Collaborators, RangeReaders
+from batch.backfill.survey import make_plan, origin_of
+from stream.clock import Clock, utc_now
+from stream.core.redact import Redactor
+from stream.decode.columns import Tabulate, compiled, tabulate_in_python
+from stream.decode.memory import rare_garbage_collection
+from stream.errors import BackfillMismatchError
+from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.zone import Boundary, LandingZone, Lane, no_boundary
+from stream.logs import Logger
+from stream.settings import MongoSettings
+from stream.source.client import Client, connect
+from stream.stop import StopSignal
+from stream.warehouse.load import LoadResult
+from stream.warehouse.warehouse import Warehouse
+
+OnProgress = Callable[[Progress], None]
+_COMPILED_FROM = 50_000
+"""Documents for which it pays to load the compiled code, and once in a lifetime to compile it."""
+
+
+@dataclass(frozen=True)
+class BackfillSummary:
+    """What a backfill did in this run.
+
+    Attributes:
+        id: Of the plan.
+        is_resumed: Whether an earlier run had begun it.
+        is_finished: Whether all is done; if not, run it again.
+        documents: Read and landed.
+        dead_letters: Those of them that were rejected.
+        size_bytes: BSON bytes of the documents.
+        seconds: From start to end.
+        ranges: In the plan.
+        ranges_landed: Of these in the landing zone now.
+        ranges_skipped: Of these landed by earlier runs.
+        loaded: What went into the warehouse.
+        signal_number: The signal that ended it early, if one did.
+    """
+
+    id: str
+    is_resumed: bool
+    is_finished: bool
+    documents: int
+    dead_letters: int
+    size_bytes: int
+    seconds: float
+    ranges: int
+    ranges_landed: int
+    ranges_skipped: int
+    loaded: LoadResult
+    signal_number: int | None
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """Everything a backfill needs, made by the command line.
+
+    Attributes:
+        warehouse: What has landed is loaded there; None only lands.
+        threads: Ranges read at the same time.
+        range_size_bytes: BSON in a range, about.
+        batch_size: Documents per reply of the server, at most.
+        lease_timeout_seconds: How long to wait, at the end, for others to release the warehouse.
+        redactor: Takes secrets out of documents; None leaves them as they are.
+        at_boundary: Tests crash the process at its boundaries.
+    """
+
+    mongo: MongoSettings
+    landing: LandingZone
+    dead_letters: DeadLetterStore
+    warehouse: Warehouse | None
+    metrics: BackfillMetrics
+    log: Logger
+    threads: int
+    range_size_bytes: int
+    batch_size: int
+    lease_timeout_seconds: float
+    redactor: Redactor | None = None
+    clock: Clock = utc_now
+    at_boundary: Boundary = no_boundary
+
+    def survey(self, filters: Filters) -> tuple[Plan, int]:
+        """Give the plan that `run` would carry out, and how many of its ranges have landed; change nothing.
+
+        Raises:
+            BackfillMismatchError: An unfinished backfill is in the way.
+            AnalyticsError: MongoDB cannot be used.
+        """
+        with connect(self.mongo) as client:
+            plan = self._unfinished(client, filters) or self._new_plan(client, filters)
+        return plan, len(self.landing.lane(plan.lane).micro_batches())
+
+    def run(
+        self,
+        filters: Filters,
+        *,
+        restart: bool = False,
+        floor: int | None = None,
+        stop: StopSignal | None = None,
+        on_progress: OnProgress = lambda _progress: None,
+    ) -> BackfillSummary:
+        """Do it, or what an earlier run has left to do.
+
+        A signal (SIGTERM, SIGINT) lets ranges under way end for some seconds; then it returns.
+
+        Args:
+            filters: What to take; with an unfinished backfill they must be the same.
+            restart: Forget an unfinished backfill and begin anew; what it has landed stays.
+            floor: Cluster time that nothing read may be older than. An unfinished backfill without it, or of
+                a collection dropped since, is of no use then, and is forgotten.
+            stop: Ends it early, like a signal.
+            on_progress: Called several times a second.
+
+        Raises:
+            AlreadyRunningError: Another backfill uses the same landing zone.
+            BackfillMismatchError: The unfinished one is of another collection or has other filters.
+            PositionMismatchError: The stream's position is another source's.
+            AnalyticsError: What ended it; what has landed is kept, and the next run goes on from there.
+        """
+        started = time.monotonic()
+        stop = stop or StopSignal()
+        with only_one(self.landing), connect(self.mongo) as client:
+            plans = PlanStore(self.landing)
+            if restart:
+                plans.abandon(at=self.clock().isoformat())
+            # Before anything is read: what changes from here on is the stream's.
+            ensure_position(client, self.mongo, self.landing)
+            plan = self._unfinished(client, filters) if floor is None else self._same_floor(client, floor)
+            is_resumed = plan is not None
+            if plan is None:
+                plan = self._new_plan(client, filters, floor)
+                plans.save(plan)
+                self.at_boundary("planned")
+            lane = self.landing.lane(plan.lane, at_boundary=self.at_boundary)
+            with rare_garbage_collection(), lane.writing(), stopped_by_signals(stop):
+                self.dead_letters.remove_orphans(self.landing, plan.lane)
+                landed = {micro_batch.sequence for micro_batch in lane.micro_batches()}
+                tally = Tally(
+                    self.metrics, ranges=len(plan.ranges), landed=len(landed), documents=plan.documents
+                )
+                self.log.info(
+                    "backfill_started", id=plan.id, ranges=len(plan.ranges), landed=len(landed),
+                    documents=plan.documents,
+                )  # fmt: skip
+                loaded = self._read_and_load(client, plan, lane, landed, tally, stop, on_progress)
+                if stop.error:
+                    raise stop.error
+                is_finished = not stop.is_set
+                summary = BackfillSummary(
+                    id=plan.id,
+                    is_resumed=is_resumed,
+                    is_finished=is_finished,
+                    documents=tally.documents,
+                    dead_letters=tally.dead_letters,
+                    size_bytes=tally.size_bytes,
+                    seconds=time.monotonic() - started,
+                    ranges=len(plan.ranges),
+                    ranges_landed=tally.landed,
+                    ranges_skipped=len(landed),
+                    loaded=loaded,
+                    signal_number=stop.signal_number,
+                )
+                if is_finished:
+                    self.at_boundary("all_done")
+                    plans.finish(plan, {"finished_at": self.clock().isoformat()} | asdict(summary))
+        self.log.info("backfill_finished" if is_finished else "backfill_interrupted", id=plan.id)
+        return summary
+
+    def _unfinished(self, client: Client, filters: Filters) -> Plan | None:
+        plan = PlanStore(self.landing).unfinished()
+        if plan is not None:
+            plan.require(origin_of(client, self.mongo), filters)
+        return plan
+
+    def _same_floor(self, client: Client, floor: int) -> Plan | None:
+        """Give the unfinished plan with this floor; any other one is forgotten."""
+        plans = PlanStore(self.landing)
+        with suppress(BackfillMismatchError):  # it cannot be read
+            plan = plans.unfinished()
+            if plan is None:
+                return None
+            if plan.floor == floor and not plan.origin.differences(origin_of(client, self.mongo)):
+                return plan
+        self.log.warning("backfill_abandoned", hint="everything is read anew, which does its work and more")
+        plans.abandon(at=self.clock().isoformat())
+        return None
+
+    def _new_plan(self, client: Client, filters: Filters, floor: int | None = None) -> Plan:
+        now = self.clock()
+        return make_plan(
+            client,
+            self.mongo,
+            origin=origin_of(client, self.mongo),
+            filters=filters,
+            range_size_bytes=self.range_size_bytes,
+            plan_id=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}",
+            created_at=now.isoformat(),
+            floor=floor,
+        )
+
+    def _read_and_load(  # noqa: PLR0917
+        self,
+        client: Client,
+        plan: Plan,
+        lane: Lane,
+        landed: set[int],
+        tally: Tally,
+        stop: StopSignal,
+        on_progress: OnProgress,
+    ) -> LoadResult:
+        loader = RangeLoader(self.warehouse, tally=tally, stop=stop, log=self.log) if self.warehouse else None
+        parts = Collaborators(
+            client=client,
+            mongo=self.mongo,
+            lane=lane,
+            dead_letters=self.dead_letters,
+            tally=tally,
+            loader=loader,
+            stop=stop,
+            clock=self.clock,
+            log=self.log,
+            tabulate=self._tabulate_for(tally),
+            batch_size=self.batch_size,
+            at_boundary=self.at_boundary,
+        )
+        missing = [piece for piece in plan.ranges if piece.number not in landed]
+        readers = RangeReaders(plan, missing, parts, threads=self.threads)
+        if loader:
+            loader.start()
+        readers.run(lambda: on_progress(tally.look()))
+        self.at_boundary("all_read")
+        if loader:
+            loader.finish(timeout_seconds=self.lease_timeout_seconds)
+            on_progress(tally.look())
+        return loader.total if loader else LoadResult()
+
+    def _tabulate_for(self, tally: Tally) -> Tabulate:
+        """Choose the way from documents to rows."""
+        redactor = self.redactor and self.redactor.telling(self.metrics.count_redaction)
+        in_python: Tabulate = partial(tabulate_in_python, redactor=redactor)
+        if tally.look().documents_expected < _COMPILED_FROM:
+            return in_python
+        try:
+            return compiled(redactor)
+        except (ImportError, RuntimeError) as error:  # no folder to keep the compiled code in
+            self.log.warning(
+                "reading_without_compiled_code",
+                problem=str(error),
+                hint="set NUMBA_CACHE_DIR to a folder that can be written, and it is four times as fast",
+            )
+            return in_python

@@ -1,0 +1,102 @@
+"""Results as tables for people."""
+
+from rich.columns import Columns
+from rich.console import Console
+from rich.table import Table
+
+from batch.dashboards.highlights import Highlights
+from batch.status.warehouse import Summary
+
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+_STEP = 1000
+_MINUTE = 60
+_HOUR = 3600
+
+
+def size_text(size_bytes: float) -> str:
+    """Write a size with a unit, e.g. `12.3 MB`."""
+    for unit in _UNITS:
+        if size_bytes < _STEP or unit == _UNITS[-1]:
+            break
+        size_bytes /= _STEP
+    return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+
+
+def age_text(seconds: float) -> str:
+    """Write an age, e.g. `3 s`, `12 min`, `5 h`, `2 d`."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0, seconds):.0f} s"
+
+
+def facts(title: str) -> Table:
+    """Give a table of names and values."""
+    table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    return table
+
+
+def print_summary(summary: Summary, console: Console) -> None:
+    """Show what the warehouse holds."""
+    table = Table(title="Documents by type", title_justify="left", title_style="bold", box=None)
+    table.add_column("type", no_wrap=True)
+    table.add_column("documents", justify="right")
+    table.add_column("share", justify="right", style="dim")
+    for kind, documents in summary.documents_by_type.items():
+        table.add_row(kind, f"{documents:,}", f"{documents / summary.documents:.1%}")
+    totals = facts("Warehouse")
+    totals.add_row("documents", f"{summary.documents:,}")
+    totals.add_row("conversations", f"{summary.conversations:,}")
+    totals.add_row("projects", f"{summary.projects:,}")
+    totals.add_row("days", f"{summary.days:,}  ({summary.first_date} to {summary.last_date})")
+    totals.add_row("micro-batches", f"{summary.micro_batches:,}")
+    totals.add_row("dead letters", f"{summary.dead_letters:,}")
+    console.print(table)
+    console.print()
+    console.print(totals)
+
+
+def duration_text(seconds: float) -> str:
+    """Write a duration, e.g. `4.2 s`, `3 min 5 s`, `2 h 10 min`."""
+    if seconds < _MINUTE:
+        return f"{seconds:.1f} s"
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE:.0f} min {seconds % _MINUTE:.0f} s"
+    return f"{seconds // _HOUR:,.0f} h {seconds % _HOUR // _MINUTE:.0f} min"
+
+
+def print_highlights(found: Highlights, console: Console) -> None:
+    """Show the first look at the marts."""
+    days = _table("Spend by day", "day", "cost")
+    for day, cost in found.spend_by_day:
+        days.add_row(str(day), _dollars(cost))
+    models = _table("Spend by model", "model", "calls", "cost")
+    for model, calls, cost in found.spend_by_model:
+        models.add_row(model, f"{calls:,}", _dollars(cost))
+    tools = _table("Top tools", "tool", "calls", "errors", "rejected")
+    for tool in found.tools:
+        errors = "" if tool.error_rate is None else f"{tool.error_rate:.1%}"
+        tools.add_row(tool.name, f"{tool.calls:,}", errors, f"{tool.rejected:,}")
+    console.print(Columns([days, models, tools], padding=(0, 4)))
+    totals = facts("In all")
+    totals.add_row("spend", f"${found.cost_usd:,.2f} for {found.total_tokens:,} tokens, at list prices")
+    totals.add_row(
+        "time active",
+        f"{duration_text(found.active_seconds)}  (conversations open: {duration_text(found.wall_seconds)})",
+    )
+    totals.add_row("lines changed", f"+{found.lines_added:,} / -{found.lines_removed:,}")
+    console.print(totals)
+
+
+def _dollars(cost: float | None) -> str:
+    return "price unknown" if cost is None else f"${cost:,.2f}"
+
+
+def _table(title: str, first: str, *numbers: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None)
+    table.add_column(first, no_wrap=True)
+    for number in numbers:
+        table.add_column(number, justify="right", no_wrap=True)
+    return table

@@ -1,0 +1,1 @@
+"""The dashboards in Metabase, created and updated through its REST API."""

@@ -1,0 +1,1 @@
+"""The dashboards as one self-contained HTML file."""

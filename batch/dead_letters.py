@@ -1,0 +1,191 @@
+"""Gives rejected documents another try, e.g. with a newer version of this program.
+
+What has a row now lands in a lane of its own and leaves the queue; doing it twice, or being killed between
+the two, changes nothing. A replayed row is given a version just below the window it was rejected in: a change
+that was read later, or in the same window, always wins over it.
+"""
+
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import bson
+from bson import json_util
+from bson.codec_options import DatetimeConversion
+from bson.errors import BSONError
+from bson.json_util import JSONOptions
+
+from stream.clock import Clock
+from stream.core.change_event import CODEC_OPTIONS
+from stream.core.normalise import DeadLetter, microseconds, normalise
+from stream.core.schema import Row, to_table
+from stream.disk import disk_errors, write_durably
+from stream.landing.dead_letters import DeadLetterStore, StoredDeadLetter
+from stream.landing.micro_batch import Footer, MicroBatch, read_footer
+from stream.landing.zone import LandingZone
+
+REPLAY_LANE = "replay"
+AS_IS_FIELD = "deadLetter"
+"""Field of `extra` that tells a document taken as it is from others; holds the reason."""
+
+_UNKNOWN_TYPE = "unknown"
+_OLDEST_VERSION = 1
+_MICROSECONDS_PER_DAY = 86_400_000_000
+_JSON_OPTIONS = JSONOptions(
+    json_mode=json_util.JSONMode.CANONICAL,
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+    tz_aware=False,
+)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What became of the letters.
+
+    Attributes:
+        replayed: Letters that left the queue.
+        rejected: Those that stay, each as it is rejected now.
+        micro_batch: Where the rows have landed; None if there are none.
+    """
+
+    replayed: tuple[StoredDeadLetter, ...]
+    rejected: tuple[StoredDeadLetter, ...]
+    micro_batch: MicroBatch | None
+
+
+def replay(
+    letters: Sequence[StoredDeadLetter],
+    *,
+    store: DeadLetterStore,
+    landing: LandingZone,
+    clock: Clock,
+    as_is: bool = False,
+    normalise_document: Callable[..., Row | DeadLetter] = normalise,
+) -> Replay:
+    """Land what has a row now, then take it out of the queue.
+
+    Args:
+        letters: Of the store, in its order; of several letters of one document the last counts.
+        store: Where they are.
+        landing: Where rows land.
+        clock: Gives the time of landing.
+        as_is: Give what is still rejected a row that holds the whole document in `extra`.
+        normalise_document: The rule.
+
+    Raises:
+        AlreadyRunningError: Another replay is going on.
+        LandingFullError: No space; nothing has left the queue.
+        LandingNotWritableError: A folder cannot be written.
+        MicroBatchCorruptError: A landed file of a letter cannot be read.
+    """
+    versions = _versions(landing, {_micro_batch_id(letter) for letter in letters})
+    rows: dict[str, Row] = {}
+    replayed: list[StoredDeadLetter] = []
+    rejected: list[StoredDeadLetter] = []
+    for letter in letters:
+        version = versions[_micro_batch_id(letter)]
+        found = _again(letter, version, normalise_document)
+        if isinstance(found, DeadLetter) and as_is and found.document_id is not None:
+            found = _as_is(found, version, _extracted_at(letter))
+        if isinstance(found, Row):
+            rows.pop(found.id, None)
+            rows[found.id] = found
+            replayed.append(letter)
+        else:
+            rejected.append(replace(letter, letter=found))
+    landed = _land(list(rows.values()), landing, clock) if rows else None
+    _discard({letter.id for letter in replayed}, store)
+    return Replay(tuple(replayed), tuple(rejected), landed)
+
+
+def _micro_batch_id(letter: StoredDeadLetter) -> str:
+    return letter.id.partition("#")[0]
+
+
+def _extracted_at(letter: StoredDeadLetter) -> int:
+    return microseconds(datetime.fromisoformat(letter.rejected_at))
+
+
+def _versions(landing: LandingZone, micro_batch_ids: Collection[str]) -> dict[str, int]:
+    """Give the version for the letters of each micro-batch."""
+    return {
+        micro_batch.id: _version(read_footer(micro_batch))
+        for micro_batch in landing.micro_batches()
+        if micro_batch.id in micro_batch_ids
+    }
+
+
+def _version(footer: Footer) -> int:
+    """Below every row of the same window, and above every row of the windows before it."""
+    if footer.position is None:  # a backfill: each document once, all of one version
+        return footer.first_cluster_time or _OLDEST_VERSION
+    if footer.first_cluster_time is None:
+        return footer.position.cluster_time
+    # Dead letters are always behind a floor of their file; upserts and deletes may be before it.
+    return max(footer.first_cluster_time - 1, footer.floor or 0)
+
+
+def _again(
+    letter: StoredDeadLetter, version: int, normalise_document: Callable[..., Row | DeadLetter]
+) -> Row | DeadLetter:
+    try:
+        document = _document(letter.letter.raw)
+    except (BSONError, TypeError, ValueError, KeyError):
+        return letter.letter
+    return normalise_document(document, source_version=version, extracted_at=_extracted_at(letter))
+
+
+def _document(raw: str) -> dict[str, Any]:
+    """Decode a document as the server's bytes would be."""
+    held: Mapping[str, Any] = json_util.loads(raw, json_options=_JSON_OPTIONS)
+    content = held["$bson"] if held.keys() == {"$bson"} else bson.encode(held)
+    return bson.decode(content, CODEC_OPTIONS)
+
+
+def _as_is(letter: DeadLetter, version: int, extracted_at: int) -> Row:
+    fields = json.loads(letter.raw.replace("\\u0000", "\\ufffd"))
+    kind = fields.get("type")
+    extra = {AS_IS_FIELD: letter.reason, "document": fields}
+    return Row(
+        letter.document_id or "",
+        "upsert",
+        version,
+        type=kind if isinstance(kind, str) and kind else _UNKNOWN_TYPE,
+        extracted_at=extracted_at,
+        extra=json.dumps(extra, ensure_ascii=False).encode(),
+        date=extracted_at // _MICROSECONDS_PER_DAY,
+    )
+
+
+def _land(rows: Sequence[Row], landing: LandingZone, clock: Clock) -> MicroBatch:
+    lane = landing.lane(REPLAY_LANE)
+    with lane.writing():
+        newest = lane.newest()
+        named = lane.new_name(newest.sequence + 1 if newest else 0)
+        footer = Footer(
+            micro_batch_id=named.id,
+            rows=len(rows),
+            upserts=len(rows),
+            deletes=0,
+            dead_letters=0,
+            first_cluster_time=min(row.source_version for row in rows),
+            last_cluster_time=max(row.source_version for row in rows),
+            position=None,
+            landed_at=clock().isoformat(),
+        )
+        return lane.land(named, to_table(rows), footer)
+
+
+def _discard(ids: Collection[str], store: DeadLetterStore) -> None:
+    """Take letters out of their files; a file is there as a whole, before or after."""
+    by_path: dict[str, set[str]] = {}
+    for each in ids:
+        by_path.setdefault(each.partition("#")[0], set()).add(each)
+    for micro_batch_id, gone in by_path.items():
+        path = store.root / f"{micro_batch_id}.jsonl"
+        with disk_errors(path):
+            lines = [line for line in path.read_bytes().split(b"\n") if line]
+            kept = [line for line in lines if json.loads(line)["id"] not in gone]
+            write_durably(path, b"".join(line + b"\n" for line in kept))

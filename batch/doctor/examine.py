@@ -1,0 +1,48 @@
+"""The whole examination: probes, then judgement; a source that is down leaves the rest to be looked at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from batch.doctor.check import Check
+from batch.doctor.facts import Address
+from batch.doctor.local import probe_machine
+from batch.doctor.machine_checks import judge_machine
+from batch.doctor.source import probe_source
+from batch.doctor.source_checks import judge_source, unreachable
+from stream.clock import Clock, utc_now
+from stream.errors import AnalyticsError
+from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.zone import LandingZone
+from stream.settings import MongoSettings
+from stream.source.client import connect
+from stream.warehouse.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Everything the examination needs, made by the command line.
+
+    Attributes:
+        addresses: Where metrics are to be served.
+    """
+
+    mongo: MongoSettings
+    data_dir: Path
+    landing: LandingZone
+    dead_letters: DeadLetterStore
+    warehouse: Warehouse
+    addresses: Sequence[Address]
+    clock: Clock = utc_now
+
+    def examine(self) -> list[Check]:
+        """Look at everything; never raises for what it finds."""
+        local = probe_machine(
+            self.data_dir, self.landing, self.dead_letters, self.warehouse, self.addresses, clock=self.clock
+        )
+        try:
+            with connect(self.mongo) as client:
+                facts = probe_source(client, self.mongo, local.position, clock=self.clock)
+        except AnalyticsError as error:
+            return [*unreachable(error), *judge_machine(local)]
+        return [*judge_source(facts, local.position), *judge_machine(local)]

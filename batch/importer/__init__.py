@@ -1,0 +1,1 @@
+"""Claude Code logs → MongoDB, each line once."""

@@ -1,1 +1,0 @@
-"""The questions as dashboards in Metabase, kept there through its REST API."""

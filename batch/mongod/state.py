@@ -1,0 +1,68 @@
+"""Which mongods belong to a folder: written by their owner, read by whoever wants to reach them."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from batch.mongod.process import is_mongod_on
+
+REPLICA_SET = "claude_analytics"
+_STATE_FILE = "mongo.json"
+_LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Member:
+    """A mongod as the state file tells of it.
+
+    Attributes:
+        db_path: Folder of its data, absolute.
+        port: Where it listens, or listened last.
+        pid: Its process; None once it was stopped cleanly.
+    """
+
+    db_path: str
+    port: int | None
+    pid: int | None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether that very process is there and still is this mongod."""
+        return self.pid is not None and is_mongod_on(self.pid, Path(self.db_path))
+
+
+def read_members(folder: Path) -> list[Member]:
+    """Read what the last owner of a folder wrote; empty if there was none or the file is damaged."""
+    try:
+        return [Member(**member) for member in json.loads((folder / _STATE_FILE).read_bytes())["members"]]
+    except (OSError, ValueError, TypeError, KeyError):
+        # Only a convenience is lost: the ports of last time.
+        return []
+
+
+def running_uri(folder: Path) -> str | None:
+    """Give the connection string of the embedded MongoDB that runs on a folder, None without one."""
+    members = read_members(folder)
+    if members and any(member.is_running for member in members):
+        return uri_of([member.port for member in members])
+    return None
+
+
+def uri_of(ports: Sequence[int | None]) -> str:
+    """Give the connection string of the replica set with these ports."""
+    hosts = ",".join(f"{_LOOPBACK}:{port}" for port in ports)
+    return f"mongodb://{hosts}/?replicaSet={REPLICA_SET}"
+
+
+def save_members(folder: Path, members: Sequence[Member]) -> None:
+    """Write who runs where; whoever reads meanwhile sees the old state or the new one."""
+    state = {
+        "uri": uri_of([member.port for member in members]),
+        "owner_pid": os.getpid(),
+        "members": [asdict(member) for member in members],
+    }
+    temporary = folder / f"{_STATE_FILE}.tmp"
+    temporary.write_text(json.dumps(state, indent=2))
+    temporary.replace(folder / _STATE_FILE)

@@ -1,0 +1,1 @@
+"""The hourly cycle: its steps, their retries, the schedule, metrics and alerts."""

@@ -1,0 +1,194 @@
+"""What each step of the cycle does: the same for a pipeline run, for a single command, and for Prefect."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from batch.maintenance.maintain import Maintenance
+from batch.pipeline.runner import (
+    EXTRACT,
+    LOAD,
+    MAINTAIN,
+    PUBLISH,
+    TRANSFORM,
+    VALIDATE,
+    Options,
+    StepResult,
+    Work,
+)
+from batch.publish.publish import Publisher
+from batch.runs.journal import Journal, StepRun, documents_at_last_successes
+from batch.runs.ops_tables import note_runs
+from batch.transform.transform import BuildResult
+from batch.validate.checkpoint import Gate
+from batch.validate.validate import LAYERS, Validation, failure_of, least_documents, validate
+from stream.errors import AnalyticsError
+from stream.landing.zone import STREAM_LANE, LandingZone
+from stream.warehouse.warehouse import Warehouse
+
+_COPY_SECONDS = 5.0
+_COPIED_STEPS = 100
+
+OnProgress = Callable[[int, int], None]
+
+
+def no_progress(_done: int, _total: int) -> None:
+    """Show nothing."""
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """Everything that the steps need, made by the command line.
+
+    Attributes:
+        read_changes: Lands what has changed in the collection since the last time; gives the events read.
+        read_everything: Lands the whole collection; gives the documents read.
+        build: Runs dbt with selectors, and wholly or not.
+        gate: Great Expectations on the warehouse.
+        maintenance: Of landing zone and warehouse.
+        volume_ratio: See `least_documents`.
+        lease_timeout_seconds: How long to wait for the warehouse.
+        on_progress: Shown while loading.
+    """
+
+    run_id: str
+    landing: LandingZone
+    warehouse: Warehouse
+    journal: Journal
+    publisher: Publisher
+    gate: Gate
+    maintenance: Maintenance
+    read_changes: Callable[[], int]
+    read_everything: Callable[[], int]
+    build: Callable[[Sequence[str], bool], BuildResult]
+    volume_ratio: float
+    lease_timeout_seconds: float
+    on_progress: OnProgress = field(default=no_progress)
+
+    def works(self, options: Options) -> dict[str, Work]:
+        """Give what each step does in a run with these options."""
+        return {
+            EXTRACT: lambda: self.extract(full_backfill=options.full_backfill),
+            LOAD: self.load,
+            TRANSFORM: lambda: self.transform(options.select, full_refresh=options.full_refresh),
+            VALIDATE: self.validate,
+            PUBLISH: self.publish,
+            MAINTAIN: self.maintain,
+        }
+
+    def extract(self, *, full_backfill: bool = False) -> StepResult:
+        """Land what has changed; a stream worker that runs does that all the time."""
+        documents = self.read_everything() if full_backfill else 0
+        read = [f"{documents:,} documents read"] if full_backfill else []
+        if self.landing.lane(STREAM_LANE).is_being_written:
+            return StepResult(
+                ", ".join([*read, "a stream worker lands"]), documents if full_backfill else None
+            )
+        events = self.read_changes()
+        return StepResult(", ".join([*read, f"{events:,} changes landed"]), documents + events)
+
+    def load(self) -> StepResult:
+        """Load what has landed and is not loaded yet."""
+        loaded = self.warehouse.load(timeout_seconds=self.lease_timeout_seconds, on_progress=self.on_progress)
+        return StepResult(f"{loaded.rows:,} rows loaded", loaded.rows)
+
+    def transform(self, select: Sequence[str] = (), *, full_refresh: bool = False) -> StepResult:
+        """Build the marts."""
+        built = self.build(select, full_refresh)
+        checks = sum(node.kind == "test" for node in built.nodes)
+        seconds = {model.name: round(model.seconds, 3) for model in built.models}
+        warnings = [f"{node.name}: {node.message}" for node in built.warnings]
+        return StepResult(
+            f"{len(built.models):,} models built, {checks:,} checks passed",
+            None,
+            {"model_seconds": seconds, "warnings": warnings},
+        )
+
+    def validate(self) -> StepResult:
+        """Check everything; a critical rule that does not hold keeps the build from being published."""
+        return judged(self.look())
+
+    def look(self, layers: Sequence[str] = LAYERS, *, build_docs: bool = False) -> Validation:
+        """Check some layers, and only tell."""
+        return validate(
+            self.warehouse,
+            self.gate,
+            run_id=self.run_id,
+            timeout_seconds=self.lease_timeout_seconds,
+            layers=layers,
+            least_documents=least_documents(
+                documents_at_last_successes(self.journal.steps()), ratio=self.volume_ratio
+            ),
+            build_docs=build_docs,
+        )
+
+    def publish(self) -> StepResult:
+        """Make the marts visible as a new build, named like the run."""
+        published = self.publisher.publish(self.run_id, timeout_seconds=self.lease_timeout_seconds)
+        manifest = published.manifest
+        return StepResult(
+            f"{len(manifest.tables):,} tables published",
+            manifest.rows,
+            {"build_id": manifest.build_id, "size_bytes": manifest.size_bytes},
+        )
+
+    def maintain(self) -> StepResult:
+        """Clear away what is old or half-written, and merge what has landed in many small files."""
+        serving = self.publisher.serving
+        removed = serving.remove_unfinished() + len(serving.remove_old(keep=self.publisher.keep))
+        self.journal.trim()
+        done = [f"{removed:,} old builds removed", *self.maintenance.run()]
+        return StepResult(", ".join(done), None)
+
+    def copy_journal(self, _step: str = "") -> None:
+        """Bring schema `ops` up to date if the warehouse is free; the journal itself never waits."""
+        if not self.warehouse.path.exists():
+            return
+        with (
+            suppress(AnalyticsError),
+            self.warehouse.opened(timeout_seconds=_COPY_SECONDS) as connection,
+        ):
+            note_runs(self.journal.steps()[-_COPIED_STEPS:], connection)
+
+
+def judged(validation: Validation) -> StepResult:
+    """Give the result of a validation; it has failed if a critical rule does not hold."""
+    held = validation.checked - len(validation.findings)
+    return StepResult(
+        f"{held:,} of {validation.checked:,} checks hold",
+        validation.documents,
+        {
+            "failed_by_layer": validation.failed_by_layer(),
+            "findings": [
+                {
+                    "rule": f"{finding.layer}.{finding.rule}",
+                    "severity": finding.severity,
+                    "description": finding.description,
+                    "found": finding.found,
+                    "example": finding.examples[0] if finding.examples else finding.found,
+                }
+                for finding in validation.findings
+            ],
+            "layers": list(validation.layers),
+        },
+        failure_of(validation),
+    )
+
+
+def may_publish(steps: Sequence[StepRun]) -> str | None:
+    """Say why the marts must not be published as they are; None if they may.
+
+    They may if a validation of all layers succeeded after the last build began.
+    """
+    newest = {step.step: step for step in steps if step.outcome != "skipped"}
+    checked = newest.get(VALIDATE)
+    built = newest.get(TRANSFORM)
+    if checked is None:
+        return "nothing has been validated yet"
+    if checked.outcome != "succeeded":
+        return f"the last validation {checked.outcome}: {checked.error}"
+    if tuple(checked.details.get("layers", ())) != LAYERS:
+        return "the last validation was of some layers only"
+    if built is not None and built.started_at > checked.started_at:
+        return "the marts were built after the last validation"
+    return None

@@ -1,0 +1,232 @@
+"""Publishes the marts and schema `ops`: a build of Parquet files, then one rename that lets readers see it.
+
+A build that fails or is killed half-way is never seen; readers keep the one before it. Only one process may
+publish at a time: callers hold the lock of the pipeline.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from batch.publish.folder import ServingFolder
+from batch.publish.manifest import Manifest, PublishedTable, Source
+from batch.publish.views import views_script, write_views
+from batch.runs import ops_tables
+from stream import sql
+from stream.clock import Clock
+from stream.core.position import instant_of
+from stream.disk import disk_errors, sync_folder
+from stream.errors import LandingFullError, StepFailedError
+from stream.landing.zone import Boundary, LandingZone, no_boundary
+from stream.warehouse.warehouse import Warehouse
+
+_MARTS = "marts"
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a publish did.
+
+    Attributes:
+        manifest: Of the build that is current now.
+        previous: The build that was current before, None if it is the first.
+        removed: Builds deleted, because newer ones took their place.
+        has_new_views: Whether the file of views was replaced.
+    """
+
+    manifest: Manifest
+    previous: str | None
+    removed: Sequence[str]
+    has_new_views: bool
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """Everything that publishing needs, made by the command line.
+
+    Attributes:
+        warehouse: Its marts are published.
+        serving: Where to.
+        landing: What the live views read.
+        dbt_target_dir: Where dbt left word of its last run.
+        timezone: Of the live views' today.
+        keep: How many builds to keep beside the newest.
+        at_boundary: Tests crash the process at its boundaries.
+    """
+
+    warehouse: Warehouse
+    serving: ServingFolder
+    landing: LandingZone
+    dbt_target_dir: Path
+    timezone: str
+    keep: int
+    clock: Clock
+    at_boundary: Boundary = no_boundary
+
+    def publish(self, build_id: str, *, timeout_seconds: float) -> Published:
+        """Copy the marts into a new build and make it current.
+
+        Args:
+            build_id: Of the new build; sorts behind all others.
+            timeout_seconds: How long to wait for the warehouse.
+
+        Raises:
+            StepFailedError: There are no marts, or they cannot be copied.
+            WarehouseBusyError: Another process holds the warehouse for longer.
+            LandingFullError: No space.
+            LandingNotWritableError: The serving folder cannot be written.
+        """
+        self.serving.remove_unfinished()
+        self.serving.point_current()
+        folder = self.serving.begin(build_id)
+        with self.warehouse.opened(timeout_seconds=timeout_seconds) as connection:
+            source = _source(connection)
+            created_at = self.clock()
+            ops_tables.prepare(connection)
+            ops_tables.note_build(
+                connection,
+                build_id=build_id,
+                created_at=created_at,
+                source_at=source.instant,
+                micro_batches=source.micro_batches,
+            )
+            tables = self._copy(connection, folder)
+        sync_folder(folder)
+        self.at_boundary("tables_written")
+        manifest = Manifest(build_id, created_at, tables, source, _dbt_run(self.dbt_target_dir))
+        self.serving.finish(manifest)
+        self.at_boundary("build_finished")
+        return self._make_current(manifest)
+
+    def roll_back(self, build_id: str) -> Published:
+        """Let readers see an earlier build again; the next publish moves them on.
+
+        Raises:
+            SettingsError: There is no such build.
+        """
+        self.serving.remove_unfinished()
+        return self._make_current(self.serving.manifest(build_id))
+
+    def _make_current(self, manifest: Manifest) -> Published:
+        previous = self.serving.current_build()
+        self.serving.show(manifest.build_id)
+        self.at_boundary("build_shown")
+        self.serving.point_current()
+        self.at_boundary("current_moved")
+        has_landed = bool(self.landing.micro_batches())
+        script = views_script(
+            self.serving, manifest.tables, self.landing.root if has_landed else None, self.timezone
+        )
+        has_new_views = write_views(self.serving, script, at_boundary=self.at_boundary)
+        self.at_boundary("views_written_down")
+        removed = self.serving.remove_old(keep=self.keep)
+        return Published(manifest, previous, removed, has_new_views)
+
+    def _copy(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> tuple[PublishedTable, ...]:
+        found = connection.execute(
+            f"""
+            select schema_name, table_name from duckdb_tables()
+            where database_name = current_database()
+                and schema_name = {sql.literal(_MARTS)}
+                and table_name not like '%\\_\\_dbt\\_%' escape '\\'
+            order by all
+            """
+        ).fetchall()
+        if not found:
+            raise StepFailedError(
+                f"there is nothing to publish: `{self.warehouse.path}` has no marts yet",
+                hint="run `claude-analytics transform` first",
+            )
+        found += [("ops", name) for name in ops_tables.PUBLISHED]
+        return tuple(self._copy_table(connection, folder, schema, name) for schema, name in found)
+
+    def _copy_table(
+        self, connection: duckdb.DuckDBPyConnection, folder: Path, schema: str, name: str
+    ) -> PublishedTable:
+        table = f"{sql.identifier(schema)}.{sql.identifier(name)}"
+        path = folder / f"{schema}.{name}.parquet"
+        try:
+            copied = connection.execute(
+                f"copy (from {table}) to {sql.literal(str(path))} (format parquet, compression zstd)"
+            ).fetchone()
+        except duckdb.IOException as error:
+            raise _copy_error(path, error) from error
+        with disk_errors(path):
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        self.at_boundary("table_written")
+        columns = connection.execute(f"describe {table}").fetchall()
+        return PublishedTable(
+            schema=schema,
+            name=name,
+            file=path.name,
+            rows=copied[0] if copied else 0,
+            size_bytes=path.stat().st_size,
+            columns=tuple((column, kind) for column, kind, *_ in columns),
+        )
+
+
+def _copy_error(path: Path, error: duckdb.Error) -> Exception:
+    text = str(error).splitlines()[0]
+    if "No space left" in text:
+        return LandingFullError(
+            f"cannot write `{path}`: {text}",
+            hint="free some space; readers keep the previous build until the next publish succeeds",
+        )
+    return StepFailedError(
+        f"cannot write `{path}`: {text}", hint="readers keep the previous build; try again"
+    )
+
+
+def _source(connection: duckdb.DuckDBPyConnection) -> Source:
+    """Find how far the marts reach: the loads that every model built from `raw` has seen.
+
+    The stream may have loaded more since; without the build's own log, all that is loaded counts.
+    """
+    seen = "null"
+    if _has_table(connection, "ops", "model_inputs"):
+        seen = "(select min(input_sequence) from ops.model_inputs where input = 'raw')"
+    row = connection.execute(
+        f"""
+        with seen as (
+            select least(coalesce({seen}, (select max(load_id) from raw.loads)), max(load_id)) as load_id
+            from raw.loads
+        )
+        select
+            seen.load_id,
+            (select loaded_at from raw.loads where loads.load_id = seen.load_id),
+            (select count(*) from raw.micro_batches where micro_batches.load_id <= seen.load_id),
+            (select max(last_cluster_time) from raw.micro_batches where micro_batches.load_id <= seen.load_id)
+        from seen
+        """
+    ).fetchone()
+    if row is None or row[0] is None:
+        return Source()
+    load_id, loaded_at, micro_batches, cluster_time = row
+    instant = instant_of(cluster_time) if cluster_time is not None else None
+    return Source(load_id, loaded_at, micro_batches, cluster_time, instant)
+
+
+def _has_table(connection: duckdb.DuckDBPyConnection, schema: str, name: str) -> bool:
+    found = connection.execute(
+        "select 1 from duckdb_tables() where database_name = current_database() "
+        f"and schema_name = {sql.literal(schema)} and table_name = {sql.literal(name)}"
+    ).fetchone()
+    return found is not None
+
+
+def _dbt_run(target_dir: Path) -> dict[str, str]:
+    """Read which dbt run came before; nothing depends on it, so what cannot be read is left out."""
+    try:
+        metadata = json.loads((target_dir / "run_results.json").read_bytes())["metadata"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    names = ("invocation_id", "invocation_started_at", "generated_at", "dbt_version")
+    return {name: str(metadata[name]) for name in names if metadata.get(name) is not None}

@@ -1,0 +1,151 @@
+"""The purge as a whole: landing zone, warehouse, marts, builds, traces; then a search for what is left.
+
+Every step can be done again: a purge that was killed is completed by the same command.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from batch.backfill.guards import only_one
+from batch.publish.publish import Publisher
+from batch.purge import warehouse_side
+from batch.purge.landed import LandedPurge
+from batch.purge.target import Target
+from batch.purge.traces import Traces
+from stream.clock import Clock
+from stream.errors import PurgeIncompleteError
+from stream.warehouse.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Purged:
+    """What a purge did.
+
+    Attributes:
+        removed: What went, by place.
+        left: What a search found afterwards, by place.
+        mentions: Lines of other conversations that hold the id; they stay.
+    """
+
+    removed: dict[str, int]
+    left: dict[str, int]
+    mentions: int
+
+    def require_complete(self, target: Target) -> None:
+        """Check that nothing is left.
+
+        Raises:
+            PurgeIncompleteError: Something is.
+        """
+        left = ", ".join(f"{number:,} in {place}" for place, number in self.left.items() if number)
+        if left:
+            raise PurgeIncompleteError(
+                f"the {target.kind} `{target.id}` is not wholly gone: {left}",
+                hint="look at what is named, and run the same command again; nothing else has been removed",
+            )
+
+
+@dataclass(frozen=True)
+class Purge:
+    """Everything a purge needs, made by the command line; the caller has the turn.
+
+    Attributes:
+        build_marts: Runs dbt on what has changed.
+        run_id: Names the new build.
+        lease_timeout_seconds: How long to wait for the warehouse.
+        on_step: Told what is being done.
+    """
+
+    landed: LandedPurge
+    warehouse: Warehouse
+    publisher: Publisher
+    traces: Traces
+    build_marts: Callable[[], object]
+    run_id: str
+    clock: Clock
+    lease_timeout_seconds: float
+    on_step: Callable[[str], None] = lambda _step: None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep every writer of the landing zone away.
+
+        Raises:
+            AlreadyRunningError: A stream worker or a backfill runs.
+        """
+        landing = self.landed.landing
+        with ExitStack() as stack:
+            stack.enter_context(only_one(landing))
+            for lane in landing.lanes():
+                stack.enter_context(lane.writing())
+            yield
+
+    def count(self, target: Target) -> dict[str, int]:
+        """Count what there is of it, by place.
+
+        Raises:
+            WarehouseBusyError: Another process holds the warehouse for too long.
+        """
+        counts = {
+            "landing zone": sum(self.landed.rows_in_files(target).values()),
+            "dead letters": self.landed.letters(target),
+        }
+        if self.warehouse.path.exists():
+            with self.warehouse.opened(timeout_seconds=self.lease_timeout_seconds) as connection:
+                counts["warehouse"] = warehouse_side.rows_left(connection, target)
+        serving = self.publisher.serving
+        folders = [serving.folder(build_id) for build_id in serving.builds()]
+        counts["published builds"] = warehouse_side.rows_in_builds(folders, target)
+        counts["other files"] = len(self.traces.left(target))
+        return counts
+
+    def run(self, target: Target) -> Purged:
+        """Remove it everywhere but in MongoDB, then search for it.
+
+        Raises:
+            AlreadyRunningError: A stream worker or a backfill runs.
+            WarehouseBusyError: Another process holds the warehouse for too long.
+            AnalyticsError: What stopped it; the same command goes on from there.
+        """
+        removed: dict[str, int] = {}
+        mentions = 0
+        with self.alone():
+            self.on_step("taking it out of the landing zone")
+            # Under the lease: no load has listed the files that are replaced.
+            with self.warehouse.lease.held(timeout_seconds=self.lease_timeout_seconds):
+                removed["landing zone"] = self.landed.remove_rows(target)
+            removed["dead letters"] = self.landed.remove_letters(target)
+            if self.warehouse.path.exists():
+                removed |= self._clean_warehouse(target)
+                with self.warehouse.opened(timeout_seconds=self.lease_timeout_seconds) as connection:
+                    mentions = warehouse_side.mentions(connection, target)
+            self.on_step("removing results, reports and logs")
+            removed["other files"] = self.traces.remove(target)
+            self.on_step("searching for what is left")
+            left = self.count(target)
+        return Purged(removed, left, mentions)
+
+    def _clean_warehouse(self, target: Target) -> dict[str, int]:
+        removed = {}
+        self.on_step("taking it out of the warehouse")
+        with self.warehouse.opened(timeout_seconds=self.lease_timeout_seconds) as connection:
+            removed["warehouse"] = warehouse_side.forget(connection, target, now=self.clock())
+            has_marts = warehouse_side.has_marts(connection)
+        if has_marts:
+            self.on_step("building the marts")
+            self.build_marts()
+        with self.warehouse.opened(timeout_seconds=self.lease_timeout_seconds) as connection:
+            warehouse_side.forget_notes(connection, target)
+        self.on_step("rewriting the warehouse")
+        self.warehouse.rewrite(timeout_seconds=self.lease_timeout_seconds)
+        for path in self.warehouse.path.parent.glob(f"{self.warehouse.path.name}*.corrupt-*"):
+            path.unlink()
+        serving = self.publisher.serving
+        old = serving.builds()
+        if has_marts and old:
+            self.on_step("publishing the marts")
+            self.publisher.publish(self.run_id, timeout_seconds=self.lease_timeout_seconds)
+            serving.remove_old(keep=0)
+            removed["published builds"] = len(set(old) - set(serving.builds()))
+        return removed

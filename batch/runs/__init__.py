@@ -1,0 +1,1 @@
+"""What is recorded of runs, and the lock that keeps two pipelines apart."""

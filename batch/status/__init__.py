@@ -1,0 +1,1 @@
+"""What `status` shows: stream, warehouse, runs and published build."""

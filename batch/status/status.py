@@ -1,0 +1,138 @@
+"""How the platform is doing: position, pending files, dead letters, the warehouse. Changes nothing."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from batch.status.cycle import CycleStatus
+from batch.status.warehouse import Summary, summarise
+from stream.clock import Clock
+from stream.core.position import Position
+from stream.errors import AnalyticsError, WarehouseBusyError
+from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.zone import STREAM_LANE, LandingZone
+from stream.warehouse.warehouse import Warehouse
+
+_LEASE_SECONDS = 3.0
+_STALE_STREAM_SECONDS = 300
+_STALE_LANDING_SECONDS = 7200
+
+
+@dataclass(frozen=True)
+class Status:
+    """One look at everything.
+
+    Attributes:
+        is_streaming: Whether a stream worker runs on this folder.
+        position_at: Server time up to which changes have landed; None before the first start.
+        position_age_seconds: How long ago that is by this machine's clock.
+        landed_micro_batches: Files in the landing zone.
+        landed_size_bytes: Their size.
+        pending_micro_batches: Files not loaded yet; None if the warehouse could not be asked.
+        dead_letters: Rejected documents.
+        warehouse: Figures of the warehouse; None if it could not be asked.
+        warehouse_size_bytes: Size of the DuckDB file.
+        oplog_headroom_seconds: Time until the position falls off the oplog; None if nobody could be asked.
+        cycle: The last runs, the next one, and the published build.
+        problems: What is stale, has failed, or could not be found out, and why.
+    """
+
+    is_streaming: bool
+    position_at: datetime | None
+    position_age_seconds: float | None
+    landed_micro_batches: int
+    landed_size_bytes: int
+    pending_micro_batches: int | None
+    dead_letters: int
+    warehouse: Summary | None
+    warehouse_size_bytes: int
+    oplog_headroom_seconds: float | None
+    cycle: CycleStatus
+    problems: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give a form that `json` can write, apart from dates."""
+        return asdict(self)
+
+
+def look(
+    landing: LandingZone,
+    dead_letters: DeadLetterStore,
+    warehouse: Warehouse,
+    *,
+    cycle: CycleStatus,
+    headroom_seconds: Callable[[Position], float | None],
+    clock: Clock,
+) -> Status:
+    """Gather the status; what cannot be found out becomes a problem, never an error.
+
+    Args:
+        landing: The landing zone.
+        dead_letters: The rejected documents.
+        warehouse: Asked if it is free; while a run is under way that may not be so.
+        cycle: The rest of it.
+        headroom_seconds: Asks MongoDB how long a position stays readable.
+        clock: Gives the present.
+    """
+    problems = list(cycle.problems)
+    lane = landing.lane(STREAM_LANE)
+    position = None
+    try:
+        position = lane.position()
+    except AnalyticsError as error:
+        problems.append(f"{error.message}; {error.hint}")
+    landed = landing.micro_batches()
+    pending: int | None = len(landed)
+    summary = None
+    if warehouse.path.exists():
+        try:
+            with warehouse.opened(timeout_seconds=_LEASE_SECONDS) as connection:
+                pending = len(warehouse.pending(connection))
+                summary = summarise(connection)
+        except AnalyticsError as error:
+            pending = None
+            # A run that builds holds the warehouse for as long as that takes: nothing is wrong.
+            if not (cycle.is_running and isinstance(error, WarehouseBusyError)):
+                problems.append(f"{error.message}; {error.hint}")
+    is_streaming = lane.is_being_written
+    age_seconds = (clock() - position.instant).total_seconds() if position else None
+    stale = _staleness(age_seconds, is_streaming=is_streaming)
+    if stale is not None:
+        problems.append(stale)
+    return Status(
+        is_streaming=is_streaming,
+        position_at=position.instant if position else None,
+        position_age_seconds=age_seconds,
+        landed_micro_batches=len(landed),
+        landed_size_bytes=sum(_size_bytes(micro_batch.path) for micro_batch in landed),
+        pending_micro_batches=pending,
+        dead_letters=dead_letters.count(landing),
+        warehouse=summary,
+        warehouse_size_bytes=_size_bytes(warehouse.path),
+        oplog_headroom_seconds=headroom_seconds(position) if position else None,
+        cycle=cycle,
+        problems=tuple(problems),
+    )
+
+
+def _staleness(age_seconds: float | None, *, is_streaming: bool) -> str | None:
+    """Say that the position lags: a worker moves it every few seconds, also while nothing changes."""
+    if age_seconds is None:
+        return None
+    if is_streaming and age_seconds > _STALE_STREAM_SECONDS:
+        return (
+            f"the stream worker runs, but has read nothing for {age_seconds / 60:,.0f} minutes; "
+            "see its log, and whether MongoDB answers: `claude-analytics doctor`"
+        )
+    if not is_streaming and age_seconds > _STALE_LANDING_SECONDS:
+        return (
+            f"nothing has been read from MongoDB for {age_seconds / 3600:,.0f} hours; "
+            "start `claude-analytics stream`, or run `claude-analytics pipeline`"
+        )
+    return None
+
+
+def _size_bytes(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

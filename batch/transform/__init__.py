@@ -1,0 +1,1 @@
+"""The dbt build and its documentation."""

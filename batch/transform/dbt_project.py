@@ -1,0 +1,159 @@
+"""The dbt project as it runs here: where it lies, what it is told, and how dbt is called."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
+
+from batch import shipped
+from stream.errors import StepFailedError
+from stream.warehouse.database import catalog_name
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class DbtProject:
+    """The dbt project and what its profile reads from the environment.
+
+    Attributes:
+        warehouse: The DuckDB file.
+        data_dir: Artifacts, logs and the parse cache go to `<data_dir>/dbt`.
+        target: Of `profiles.yml`.
+        threads: Of DuckDB; all cores if None.
+        memory_limit: Of DuckDB, as `1GB`.
+        reporting_timezone: Days and hours in the marts are of this zone.
+        folder: The project itself; as installed, or of the checkout, if None.
+    """
+
+    warehouse: Path
+    data_dir: Path
+    target: str = "dev"
+    threads: int | None = None
+    memory_limit: str = "1GB"
+    reporting_timezone: str = "UTC"
+    folder: Path | None = None
+
+    @property
+    def project_dir(self) -> Path:
+        """The folder with `dbt_project.yml`."""
+        return self.folder or shipped.dbt_project()
+
+    @property
+    def target_dir(self) -> Path:
+        """Where dbt writes artifacts and compiled SQL."""
+        return self.data_dir.resolve() / "dbt" / "target"
+
+    @property
+    def log_dir(self) -> Path:
+        """Where dbt writes its own log."""
+        return self.data_dir.resolve() / "dbt" / "logs"
+
+    def environment(self) -> dict[str, str]:
+        """Give the environment variables that the profile and dbt itself read."""
+        path, catalog = str(self.warehouse.resolve()), catalog_name(self.warehouse)
+        variables = {
+            "DUCKDB_PATH": path,
+            "DUCKDB_CATALOG": catalog,
+            "DUCKDB_THREADS": str(self.threads or os.cpu_count() or 1),
+            "DUCKDB_MEMORY_LIMIT": self.memory_limit,
+            "REPORTING_TIMEZONE": self.reporting_timezone,
+            "DBT_TARGET_PATH": str(self.target_dir),
+            "DBT_LOG_PATH": str(self.log_dir),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        }
+        if not _IDENTIFIER.fullmatch(catalog):
+            # dbt-duckdb quotes no alias: such a file can only be opened, which works as well, but slower.
+            variables |= {"DUCKDB_OPENED": path, "DUCKDB_ATTACHED": ":memory:", "DUCKDB_ALIAS": "nothing"}
+        return variables
+
+    def arguments(self, *command: str) -> list[str]:
+        """Give dbt's arguments for a command.
+
+        The macros' checksum is among them: dbt knows which models changed, but not which macros, and a
+        changed macro must rebuild what was made with the old one.
+        """
+        folder = str(self.project_dir)
+        checksum = hashlib.sha256()
+        for path in sorted((self.project_dir / "macros").rglob("*.sql")):
+            checksum.update(path.read_bytes())
+        return [
+            *command,
+            *("--project-dir", folder, "--profiles-dir", folder, "--target", self.target),
+            *("--vars", json.dumps({"macros_checksum": checksum.hexdigest()})),
+            *("--quiet", "--log-level", "none", "--log-level-file", "info", "--no-use-colors"),
+        ]
+
+    def invoke(
+        self, arguments: Sequence[str], *, on_event: Callable[[Any], None] = lambda _event: None
+    ) -> Any:  # noqa: ANN401 - dbt's result has no common type
+        """Call dbt in this process and give its result; the DuckDB file is closed afterwards.
+
+        Args:
+            arguments: As made by `arguments`.
+            on_event: Called with every event that dbt logs.
+
+        Raises:
+            StepFailedError: dbt could not even start: a broken project or profile, a locked file.
+        """
+        # Importing dbt takes a second and a half; other commands need not wait for it.
+        from dbt.cli.main import dbtRunner  # noqa: PLC0415
+
+        with _environment(self.environment()):
+            try:
+                answer = dbtRunner(callbacks=[on_event]).invoke(list(arguments))
+            finally:
+                _close_connections()
+                _close_logs()
+        if isinstance(answer.exception, KeyboardInterrupt | SystemExit):
+            raise answer.exception
+        if answer.exception is not None:
+            raise StepFailedError(
+                f"dbt could not run: {_first_line(str(answer.exception))}",
+                hint=f"see `{self.log_dir / 'dbt.log'}`",
+            ) from answer.exception
+        return answer.result
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "no reason given")
+
+
+def _close_connections() -> None:
+    """Close the DuckDB file that dbt keeps open for its run."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager  # noqa: PLC0415
+
+    if getattr(DuckDBConnectionManager, "_ENV", None) is not None:
+        DuckDBConnectionManager.env().close()
+        DuckDBConnectionManager.close_all_connections()
+
+
+def _close_logs() -> None:
+    """Close dbt's log file; dbt itself only forgets it."""
+    from dbt_common.events.event_manager_client import get_event_manager  # noqa: PLC0415
+
+    for logger in get_event_manager().loggers:
+        for handler in getattr(getattr(logger, "_python_logger", None), "handlers", ()):
+            if isinstance(handler, RotatingFileHandler):
+                handler.close()
+
+
+@contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """Set environment variables, and put back what was there: the profile can read nothing else."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,206 @@
+"""Builds the star schema: `dbt build`, in this process, under the lease."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batch.transform.dbt_project import DbtProject
+from stream.errors import ChecksFailedError, StepFailedError
+
+_BROKEN = ("error", "runtime error", "partial success")
+_SUCCEEDED = ("success", "pass", "warn", "no-op")
+
+
+@dataclass(frozen=True)
+class BuiltNode:
+    """What became of one node of the build.
+
+    Attributes:
+        name: Of the model, seed or test.
+        kind: `model`, `seed`, `test`, `operation`, …
+        status: `success`, `pass`, `warn`, `fail`, `error` or `skipped`.
+        seconds: Time it took.
+        message: dbt's own words, empty if it has none.
+        compiled_path: The SQL that was run; None if there is none.
+    """
+
+    name: str
+    kind: str
+    status: str
+    seconds: float
+    message: str = ""
+    compiled_path: Path | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One step of a running build.
+
+    Attributes:
+        node: The node that is done.
+        done: Nodes done.
+        total: Nodes in all.
+    """
+
+    node: BuiltNode
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """A build that succeeded.
+
+    Attributes:
+        nodes: Every node, in the order in which they were done.
+        seconds: Time they took.
+    """
+
+    nodes: tuple[BuiltNode, ...]
+    seconds: float
+
+    @property
+    def models(self) -> tuple[BuiltNode, ...]:
+        """The models; for `batch_model_seconds{model}`."""
+        return tuple(node for node in self.nodes if node.kind == "model")
+
+    @property
+    def warnings(self) -> tuple[BuiltNode, ...]:
+        """The checks that found something that is no reason to stop."""
+        return tuple(node for node in self.nodes if node.status == "warn")
+
+
+def transform(
+    project: DbtProject,
+    *,
+    lease: AbstractContextManager[object],
+    models: Sequence[str] = (),
+    full_refresh: bool = False,
+    on_progress: Callable[[Progress], None] = lambda _progress: None,
+) -> BuildResult:
+    """Build the models and run their checks.
+
+    Incremental models rebuild the conversations that changed since they were built last, which gives the same
+    rows as a full refresh. Unit tests of the project are not part of it: they check code, not data.
+
+    Args:
+        project: The project and its warehouse.
+        lease: Entered around the build; the right to open the DuckDB file.
+        models: dbt selectors (`fct_messages`, `staging.*`, `+dim_sessions`); everything if empty.
+        full_refresh: Build every row anew.
+        on_progress: Called after each node.
+
+    Raises:
+        StepFailedError: A node could not be built; the message names it, its cause and its compiled SQL.
+        ChecksFailedError: A check found wrong data. What depends on it was not built.
+        WarehouseBusyError: From the lease.
+    """
+    if not project.warehouse.exists():
+        raise StepFailedError(
+            f"there is no warehouse at `{project.warehouse}`", hint="run `claude-analytics load` first"
+        )
+    arguments = project.arguments("build", "--exclude-resource-type", "unit_test")
+    if models:
+        # Of the checks that span several models only those whose models are all built: the others are stale.
+        arguments += ["--select", *models, "--indirect-selection", "cautious"]
+    if full_refresh:
+        arguments += ["--full-refresh"]
+    observer = _Observer(on_progress)
+    with lease:
+        outcome = project.invoke(arguments, on_event=observer)
+    nodes = tuple(_built_node(result) for result in outcome.results)
+    if not nodes:
+        raise StepFailedError(
+            f"nothing to build: no model matches `{' '.join(models)}`",
+            hint="`claude-analytics docs` lists the models; `+name` adds what a model is built from",
+        )
+    raise_failures(nodes)
+    return BuildResult(nodes, outcome.elapsed_time)
+
+
+def raise_failures(nodes: Iterable[BuiltNode]) -> None:
+    """Raise the error that a build's outcome asks for, if any; a broken node goes before a failed check.
+
+    Raises:
+        StepFailedError: A node broke.
+        ChecksFailedError: A check failed.
+    """
+    nodes = tuple(nodes)
+    broken = [node for node in nodes if node.status in _BROKEN]
+    failed = [node for node in nodes if node.status == "fail"]
+    skipped = sum(node.status == "skipped" for node in nodes)
+    if broken:
+        first = broken[0]
+        raise StepFailedError(
+            f"{first.kind} `{first.name}` failed: {_cause(first.message)}{_others(len(broken) - 1, skipped)}",
+            hint=_where(first),
+        )
+    if failed:
+        first = failed[0]
+        raise ChecksFailedError(
+            f"check `{first.name}` failed: {_cause(first.message)}{_others(len(failed) - 1, skipped)}",
+            hint=f"{_where(first)}; that query gives the rows that break the rule",
+        )
+
+
+def _cause(message: str) -> str:
+    """The sentence that says why: dbt puts a line naming the node before it."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    if len(lines) > 1 and " Error in " in lines[0]:
+        lines = lines[1:]
+    return lines[0].rstrip(".") if lines else "no reason given"
+
+
+def _others(also: int, skipped: int) -> str:
+    parts = [f"{also} more failed"] if also else []
+    parts += [f"{skipped} skipped"] if skipped else []
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _where(node: BuiltNode) -> str:
+    return f"see the SQL that ran: `{node.compiled_path}`" if node.compiled_path else "see dbt's log"
+
+
+def _built_node(result: Any) -> BuiltNode:  # noqa: ANN401 - dbt is untyped
+    node = result.node
+    compiled = getattr(node, "compiled_path", None)
+    return BuiltNode(
+        name=node.name,
+        kind=str(node.resource_type.value),
+        status=str(result.status.value if hasattr(result.status, "value") else result.status),
+        seconds=result.execution_time,
+        message=result.message or "",
+        compiled_path=Path(compiled) if compiled else None,
+    )
+
+
+class _Observer:
+    """Turns dbt's events into progress."""
+
+    def __init__(self, on_progress: Callable[[Progress], None]) -> None:
+        self._on_progress = on_progress
+        self._done = 0
+        self._total = 0
+
+    def __call__(self, event: Any) -> None:  # noqa: ANN401 - dbt's messages are made at run time
+        if event.info.name == "LogStartLine":
+            self._total = max(self._total, event.data.total)
+        elif event.info.name == "NodeFinished":
+            self._done += 1
+            node = event.data.node_info
+            result = event.data.run_result
+            self._on_progress(
+                Progress(
+                    BuiltNode(
+                        name=node.node_name,
+                        kind=node.resource_type,
+                        status=result.status,
+                        seconds=result.execution_time,
+                        message=result.message,
+                    ),
+                    self._done,
+                    max(self._total, self._done),
+                )
+            )

@@ -1,0 +1,202 @@
+"""Looks once more at documents that differ: is the change under way, was it rejected, or is it a defect?
+
+Whatever has changed up to the stream's position has landed. So a difference is explained only if the document
+is in a landed file that is not loaded yet, or if the change stream tells of it behind the position; both are
+asked. Neither depends on how long the worker has been down, nor on clocks.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from pymongo.errors import PyMongoError
+
+from batch.verify.digest import Digester
+from batch.verify.keys import document_id
+from batch.verify.report import Kind, Tally
+from batch.verify.scan import SnapshotScan
+from batch.verify.warehouse_side import StoredRow, judge, stored_rows
+from stream import sql
+from stream.core.change_event import CODEC_OPTIONS, INVALIDATING_OPERATIONS
+from stream.core.normalise import document_key
+from stream.core.position import Position, cluster_time_of_token
+from stream.errors import HistoryLostError
+from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.micro_batch import MicroBatch, read_footer
+from stream.landing.zone import STREAM_LANE, LandingZone
+from stream.settings import MongoSettings
+from stream.source.client import Client, explained
+from stream.warehouse.warehouse import Warehouse
+
+_WAIT_SECONDS = 0.5
+_AWAIT_MS = 200
+_STREAM_PATIENCE_SECONDS = 30.0
+
+
+class SecondLook:
+    """Judges single documents.
+
+    Args:
+        patience_seconds: How long to wait for changes that a running stream worker is about to load.
+
+    Attributes:
+        documents: How many have been looked at.
+        cluster_time: Of the last look, 0 before the first.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        mongo: MongoSettings,
+        *,
+        landing: LandingZone,
+        dead_letters: DeadLetterStore,
+        warehouse: Warehouse,
+        digester: Digester,
+        lease_timeout_seconds: float,
+        patience_seconds: float,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.documents = 0
+        self.cluster_time = 0
+        self._client = client
+        self._mongo = mongo
+        self._landing = landing
+        self._lane = landing.lane(STREAM_LANE)
+        self._dead_letters = dead_letters
+        self._warehouse = warehouse
+        self._digester = digester
+        self._lease_timeout_seconds = lease_timeout_seconds
+        self._patience_seconds = patience_seconds
+        self._sleep = sleep
+
+    def settle(self, keys: Sequence[str], tally: Tally) -> None:
+        """Judge these `_id`s; while a worker runs, those under way get some time to arrive.
+
+        Raises:
+            AnalyticsError: The warehouse or the landing zone cannot be read.
+            PyMongoError: The source cannot.
+        """
+        self.documents += len(keys)
+        deadline = time.monotonic() + self._patience_seconds
+        open_keys = list(keys)
+        while open_keys:
+            verdicts = self.judge(open_keys)
+            open_keys = [key for key in open_keys if verdicts[key] == "pending"]
+            is_last = time.monotonic() >= deadline or not self._lane.is_being_written
+            for key, kind in verdicts.items():
+                if kind is not None and (kind != "pending" or is_last):
+                    tally.add(key, kind)
+            if is_last:
+                return
+            if open_keys:
+                self._sleep(_WAIT_SECONDS)
+
+    def judge(self, keys: Sequence[str]) -> dict[str, Kind | None]:
+        """Compare these documents as they are now with their rows; None for those that are the same.
+
+        The order of the steps is what makes it right: position, warehouse, collection, changes since.
+        """
+        position = self._lane.position()
+        with self._warehouse.opened(timeout_seconds=self._lease_timeout_seconds) as connection:
+            pending = self._warehouse.pending(connection)
+            stored = stored_rows(connection, keys)
+        expected = self._expected(keys)
+        verdicts = {key: judge(expected, stored, key) for key in keys}
+        differing = [key for key, kind in verdicts.items() if kind is not None]
+        if not differing:
+            return verdicts
+        rejected = {letter.letter.document_id for letter in self._dead_letters.list(self._landing)}
+        under_way = (
+            _keys_in(pending, differing)
+            | _below_floor(pending, stored)
+            | self._changed_since(position, differing)
+        )
+        for key in differing:
+            is_without_row = key not in stored or expected.get(key, 0) is None
+            if key in under_way:
+                verdicts[key] = "pending"
+            elif key in rejected and is_without_row:
+                verdicts[key] = "dead letter"
+        return verdicts
+
+    def _expected(self, keys: Iterable[str]) -> dict[str, int | None]:
+        scan = SnapshotScan(self._client, self._mongo, {"_id": {"$in": _document_ids(keys)}})
+        self.cluster_time = scan.cluster_time
+        found: dict[str, int | None] = {}
+        for reply in scan.replies():
+            table = self._digester.digest(reply.batch).table
+            found |= zip(table["_id"].to_pylist(), table["digest"].to_pylist(), strict=True)
+        return found
+
+    def _changed_since(self, position: Position | None, keys: Sequence[str]) -> set[str]:
+        """Give the documents among these that have changed between a position and the last look.
+
+        If the collection was dropped or renamed meanwhile, that is all of them.
+        """
+        if position is None or position.cluster_time >= self.cluster_time:
+            return set()
+        collection = self._client[self._mongo.database][self._mongo.collection]
+        pipeline: list[dict[str, Any]] = [
+            {
+                "$match": {
+                    "$or": [
+                        {"documentKey._id": {"$in": _document_ids(keys)}},
+                        {"operationType": {"$in": list(INVALIDATING_OPERATIONS)}},
+                    ]
+                }
+            },
+            {"$project": {"documentKey": 1, "operationType": 1}},
+        ]
+        found: set[str] = set()
+        deadline = time.monotonic() + _STREAM_PATIENCE_SECONDS
+        try:
+            with collection.with_options(codec_options=CODEC_OPTIONS).watch(
+                pipeline, start_after=position.token, max_await_time_ms=_AWAIT_MS
+            ) as changes:
+                while changes.alive and time.monotonic() < deadline:
+                    change = changes.try_next()
+                    if change is not None and change["operationType"] in INVALIDATING_OPERATIONS:
+                        return set(keys)
+                    if change is not None:
+                        found.add(document_key(change["documentKey"]["_id"]))
+                    elif (cluster_time_of_token(changes.resume_token or {}) or 0) >= self.cluster_time:
+                        break
+        except PyMongoError as error:
+            if isinstance(explained(error, doing="read changes"), HistoryLostError):
+                return set()  # nobody will ever load them: no explanation
+            raise
+        return found
+
+
+def _document_ids(keys: Iterable[str]) -> list[object]:
+    """Give the `_id`s; a key that is none, in a damaged warehouse, names no document."""
+    found: list[object] = []
+    for key in keys:
+        with suppress(ValueError):
+            found.append(document_id(key))
+    return found
+
+
+def _keys_in(micro_batches: Sequence[MicroBatch], keys: Sequence[str]) -> set[str]:
+    """Give those of the `_id`s that are in landed files."""
+    if not micro_batches:
+        return set()
+    paths = sql.array(str(micro_batch.path) for micro_batch in micro_batches)
+    with duckdb.connect(config={"threads": 1, "memory_limit": "256MB"}) as connection:
+        wanted = pa.table({"_id": pa.array(keys, pa.string())})
+        connection.register("wanted", wanted)
+        found = connection.execute(
+            f"select distinct _id from read_parquet({paths}, hive_partitioning = false) "
+            "where _id in (select _id from wanted)"
+        ).fetchall()
+    return {key for (key,) in found}
+
+
+def _below_floor(micro_batches: Sequence[MicroBatch], stored: Mapping[str, StoredRow]) -> set[str]:
+    """Give those of the rows that a landed floor is going to remove."""
+    floor = max((read_footer(micro_batch).floor or 0 for micro_batch in micro_batches), default=0)
+    return {key for key, row in stored.items() if row.source_version < floor}

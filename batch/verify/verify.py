@@ -1,0 +1,200 @@
+"""The verification as a whole: piece after piece, then once more what differed."""
+
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from pymongo.errors import PyMongoError
+
+from batch.backfill.filters import Filters
+from batch.backfill.plan import Plan
+from batch.backfill.survey import make_plan, origin_of
+from batch.verify.digest import Digester
+from batch.verify.ranges import choose_sample, plan_pieces
+from batch.verify.reading import PieceReader
+from batch.verify.recheck import SecondLook
+from batch.verify.report import Kind, Tally, Verification
+from batch.verify.warehouse_side import compare_piece
+from stream import sql
+from stream.core.redact import Redactor
+from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.zone import STREAM_LANE, LandingZone
+from stream.settings import MongoSettings
+from stream.source.change_stream import PIPELINE_VERSION
+from stream.source.client import Client, connect, explained, fingerprint
+from stream.warehouse.warehouse import Warehouse
+
+OnProgress = Callable[[int, int], None]
+"""Called with documents read, and about how many there are."""
+
+_RANGE_SIZE_BYTES = 32_000_000
+_SAMPLED_RANGE_SIZE_BYTES = 4_000_000
+_SECOND_LOOK_SIZE = 5_000
+_MAX_REAL = 20_000
+"""After so many defects the others are reported as they look at first sight."""
+_UNDECODABLE = "(an `_id` that cannot be decoded)"
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """Everything a verification needs, made by the command line. It changes nothing.
+
+    Attributes:
+        lease_timeout_seconds: How long to wait for others to release the warehouse.
+        patience_seconds: How long to wait for changes that a running worker is about to load.
+        limit: How many `_id`s of each kind to name.
+        range_size_bytes: BSON in a piece, about; None chooses.
+        redactor: What took secrets out when the rows were made.
+    """
+
+    mongo: MongoSettings
+    landing: LandingZone
+    dead_letters: DeadLetterStore
+    warehouse: Warehouse
+    lease_timeout_seconds: float
+    patience_seconds: float = 15.0
+    limit: int = 10
+    range_size_bytes: int | None = None
+    redactor: Redactor | None = None
+
+    def run(
+        self,
+        *,
+        since: datetime | None = None,
+        fraction: float = 1.0,
+        seed: int = 0,
+        on_progress: OnProgress = lambda _done, _total: None,
+    ) -> Verification:
+        """Compare the collection with `raw.conversations`; the stream may be running.
+
+        Each piece is read at a cluster time of its own, as snapshots reach back five minutes only. The lease
+        is held while a piece is compared, never while MongoDB is read.
+
+        Args:
+            since: Only documents and rows from this instant on.
+            fraction: Share of the pieces to compare.
+            seed: Chooses which.
+            on_progress: Called after each reply of the server.
+
+        Raises:
+            AnalyticsError: The source, the landing zone or the warehouse cannot be used.
+        """
+        filters = Filters(since=since)
+        with connect(self.mongo) as client, closing(Digester(self.redactor)) as digester:
+            try:
+                self._require_source(client)
+                plan = self._plan(client, filters, is_sample=fraction < 1)
+                share = min(1.0, fraction)
+                expected = round(plan.documents * share)
+                reader = PieceReader(
+                    client,
+                    self.mongo,
+                    filters,
+                    digester,
+                    on_read=lambda done: on_progress(done, max(done, expected)),
+                )
+                look = self._second_look(client, digester)
+                return self._compare(plan, reader, look, fraction=share, seed=seed)
+            except PyMongoError as error:
+                raise explained(error, doing=f"verify `{self.mongo.namespace}`") from error
+
+    def _require_source(self, client: Client) -> None:
+        """Refuse to compare with another source than the one that has landed."""
+        position = self.landing.lane(STREAM_LANE).position()
+        if position is not None:
+            position.require_source(fingerprint(client, self.mongo, pipeline=PIPELINE_VERSION))
+
+    def _plan(self, client: Client, filters: Filters, *, is_sample: bool) -> Plan:
+        usual = _SAMPLED_RANGE_SIZE_BYTES if is_sample else _RANGE_SIZE_BYTES
+        return make_plan(
+            client,
+            self.mongo,
+            origin=origin_of(client, self.mongo),
+            filters=filters,
+            range_size_bytes=self.range_size_bytes or usual,
+            plan_id="verify",
+            created_at="",
+        )
+
+    def _second_look(self, client: Client, digester: Digester) -> SecondLook:
+        return SecondLook(
+            client,
+            self.mongo,
+            landing=self.landing,
+            dead_letters=self.dead_letters,
+            warehouse=self.warehouse,
+            digester=digester,
+            lease_timeout_seconds=self.lease_timeout_seconds,
+            patience_seconds=self.patience_seconds,
+        )
+
+    def _compare(
+        self, plan: Plan, reader: PieceReader, look: SecondLook, *, fraction: float, seed: int
+    ) -> Verification:
+        began = time.monotonic()
+        pieces = plan_pieces(plan.bounds)
+        chosen = choose_sample(pieces, fraction, seed=seed)
+        tally = Tally(self.limit)
+        rows = differing = 0
+        suspects: dict[str, Kind] = {}
+        with tempfile.TemporaryDirectory(prefix="claude-analytics-verify-") as folder:
+            for number, piece in enumerate(chosen):
+                digests = Path(folder) / f"{number}.parquet"
+                reader.read(piece, digests)
+                with self.warehouse.opened(timeout_seconds=self.lease_timeout_seconds) as connection:
+                    rows_of_piece, found = compare_piece(
+                        connection, digests=digests, predicate=_since(piece.predicate, plan.filters)
+                    )
+                digests.unlink()
+                rows += rows_of_piece
+                differing += bool(found)
+                suspects |= found
+                if len(suspects) >= _SECOND_LOOK_SIZE:
+                    _settle(suspects, look, tally)
+        _settle(suspects, look, tally)
+        self._settle_undecodable(reader.undecodable, tally)
+        return Verification(
+            namespace=self.mongo.namespace,
+            first_cluster_time=reader.cluster_times[0],
+            last_cluster_time=max(reader.cluster_times[-1], look.cluster_time),
+            documents=reader.documents,
+            rows=rows,
+            pieces=len(chosen),
+            pieces_in_all=len(pieces),
+            pieces_differing=differing,
+            looked_again=look.documents,
+            counts=tally.counts,
+            first=tally.first,
+            seconds=time.monotonic() - began,
+            size_bytes=reader.size_bytes,
+        )
+
+    def _settle_undecodable(self, documents: int, tally: Tally) -> None:
+        """Without an `_id`, all that can be asked is whether so many have been rejected."""
+        if not documents:
+            return
+        letters = self.dead_letters.list(self.landing)
+        rejected = sum(1 for letter in letters if letter.letter.document_id is None)
+        for number in range(documents):
+            tally.add(_UNDECODABLE, "dead letter" if number < rejected else "missing")
+
+
+def _since(predicate: str, filters: Filters) -> str:
+    if filters.since is None:
+        return predicate
+    return f"({predicate}) and coalesce(timestamp, ingested_at) >= {sql.literal(filters.since)}"
+
+
+def _settle(suspects: dict[str, Kind], look: SecondLook, tally: Tally) -> None:
+    """Judge what differed at first sight; nothing is left open."""
+    keys = list(suspects)
+    while keys and tally.real < _MAX_REAL:
+        look.settle(keys[:_SECOND_LOOK_SIZE], tally)
+        keys = keys[_SECOND_LOOK_SIZE:]
+    for key in keys:
+        tally.add(key, suspects[key])
+    suspects.clear()

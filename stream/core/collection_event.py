@@ -1,0 +1,82 @@
+"""The collection as a whole is dropped, renamed or replaced: what that means for the copy. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from stream.core.position import cluster_time_of
+from stream.errors import CollectionInvalidatedError
+
+OnDrop = Literal["delete", "keep", "stop"]
+OnHistoryLost = Literal["stop", "rebackfill"]
+Consequence = Literal["sweep", "keep", "read_anew", "stop"]
+
+
+@dataclass(frozen=True)
+class Upheaval:
+    """One such event.
+
+    Attributes:
+        operation: One of `INVALIDATING_OPERATIONS`.
+        cluster_time: When it happened, seconds << 32 | increment.
+        target: New name of the collection, if it was a rename.
+        is_replacement: Whether another collection was renamed onto this one (`$out` does so as well). Then no
+            change event tells what it holds.
+        consequence: `sweep` removes all older rows, `keep` goes on as if nothing had happened, `read_anew`
+            replaces old rows once the new content has been read, `stop` leaves it to a person.
+    """
+
+    operation: str
+    cluster_time: int
+    target: str | None
+    is_replacement: bool
+    consequence: Consequence
+
+    def error(self, namespace: str) -> CollectionInvalidatedError:
+        """Say why the stream stops before this event, and which ways lead on."""
+        target = f" to `{self.target}`" if self.target else ""
+        if self.is_replacement:
+            return CollectionInvalidatedError(
+                f"the collection `{namespace}` has been replaced as a whole: `{self.operation}`{target}",
+                hint="no change event tells what it holds now: go on with `claude-analytics stream "
+                "--on-history-lost=rebackfill`, which reads it and then removes what is gone",
+            )
+        return CollectionInvalidatedError(
+            f"the collection `{namespace}` has been changed as a whole: `{self.operation}`{target}",
+            hint="all changes before it have landed, and the rows are kept; go on with `claude-analytics "
+            "stream --on-drop=delete`, which removes them, or with `--on-drop=keep`",
+        )
+
+
+@dataclass(frozen=True)
+class UpheavalPolicy:
+    """What to do about an upheaval.
+
+    Attributes:
+        on_drop: `delete` removes the rows, `keep` leaves them, `stop` leaves it to a person.
+        on_history_lost: Whether a collection may be read anew, which a replaced one needs.
+    """
+
+    on_drop: OnDrop = "delete"
+    on_history_lost: OnHistoryLost = "stop"
+
+    def judge(self, event: Mapping[str, Any], namespace: str) -> Upheaval:
+        """Say what an event with one of `INVALIDATING_OPERATIONS` brings about."""
+        to = event.get("to")
+        target = f"{to['db']}.{to['coll']}" if to else None
+        is_replacement = target == namespace
+        time = event["clusterTime"]
+        return Upheaval(
+            event["operationType"],
+            cluster_time_of(time.time, time.inc),
+            target,
+            is_replacement,
+            self._consequence(is_replacement=is_replacement),
+        )
+
+    def _consequence(self, *, is_replacement: bool) -> Consequence:
+        if self.on_drop != "delete":
+            return self.on_drop
+        if not is_replacement:
+            return "sweep"
+        return "read_anew" if self.on_history_lost == "rebackfill" else "stop"

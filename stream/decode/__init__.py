@@ -1,0 +1,1 @@
+"""BSON → columns of the landing zone, for stream, backfill and verification."""

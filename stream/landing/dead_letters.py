@@ -1,0 +1,107 @@
+"""Rejected documents, kept whole: a file of JSON lines for each micro-batch that had any.
+
+    dead_letter/<lane>/<name of the micro-batch>.jsonl
+
+A file is durable before its micro-batch lands. One whose micro-batch never landed (the process died in
+between) is an orphan: its documents are read again, so it is no dead letter, and the lane's writer clears it
+away.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stream.clock import Clock
+from stream.core.normalise import DeadLetter
+from stream.disk import TEMPORARY_SUFFIX, disk_errors, make_folder, write_durably
+from stream.landing.micro_batch import MicroBatch
+from stream.landing.zone import LandingZone
+
+
+@dataclass(frozen=True)
+class StoredDeadLetter:
+    """A dead letter at rest.
+
+    Attributes:
+        id: `<micro-batch id>#<number>`, unique for ever.
+        rejected_at: ISO 8601.
+        letter: Reason, detail, document.
+    """
+
+    id: str
+    rejected_at: str
+    letter: DeadLetter
+
+
+class DeadLetterStore:
+    """All dead letters, by lane."""
+
+    def __init__(self, root: Path, *, clock: Clock) -> None:
+        self.root = root
+        self._clock = clock
+
+    def _path(self, micro_batch: MicroBatch) -> Path:
+        return self.root / micro_batch.lane / f"{micro_batch.stem}.jsonl"
+
+    def store(self, micro_batch: MicroBatch, letters: Sequence[DeadLetter]) -> None:
+        """Make the dead letters of a micro-batch durable; to be called before it lands.
+
+        Raises:
+            LandingFullError: No space.
+            LandingNotWritableError: The folder cannot be written.
+        """
+        path = self._path(micro_batch)
+        rejected_at = self._clock().isoformat()
+        lines = [
+            json.dumps(
+                {"id": f"{micro_batch.id}#{number}", "rejected_at": rejected_at} | vars(letter),
+                ensure_ascii=False,
+            )
+            for number, letter in enumerate(letters)
+        ]
+        with disk_errors(path):
+            make_folder(path.parent)
+            write_durably(path, "".join(f"{line}\n" for line in lines).encode())
+
+    def has_letters_of(self, micro_batch: MicroBatch) -> bool:
+        """Whether some of a micro-batch's dead letters are still in the queue."""
+        path = self._path(micro_batch)
+        return path.exists() and path.stat().st_size > 0
+
+    def list(self, landing: LandingZone) -> "list[StoredDeadLetter]":
+        """Read all dead letters of landed micro-batches, oldest first in each lane."""
+        found: list[StoredDeadLetter] = []
+        for micro_batch in landing.micro_batches():
+            path = self._path(micro_batch)
+            if path.exists():
+                # Not `splitlines`: a line separator inside a document's text is no end of a line.
+                lines = path.read_bytes().split(b"\n")
+                found += [_parse(json.loads(line)) for line in lines if line]
+        return found
+
+    def count(self, landing: LandingZone) -> int:
+        """Count the dead letters of landed micro-batches."""
+        return len(self.list(landing))
+
+    def remove_orphans(self, landing: LandingZone, lane: str) -> int:
+        """Delete files whose micro-batch never landed; only for the lane's writer. Gives their number.
+
+        Raises:
+            LandingNotWritableError: A file cannot be deleted.
+        """
+        landed = {micro_batch.stem for micro_batch in landing.lane(lane).micro_batches()}
+        orphans = [path for path in (self.root / lane).glob("*.jsonl") if path.stem not in landed]
+        with disk_errors(self.root / lane):
+            for path in [*orphans, *(self.root / lane).glob(f".*{TEMPORARY_SUFFIX}")]:
+                path.unlink()
+        return len(orphans)
+
+
+def _parse(fields: dict[str, Any]) -> StoredDeadLetter:
+    return StoredDeadLetter(
+        fields["id"],
+        fields["rejected_at"],
+        DeadLetter(fields["reason"], fields["detail"], fields["document_id"], fields["raw"]),
+    )

@@ -1,0 +1,139 @@
+"""What happens to a closed window: dead letters, then the micro-batch, made durable in this order."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import TypeVar
+
+from stream.clock import Clock
+from stream.core.position import Position
+from stream.core.schema import to_table
+from stream.core.window import ClosedWindow
+from stream.errors import LandingFullError
+from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.micro_batch import Footer, MicroBatch
+from stream.landing.zone import Boundary, Lane, no_boundary
+from stream.logs import Logger
+from stream.metrics import StreamMetrics
+from stream.stop import StopSignal
+
+_RETRY_SECONDS = 5.0
+
+Written = TypeVar("Written")
+
+
+class Flusher:
+    """Lands windows in one lane, whose only writer it is.
+
+    Args:
+        lane: Where micro-batches land.
+        dead_letters: Where rejected documents go.
+        position: Where the lane stands.
+        clock: Dates the files.
+        stop: Ends the waiting for a full disk.
+        metrics: Counted into.
+        log: One line per micro-batch.
+        at_boundary: Called between two steps that a crash may part.
+        on_floor: Called when a floor is durable, with its cluster time.
+
+    Attributes:
+        durable: Everything before this position is in the landing zone.
+    """
+
+    def __init__(
+        self,
+        lane: Lane,
+        dead_letters: DeadLetterStore,
+        position: Position,
+        *,
+        clock: Clock,
+        stop: StopSignal,
+        metrics: StreamMetrics,
+        log: Logger,
+        at_boundary: Boundary = no_boundary,
+        on_floor: Callable[[int], None] = lambda _floor: None,
+    ) -> None:
+        self._lane = lane
+        self._dead_letters = dead_letters
+        self._clock = clock
+        self._stop = stop
+        self._metrics = metrics
+        self._log = log
+        self._at_boundary = at_boundary
+        self._on_floor = on_floor
+        self._newest = lane.newest()
+        self.durable = position
+
+    def flush(self, window: ClosedWindow) -> MicroBatch | None:
+        """Make a window durable; without rows only its position. Waits while the disk is full.
+
+        Returns:
+            The micro-batch that landed, if one did.
+
+        Raises:
+            LandingFullError: Still no space when the worker was told to stop; the window is read again later.
+            LandingNotWritableError: The folder cannot be written.
+        """
+        if window.is_empty:
+            self._until_there_is_space(lambda: self._lane.save_position(window.position, behind=self._newest))
+            landed = None
+        else:
+            # One name and one content for all attempts: what one leaves behind, the next one overwrites.
+            micro_batch = self._lane.new_name(self._newest.sequence + 1 if self._newest else 0)
+            footer = footer_of(micro_batch, window, landed_at=self._clock().isoformat())
+            landed = self._until_there_is_space(lambda: self._land(micro_batch, window, footer))
+            self._newest = landed
+            if footer.floor is not None:
+                self._on_floor(footer.floor)
+        self.durable = window.position
+        return landed
+
+    def _until_there_is_space(self, write: Callable[[], Written]) -> Written:
+        while True:
+            try:
+                return write()
+            except LandingFullError as error:
+                self._log.error("disk_full", problem=error.message, hint=error.hint)
+                if self._stop.wait(_RETRY_SECONDS):
+                    raise
+
+    def _land(self, micro_batch: MicroBatch, window: ClosedWindow, footer: Footer) -> MicroBatch:
+        started = time.perf_counter()
+        self._at_boundary("window_closed")
+        if window.dead_letters:
+            self._dead_letters.store(micro_batch, window.dead_letters)
+            self._at_boundary("dead_letters_stored")
+        landed = self._lane.land(micro_batch, to_table(window.rows), footer)
+        seconds = time.perf_counter() - started
+        self._metrics.flush_seconds.observe(seconds)
+        self._metrics.rows_landed.inc(len(window.rows))
+        for reason, count in Counter(letter.reason for letter in window.dead_letters).items():
+            self._metrics.dead_letters.labels(reason=reason).inc(count)
+        self._log.info(
+            "micro_batch_landed",
+            micro_batch=landed.id,
+            upserts=footer.upserts,
+            deletes=footer.deletes,
+            dead_letters=footer.dead_letters,
+            seconds=round(seconds, 3),
+            position=window.position.instant.isoformat(),
+        )
+        return landed
+
+
+def footer_of(micro_batch: MicroBatch, window: ClosedWindow, *, landed_at: str) -> Footer:
+    """Sum a window up for the footer of its file."""
+    versions = [row.source_version for row in window.rows if row.op != "floor"]
+    operations = Counter(row.op for row in window.rows)
+    return Footer(
+        micro_batch_id=micro_batch.id,
+        rows=len(window.rows),
+        upserts=operations["upsert"],
+        deletes=operations["delete"],
+        dead_letters=len(window.dead_letters),
+        first_cluster_time=min(versions, default=None),
+        last_cluster_time=max(versions, default=None),
+        position=window.position,
+        landed_at=landed_at,
+        floor=max((row.source_version for row in window.rows if row.op == "floor"), default=None),
+    )

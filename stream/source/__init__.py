@@ -1,0 +1,1 @@
+"""MongoDB's side: client, change stream, oplog, and the snapshot that replaces lost history."""

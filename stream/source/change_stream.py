@@ -1,0 +1,259 @@
+"""The change stream over raw `getMore` replies, opened again for ever while the reason to fail may pass."""
+
+import contextlib
+import random
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from pymongo import ReadPreference
+from pymongo.client_session import ClientSession
+from pymongo.errors import OperationFailure, PyMongoError
+
+from stream.core.change_event import Reply, parse_reply
+from stream.core.position import Fingerprint, Position, cluster_time_of_token
+from stream.core.split_event import SPLIT_STAGE, SplitEvents
+from stream.errors import AnalyticsError, EventTooLargeError, SourceUnsuitableError, StepFailedError
+from stream.landing.zone import Lane
+from stream.logs import Logger
+from stream.metrics import StreamMetrics
+from stream.settings import MongoSettings
+from stream.source.client import Client, explained, fingerprint, is_passing, lacks_stage
+from stream.stop import StopSignal
+
+PIPELINE_VERSION = "1"
+"""Part of a position's fingerprint: changed together with the pipeline below."""
+
+_UNUSED_FIELDS = {"updateDescription": 0, "ns": 0, "lsid": 0, "txnNumber": 0, "wallTime": 0}
+_AWAIT_MS = 500
+_REPLY_SIZE_BYTES = 1_000_000
+_FIRST_BATCH_SIZE = 250
+_FIRST_BACKOFF_SECONDS = 0.2
+_MAX_BACKOFF_SECONDS = 30.0
+_RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
+
+
+class ChangeCursor:
+    """One server-side cursor over a change stream.
+
+    Args:
+        client: Its connections are used.
+        settings: Which collection.
+        batch_size: Events per reply, at most.
+        token: Where to continue; None begins at the present.
+    """
+
+    def __init__(
+        self, client: Client, settings: MongoSettings, *, batch_size: int, token: Mapping[str, Any] | None
+    ) -> None:
+        self._database = client[settings.database]
+        self._collection = settings.collection
+        self._max_batch_size = batch_size
+        self._batch_size = min(batch_size, _FIRST_BATCH_SIZE)
+        self._session: ClientSession = client.start_session(causal_consistency=False)
+        self._cursor_id = 0
+        stage: dict[str, Any] = {"fullDocument": "updateLookup"}
+        if token is not None:
+            # Unlike resumeAfter, startAfter also continues behind an invalidate event.
+            stage["startAfter"] = token
+        pipeline: list[Mapping[str, Any]] = [{"$changeStream": stage}, {"$project": _UNUSED_FIELDS}]
+        try:
+            self.first_reply = self._open(pipeline)
+        except BaseException:
+            self._session.end_session()
+            raise
+
+    def _open(self, pipeline: list[Mapping[str, Any]]) -> Reply:
+        """Let the server split large events, if it can."""
+        try:
+            return self._aggregate([*pipeline, SPLIT_STAGE])
+        except OperationFailure as error:
+            if not lacks_stage(error):
+                raise
+        return self._aggregate(pipeline)
+
+    def _aggregate(self, pipeline: list[Mapping[str, Any]]) -> Reply:
+        return self._run(
+            {
+                "aggregate": self._collection,
+                "pipeline": pipeline,
+                "cursor": {"batchSize": 0},
+                "readConcern": {"level": "majority"},
+            }
+        )
+
+    def next_reply(self) -> Reply:
+        """Wait for events, half a second at most; an empty reply still moves the token on.
+
+        Raises:
+            PyMongoError: The cursor is of no more use.
+        """
+        reply = self._run(
+            {
+                "getMore": self._cursor_id,
+                "collection": self._collection,
+                "batchSize": self._batch_size,
+                "maxTimeMS": _AWAIT_MS,
+            }
+        )
+        self._adapt(len(reply.batch))
+        return reply
+
+    def _adapt(self, size_bytes: int) -> None:
+        """Keep replies near a size that is cheap to ask for and small in memory once decoded."""
+        if size_bytes > _REPLY_SIZE_BYTES:
+            self._batch_size = max(1, self._batch_size // 2)
+        elif size_bytes > _REPLY_SIZE_BYTES // 8 and size_bytes < _REPLY_SIZE_BYTES // 2:
+            self._batch_size = min(self._max_batch_size, self._batch_size * 2)
+
+    def close(self) -> None:
+        """Free the cursor on the server, as far as the server can be reached."""
+        with contextlib.suppress(PyMongoError):
+            if self._cursor_id:
+                self._database.command("killCursors", self._collection, cursors=[self._cursor_id])
+        self._session.end_session()
+
+    def _run(self, command: dict[str, Any]) -> Reply:
+        answer = self._database.command(
+            command, read_preference=ReadPreference.PRIMARY, codec_options=_RAW, session=self._session
+        )
+        reply = parse_reply(bytes(answer.raw))
+        self._cursor_id = reply.cursor_id
+        return reply
+
+
+def start_position(
+    client: Client, settings: MongoSettings, lane: Lane, *, from_now: bool, log: Logger | None
+) -> Position:
+    """Give the lane's position; if it has none, take the present and save it, before anything is read.
+
+    Args:
+        client: To the source.
+        settings: Which collection.
+        lane: Whose writer the caller is.
+        from_now: Take the present even if there is a position.
+        log: Told if history is left to a backfill; None for the backfill itself.
+
+    Raises:
+        PositionMismatchError: The lane's position belongs to another source.
+        AnalyticsError: The source cannot be used.
+    """
+    source = fingerprint(client, settings, pipeline=PIPELINE_VERSION)
+    saved = None if from_now else lane.position()
+    if saved is not None:
+        saved.require_source(source)
+        return saved
+    position = present_position(client, settings, source)
+    try:
+        has_history = client[settings.database][settings.collection].find_one({}, {"_id": 1}) is not None
+    except PyMongoError as error:
+        raise explained(error, doing=f"follow `{settings.namespace}`") from error
+    lane.save_position(position, behind=lane.newest())
+    if has_history and log:
+        log.warning(
+            "history_not_read",
+            namespace=settings.namespace,
+            from_instant=position.instant.isoformat(),
+            hint="the stream begins at the present; `claude-analytics backfill` reads what is there already",
+        )
+    return position
+
+
+def present_position(client: Client, settings: MongoSettings, source: Fingerprint) -> Position:
+    """Ask where the change stream stands now; nothing is saved.
+
+    Args:
+        client: To the source.
+        settings: Which collection.
+        source: What the position will belong to.
+
+    Raises:
+        AnalyticsError: The source cannot be used.
+    """
+    doing = f"follow `{settings.namespace}`"
+    try:
+        cursor = ChangeCursor(client, settings, batch_size=1, token=None)
+        reply = cursor.first_reply
+        cursor.close()
+    except PyMongoError as error:
+        raise explained(error, doing=doing) from error
+    if reply.token is None:
+        raise SourceUnsuitableError(
+            f"cannot {doing}: the server gives no resume token", hint="MongoDB 4.0.7 or newer is needed"
+        )
+    return Position(reply.token, cluster_time_of_token(reply.token) or reply.operation_time, source)
+
+
+class ChangeStream:
+    """An endless sequence of replies behind one position.
+
+    Network errors, elections and lost cursors are waited out, with a backoff that grows to half a minute;
+    each time it goes on behind the last reply given, so nothing is left out and nothing comes twice.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        settings: MongoSettings,
+        *,
+        batch_size: int,
+        token: Mapping[str, Any],
+        stop: StopSignal,
+        metrics: StreamMetrics,
+        log: Logger,
+    ) -> None:
+        self._client = client
+        self._settings = settings
+        self._batch_size = batch_size
+        self._token = token
+        self._stop = stop
+        self._metrics = metrics
+        self._log = log
+
+    def replies(self) -> Iterator[Reply]:
+        """Give replies until the stop signal is set.
+
+        Raises:
+            AnalyticsError: The stream cannot go on: history lost, access denied, an unknown refusal.
+        """
+        backoff_seconds = _FIRST_BACKOFF_SECONDS
+        while not self._stop.is_set:
+            try:
+                for reply in self._one_cursor():
+                    yield reply
+                    backoff_seconds = _FIRST_BACKOFF_SECONDS
+                # Closed by the server: were it to do so each time, this would spin.
+                self._stop.wait(backoff_seconds)
+            except PyMongoError as error:
+                problem = explained(error, doing=f"follow `{self._settings.namespace}`")
+                if isinstance(problem, EventTooLargeError) and self._batch_size > 1:
+                    self._batch_size = 1  # no reply must fail but the one with that very event
+                    continue
+                if not is_passing(error):
+                    raise problem from error
+                self._wait(problem, backoff_seconds)
+            except StepFailedError as problem:
+                self._wait(problem, backoff_seconds)
+            backoff_seconds = min(backoff_seconds * 2, _MAX_BACKOFF_SECONDS)
+
+    def _one_cursor(self) -> Iterator[Reply]:
+        cursor = ChangeCursor(self._client, self._settings, batch_size=self._batch_size, token=self._token)
+        events = SplitEvents()
+        try:
+            while not self._stop.is_set:
+                reply = events.joined(cursor.next_reply())
+                if reply is None:
+                    continue
+                if reply.token is not None:
+                    self._token = reply.token
+                yield reply
+                if reply.cursor_id == 0:
+                    return
+        finally:
+            cursor.close()
+
+    def _wait(self, problem: AnalyticsError, seconds: float) -> None:
+        self._metrics.reconnects.inc()
+        self._log.warning("source_unavailable", problem=problem.message, retry_in_seconds=round(seconds, 1))
+        self._stop.wait(seconds * random.uniform(0.5, 1))  # noqa: S311 - spreads retries, guards nothing

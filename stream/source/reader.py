@@ -1,0 +1,146 @@
+"""The step between source and window: rows of a reply, the position carried along, and what to measure."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from stream.clock import Clock
+from stream.core.change_event import Reply
+from stream.core.changes import read_changes
+from stream.core.collection_event import Upheaval, UpheavalPolicy
+from stream.core.dead_letter_limit import DeadLetterLimit
+from stream.core.normalise import microseconds
+from stream.core.position import Position, instant_of
+from stream.core.redact import Redactor
+from stream.core.window import NormalisedBatch
+from stream.errors import TooManyDeadLettersError
+from stream.landing.flush import Flusher
+from stream.logs import Logger
+from stream.metrics import StreamMetrics
+from stream.source.resnapshot import Rescan
+from stream.stop import StopSignal
+
+_HINTS = {
+    ("sweep", False): "its rows are removed; set STREAM_ON_DROP to `keep` or `stop` if they should not be",
+    ("keep", False): "its rows are kept; `claude-analytics verify` names them as extra",
+    ("keep", True): "its rows are kept; `claude-analytics backfill` reads what the collection holds now",
+    ("read_anew", True): "its content is read anew; the old rows are removed when that is done",
+}
+
+
+class ChangeReader:
+    """Turns replies into batches, in stream order, and stops the worker where the stream itself ends.
+
+    Args:
+        position: Where reading begins.
+        clock: Gives `extracted_at`.
+        stop: Told when the stream must not go on behind an event, and when too much is rejected.
+        metrics: Counted into.
+        flusher: Knows the durable position.
+        limit: When too much is rejected.
+        policy: What to do when the collection is dropped, renamed or replaced.
+        rescan: Reads the collection anew; its floor is passed on from here.
+        log: One line per drop, rename or replacement.
+        monotonic: Times the limit.
+        redactor: Takes secrets out of the documents.
+
+    Attributes:
+        position: Behind the last reply read.
+        events: Change events so far.
+    """
+
+    def __init__(
+        self,
+        position: Position,
+        *,
+        clock: Clock,
+        stop: StopSignal,
+        metrics: StreamMetrics,
+        flusher: Flusher,
+        limit: DeadLetterLimit,
+        policy: UpheavalPolicy,
+        rescan: Rescan,
+        log: Logger,
+        monotonic: Callable[[], float] = time.monotonic,
+        redactor: Redactor | None = None,
+    ) -> None:
+        self.position = position
+        self.events = 0
+        self._clock = clock
+        self._stop = stop
+        self._metrics = metrics
+        self._flusher = flusher
+        self._limit = limit
+        self._monotonic = monotonic
+        self._redactor = redactor
+        self._policy = policy
+        self._rescan = rescan
+        self._log = log
+        self._is_over = False
+        self._last_change_at = position.cluster_time
+
+    def read(self, reply: Reply | None) -> NormalisedBatch | None:
+        """Give the batch of a reply; of a tick (None) an empty one at the same position."""
+        if self._is_over:
+            return None
+        if reply is None:
+            return self._with_floor(NormalisedBatch([], [], 0, self.position))
+        changes = read_changes(
+            reply,
+            behind=self.position,
+            extracted_at=microseconds(self._clock()),
+            policy=self._policy,
+            redactor=self._redactor,
+        )
+        for upheaval in changes.upheavals:
+            self._live_through(upheaval)
+        self.position = changes.batch.position
+        for operation, count in changes.operations.items():
+            self._metrics.events.labels(op=operation).inc(count)
+            self.events += count
+        if changes.ended_by:
+            self._is_over = True
+            self._stop.fail(changes.ended_by)
+        if self._limit.is_exceeded(len(changes.batch.dead_letters), self._monotonic()):
+            self._is_over = True
+            self._stop.fail(_too_many(self._limit))
+        self._measure(reply, has_changes=bool(len(changes.batch)))
+        return changes.batch
+
+    def _with_floor(self, batch: NormalisedBatch) -> NormalisedBatch:
+        """Add the floor of a rescan, if one has ended, to a batch without anything else."""
+        floor = self._rescan.take_floor()
+        return batch if floor is None else replace(batch, rows=[floor], has_floor=True)
+
+    def _live_through(self, upheaval: Upheaval) -> None:
+        """Say what has happened; what a rescan needs is durable before the position moves on."""
+        self._log.warning(
+            "collection_replaced" if upheaval.is_replacement else "collection_dropped",
+            operation=upheaval.operation,
+            target=upheaval.target,
+            instant=instant_of(upheaval.cluster_time).isoformat(),
+            consequence=upheaval.consequence,
+            hint=_HINTS[upheaval.consequence, upheaval.is_replacement],
+        )
+        if upheaval.consequence == "read_anew":
+            self._rescan.begin(upheaval.cluster_time)
+
+    def _measure(self, reply: Reply, *, has_changes: bool) -> None:
+        """Compare times of the server only, so that a wrong clock here does not matter."""
+        self._metrics.last_reply_timestamp_seconds.set(self._clock().timestamp())
+        now = reply.operation_time >> 32
+        self._metrics.source_lag_seconds.set(max(0, now - (self.position.cluster_time >> 32)))
+        if has_changes:
+            self._last_change_at = self.position.cluster_time
+            self._metrics.last_event_timestamp_seconds.set(self.position.cluster_time >> 32)
+        has_all_landed = self._flusher.durable.cluster_time >= self._last_change_at
+        durable = self.position if has_all_landed else self._flusher.durable
+        self._metrics.durable_lag_seconds.set(max(0, now - (durable.cluster_time >> 32)))
+
+
+def _too_many(limit: DeadLetterLimit) -> TooManyDeadLettersError:
+    return TooManyDeadLettersError(
+        f"more than {limit.max_per_minute} documents a minute are rejected",
+        hint="`claude-analytics dead-letters list` tells why; all are kept for a replay; if that is as it "
+        "should be, raise STREAM_MAX_DEAD_LETTERS_PER_MINUTE; started again, it goes on behind them",
+    )

@@ -1,0 +1,1 @@
+"""DuckDB `raw`: each landed micro-batch loaded exactly once."""

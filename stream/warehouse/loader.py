@@ -1,0 +1,150 @@
+"""A thread beside the dataflow that loads what has landed, so that reading never waits for DuckDB."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from stream.errors import AnalyticsError, StepFailedError, WarehouseBusyError
+from stream.logs import Logger
+from stream.metrics import StreamMetrics
+from stream.warehouse.load import LoadResult
+from stream.warehouse.warehouse import Warehouse
+
+_BUSY_RETRY_SECONDS = 1.0
+_FAILURE_RETRY_SECONDS = 30.0
+_PAUSE_SECONDS = 1.0
+"""Between two loads; in a backlog, few large loads cost far less than many small ones."""
+_POLL_SECONDS = 0.1
+_HURRY_SECONDS = 5.0
+
+
+class Loader:
+    """Loads after each landed micro-batch; keeps trying when the warehouse is held, or broken.
+
+    Args:
+        warehouse: Where to load.
+        metrics: Counted into.
+        log: One line per load, one per change of trouble.
+
+    Attributes:
+        total: What was loaded so far.
+    """
+
+    def __init__(self, warehouse: Warehouse, *, metrics: StreamMetrics, log: Logger) -> None:
+        self._warehouse = warehouse
+        self._metrics = metrics
+        self._log = log
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._give_up_at = 0.0
+        self._error: AnalyticsError | None = None
+        self._trouble: str | None = None
+        # Each is written by one thread only: their difference cannot drift.
+        self._landed = 0
+        self._loaded = 0
+        self._waits_since: float | None = None
+        self._counting = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="load", daemon=True)
+        self.total = LoadResult()
+
+    def start(self) -> None:
+        """Begin, with what an earlier worker left pending."""
+        self._metrics.pending_micro_batches.set_function(lambda: self._landed - self._loaded)
+        self._metrics.load_lag_seconds.set_function(self._lag_seconds)
+        self._wake.set()
+        self._thread.start()
+
+    def notify(self) -> None:
+        """Say that a micro-batch has landed."""
+        with self._counting:
+            self._landed += 1
+            if self._waits_since is None:
+                self._waits_since = time.monotonic()
+        self._wake.set()
+
+    def finish(self, *, timeout_seconds: float, is_hurried: Callable[[], bool] = lambda: False) -> None:
+        """Load the rest and end the thread.
+
+        Args:
+            timeout_seconds: How long to wait for another process to release the warehouse.
+            is_hurried: Whether the worker was told to stop: then all this, a long load too, is broken off
+                after a few seconds.
+
+        Raises:
+            WarehouseBusyError: It was not released, or time ran out; the next load takes what has landed.
+            AnalyticsError: The warehouse or a landed file is damaged.
+        """
+        self._give_up_at = time.monotonic() + timeout_seconds
+        self._stopping.set()
+        self._wake.set()
+        hurried_at: float | None = None
+        while self._thread.is_alive():
+            self._thread.join(_POLL_SECONDS)
+            if hurried_at is None and is_hurried():
+                hurried_at = time.monotonic()
+                self._give_up_at = min(self._give_up_at, hurried_at + _HURRY_SECONDS)
+            if hurried_at is not None and time.monotonic() > hurried_at + _HURRY_SECONDS:
+                self._warehouse.interrupt()
+        if self._error:
+            raise self._error
+
+    def _lag_seconds(self) -> float:
+        waits_since = self._waits_since
+        return 0.0 if waits_since is None else time.monotonic() - waits_since
+
+    def _run(self) -> None:
+        retry_seconds: float | None = None
+        while not self._stopping.is_set():
+            self._wake.wait(retry_seconds)
+            self._wake.clear()
+            if not self._stopping.is_set():
+                retry_seconds = self._try_to_load()
+                self._stopping.wait(_PAUSE_SECONDS)
+        self._load_the_rest()
+
+    def _try_to_load(self) -> float | None:
+        """Load; give the seconds after which to try again, None if it went well."""
+        error = self._load()
+        if error is None:
+            if self._trouble:
+                self._log.info("load_recovered")
+            self._trouble = None
+            return None
+        if error.message != self._trouble:
+            self._log.warning("load_waits", problem=error.message, hint=error.hint)
+        self._trouble = error.message
+        return _BUSY_RETRY_SECONDS if isinstance(error, WarehouseBusyError) else _FAILURE_RETRY_SECONDS
+
+    def _load_the_rest(self) -> None:
+        while True:
+            self._error = self._load()
+            if not isinstance(self._error, WarehouseBusyError) or time.monotonic() >= self._give_up_at:
+                return
+            time.sleep(_POLL_SECONDS)
+
+    def _load(self) -> AnalyticsError | None:
+        """Load what has landed; give the error instead of raising it, as this thread must not die of any."""
+        landed, began_at = self._landed, time.monotonic()
+        try:
+            result = self._warehouse.load(timeout_seconds=0)
+        except AnalyticsError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - see above
+            return StepFailedError(
+                f"cannot load into the warehouse: {type(error).__name__}: {error}",
+                hint="a defect of claude-analytics: please report it; what has landed is not lost",
+            )
+        with self._counting:
+            self._loaded = landed
+            self._waits_since = began_at if self._landed > landed else None
+        self._metrics.rows_loaded.inc(result.rows)
+        self.total += result
+        if result.micro_batches:
+            self._log.info(
+                "loaded",
+                micro_batches=result.micro_batches,
+                rows=result.rows,
+                upserted=result.rows_upserted,
+                deleted=result.rows_deleted,
+            )
+        return None

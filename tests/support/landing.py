@@ -1,0 +1,63 @@
+"""Lands micro-batches by hand, without any MongoDB."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from stream.clock import Clock, utc_now
+from stream.core.normalise import DeadLetter, deletion, normalise
+from stream.core.position import Fingerprint, Position
+from stream.core.schema import Row, to_table
+from stream.core.window import ClosedWindow
+from stream.landing.flush import footer_of
+from stream.landing.micro_batch import MicroBatch
+from stream.landing.zone import STREAM_LANE, Boundary, LandingZone, Lane, no_boundary
+
+SOURCE = Fingerprint("6507", "rs0", "claude_logs.conversations", "1")
+EXTRACTED_AT = 1_767_434_400_000_000
+
+
+def position_at(cluster_time: int) -> Position:
+    """Give a position of the hand-made source."""
+    return Position({"_data": f"82{cluster_time:016X}"}, cluster_time, SOURCE)
+
+
+def upsert(document_id: object, version: int, **fields: Any) -> Row:
+    """Give the row of a document."""
+    document = {"_id": document_id, "type": "user", "timestamp": "2026-01-03T10:00:00Z"} | fields
+    row = normalise(document, source_version=version, extracted_at=EXTRACTED_AT)
+    assert isinstance(row, Row)
+    return row
+
+
+def delete(document_id: object, version: int) -> Row:
+    """Give the row that says a document is gone."""
+    return deletion(document_id, source_version=version)
+
+
+def land(
+    folder: Path,
+    rows: Sequence[Row],
+    *,
+    lane: str = STREAM_LANE,
+    dead_letters: Sequence[DeadLetter] = (),
+    position: Position | None = None,
+    clock: Clock = utc_now,
+    at_boundary: Boundary = no_boundary,
+) -> MicroBatch:
+    """Land rows as the next micro-batch of a lane below `<folder>/landing`."""
+    target = lane_of(folder, lane, clock=clock, at_boundary=at_boundary)
+    target.folder.mkdir(parents=True, exist_ok=True)
+    newest = target.newest()
+    named = target.new_name(newest.sequence + 1 if newest else 0)
+    latest = max((row.source_version for row in rows), default=1)
+    window = ClosedWindow(rows, dead_letters, position or position_at(latest))
+    footer = footer_of(named, window, landed_at=clock().isoformat())
+    return target.land(named, to_table(rows), footer)
+
+
+def lane_of(
+    folder: Path, name: str = STREAM_LANE, *, clock: Clock = utc_now, at_boundary: Boundary = no_boundary
+) -> Lane:
+    """Give a lane below `<folder>/landing`."""
+    return LandingZone(folder / "landing", clock=clock).lane(name, at_boundary=at_boundary)

@@ -1,0 +1,92 @@
+"""Makes history get lost for real: a mongod with a tiny oplog, and a stream that was away for too long."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.collection import Collection
+
+from batch.mongod.replica_set import EmbeddedMongo
+from batch.mongod.server import MongodOptions
+from stream.source.client import read_oplog
+from tests.support.streaming import StreamRunner, mongo_settings, wait_until
+
+Documents = Collection[dict[str, Any]]
+
+TINY = MongodOptions(cache_size_gb=0.25, oplog_size_mb=8, extra_arguments=("--syncdelay", "1"))
+"""What has not been checkpointed yet stays in the oplog, so let that happen every second."""
+
+
+def line(number: int, **fields: Any) -> dict[str, Any]:
+    """Give a document."""
+    return {"_id": number, "type": "user", "timestamp": "2026-01-03T10:00:00Z", "message": "x" * 50} | fields
+
+
+class LostHistory:
+    """A collection, and a data folder whose position has left the oplog.
+
+    Of 200 documents that were loaded, 20 are gone since, 20 have changed, and 20 have come.
+
+    Attributes:
+        collection: As it is now; nobody writes to it.
+    """
+
+    def __init__(self, collection: Documents, uri: str, folder: Path) -> None:
+        self.collection = collection
+        self._settings = mongo_settings(collection, uri)
+        self._template = folder / "template"
+
+    def happen(self) -> None:
+        """Let it come to this."""
+        stream = StreamRunner(self._settings, self._template)
+        stream.take_position()
+        self.collection.insert_many([line(number) for number in range(200)])
+        stream.catch_up()
+        self.collection.delete_many({"_id": {"$lt": 20}})
+        self.collection.update_many({"_id": {"$gte": 180}}, {"$set": {"uuid": "changed"}})
+        self.collection.insert_many([line(number) for number in range(200, 220)])
+        push_out(self.collection.database.client, stream)
+
+    def stream(self, folder: Path) -> StreamRunner:
+        """Give a stream in a copy of the data folder."""
+        shutil.copytree(self._template, folder)
+        return StreamRunner(self._settings, folder)
+
+    def stream_of(self, name: str, folder: Path) -> StreamRunner:
+        """Give a stream of another collection beside it, in a new data folder."""
+        return StreamRunner(self._settings.model_copy(update={"collection": name}), folder)
+
+    def present_second(self) -> int:
+        """Ask the server for its newest second."""
+        oplog = read_oplog(self.collection.database.client)
+        assert oplog is not None
+        return oplog.last_second
+
+
+def push_out(client: MongoClient[dict[str, Any]], stream: StreamRunner) -> None:
+    """Write elsewhere until the position of a stream has left the oplog."""
+    position = stream.lane.position()
+    assert position is not None
+
+    def has_left() -> bool:
+        client["other"]["filler"].insert_one({"filler": os.urandom(2_000_000)})
+        oplog = read_oplog(client)
+        return oplog is not None and oplog.first_second > position.cluster_time >> 32
+
+    wait_until(has_left, seconds=60)
+
+
+@contextmanager
+def losing_history(folder: Path) -> Iterator[LostHistory]:
+    """Give lost history, and the mongod it was lost on."""
+    with (
+        EmbeddedMongo(folder / "mongo", options=TINY) as mongo,
+        MongoClient[dict[str, Any]](mongo.uri, tz_aware=True) as client,
+    ):
+        lost = LostHistory(client["lost"]["conversations"], mongo.uri, folder)
+        lost.happen()
+        yield lost

@@ -1,0 +1,186 @@
+"""Warehouses for tests of the dbt project: documents go in through the stream's core, dbt builds marts."""
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import bson
+import duckdb
+
+from batch.importer.document import LogCursor
+from batch.transform.dbt_project import DbtProject
+from batch.transform.transform import BuildResult, transform
+from stream.core.change_event import CODEC_OPTIONS
+from stream.core.normalise import DeadLetter, deletion, normalise
+from stream.core.schema import Row, to_table
+from stream.landing.micro_batch import Footer
+from stream.landing.zone import STREAM_LANE, LandingZone
+from stream.warehouse.warehouse import Warehouse
+
+IMPORTED_AT = datetime(2026, 7, 1, tzinfo=UTC)
+_EXTRACTED_AT = int(IMPORTED_AT.timestamp() * 1_000_000)
+
+MARTS = (
+    "dim_date",
+    "dim_models",
+    "dim_projects",
+    "dim_sessions",
+    "dim_tools",
+    "fct_active_hours",
+    "fct_api_calls",
+    "fct_file_operations",
+    "fct_messages",
+    "fct_progress_api_calls",
+    "fct_tool_calls",
+    "agg_branch_cost",
+    "agg_code_changes",
+    "agg_daily_cost",
+    "agg_daily_summary",
+    "agg_hourly_activity",
+    "agg_session_metrics",
+    "agg_tool_efficiency",
+)
+
+
+def documents_of(folder: Path, *, ingested_at: datetime = IMPORTED_AT) -> list[dict[str, Any]]:
+    """Give the documents that `import` would make of all logs in a folder of projects."""
+    documents = []
+    for path in sorted(folder.rglob("*.jsonl")):
+        documents += documents_of_file(path, folder, ingested_at=ingested_at)
+    return documents
+
+
+def documents_of_file(
+    path: Path, folder: Path, *, source_file: str | None = None, ingested_at: datetime = IMPORTED_AT
+) -> list[dict[str, Any]]:
+    """Give the documents that `import` would make of one log."""
+    name = source_file or path.relative_to(folder).as_posix()
+    log = LogCursor(source_file=name, project_id=name.split("/")[0])
+    taken = (log.take(line, ingested_at=ingested_at) for line in path.read_bytes().split(b"\n"))
+    return [document for document in taken if isinstance(document, dict)]
+
+
+class MartsWarehouse:
+    """A warehouse in a folder: takes documents, and builds the marts from them.
+
+    Attributes:
+        path: The DuckDB file.
+    """
+
+    def __init__(self, folder: Path, *, timezone: str = "UTC", artifacts: Path | None = None) -> None:
+        self._now = IMPORTED_AT
+        self._landing = LandingZone(folder / "landing", clock=self._clock)
+        self._lane = self._landing.lane(STREAM_LANE)
+        self.path = folder / "analytics.duckdb"
+        self.warehouse = Warehouse(self.path, landing=self._landing, clock=self._clock, threads=2)
+        self._version = 0
+        # dbt parses the project once for all warehouses that share a folder for its artifacts.
+        self.project = DbtProject(
+            warehouse=self.path,
+            data_dir=artifacts or folder,
+            threads=2,
+            memory_limit="2GB",
+            reporting_timezone=timezone,
+        )
+
+    def use_timezone(self, timezone: str) -> None:
+        """Report in another time zone from the next build on."""
+        self.project = replace(self.project, reporting_timezone=timezone)
+
+    def _clock(self) -> datetime:
+        self._now += timedelta(seconds=1)
+        return self._now
+
+    def change(self, upserts: Iterable[Mapping[str, Any]] = (), *, deletes: Sequence[object] = ()) -> None:
+        """Land and load one micro-batch of upserts, then deletes by `_id`."""
+        rows: list[Row] = []
+        for document in upserts:
+            self._version += 1
+            stored = bson.decode(bson.encode(document), CODEC_OPTIONS)
+            row = normalise(stored, source_version=self._version, extracted_at=_EXTRACTED_AT)
+            if isinstance(row, DeadLetter):
+                raise TypeError(row)
+            rows.append(row)
+        for document_id in deletes:
+            self._version += 1
+            rows.append(deletion(document_id, source_version=self._version))
+        newest = self._lane.newest()
+        micro_batch = self._lane.new_name(newest.sequence + 1 if newest else 1)
+        footer = Footer(
+            micro_batch_id=micro_batch.id,
+            rows=len(rows),
+            upserts=len(rows) - len(deletes),
+            deletes=len(deletes),
+            dead_letters=0,
+            first_cluster_time=rows[0].source_version if rows else None,
+            last_cluster_time=rows[-1].source_version if rows else None,
+            position=None,
+            landed_at=self._clock().isoformat(),
+        )
+        self._lane.land(micro_batch, to_table(rows), footer)
+        self.warehouse.load(timeout_seconds=20)
+
+    def build(self, *models: str, full_refresh: bool = False) -> BuildResult:
+        """Build the marts."""
+        lease = self.warehouse.lease.held(timeout_seconds=20)
+        return transform(self.project, lease=lease, models=models, full_refresh=full_refresh)
+
+    def build_unchecked(self, *models: str, full_refresh: bool = False) -> None:
+        """Build the marts without the checks, which take half of the time, for tests that compare rows."""
+        arguments = ["build", "--exclude-resource-types", "test", "unit_test"]
+        arguments += ["--select", *models] if models else []
+        arguments += ["--full-refresh"] if full_refresh else []
+        with self.warehouse.lease.held(timeout_seconds=20):
+            outcome = self.project.invoke(self.project.arguments(*arguments))
+        failed = [
+            result.message for result in outcome.results if result.status.value not in {"success", "pass"}
+        ]
+        if failed:
+            raise RuntimeError(failed)
+
+    def marts_of_full_refresh(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Give what `marts` would after a full refresh; the warehouse stays as it is.
+
+        At the same path, so that dbt need not parse the project anew.
+        """
+        kept = self.path.with_suffix(".kept")
+        shutil.copy(self.path, kept)
+        try:
+            self.build_unchecked(full_refresh=True)
+            return self.marts()
+        finally:
+            kept.replace(self.path)
+
+    def undescribed_columns(self) -> list[tuple[str, str]]:
+        """Give model and name of each column that has no description; needs dbt's manifest."""
+        manifest = json.loads((self.project.target_dir / "manifest.json").read_text())
+        described = {
+            (node["name"], name.lower())
+            for node in manifest["nodes"].values()
+            for name, column in node.get("columns", {}).items()
+            if column["description"]
+        }
+        columns = self.rows(
+            "select table_name, lower(column_name) from information_schema.columns "
+            "where table_schema in ('staging', 'intermediate', 'marts', 'seeds')"
+        )
+        return [(table, column) for table, column in columns if (table, column) not in described]
+
+    def rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Ask the warehouse."""
+        with duckdb.connect(self.path, read_only=True) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            return connection.execute(query, parameters).fetchall()
+
+    def marts(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Give all rows of all marts, sorted."""
+        with duckdb.connect(self.path, read_only=True) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            return {
+                mart: connection.execute(f"select * from marts.{mart} order by all").fetchall()
+                for mart in MARTS
+            }

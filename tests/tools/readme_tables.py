@@ -1,0 +1,99 @@
+"""Writes the README's tables of settings, commands and faults from the code: `make docs`.
+
+Each table stands between `<!-- name: made by make docs -->` and `<!-- end of name -->`.
+"""
+
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any, get_type_hints
+
+import typer
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from batch.cli.app import app
+from batch.settings import Settings
+from tests.support.paths import ROOT
+from tests.tools.fault_matrix import fault_table
+
+README = ROOT / "README.md"
+_PROGRAM = "claude-analytics"
+
+
+def refreshed(text: str) -> str:
+    """Give the README's text with every table as the code has it today."""
+    tables = {"commands": commands_table(), "settings": settings_table(), "faults": fault_table()}
+    for name, table in tables.items():
+        begin, end = f"<!-- {name}: made by make docs -->", f"<!-- end of {name} -->"
+        if text.count(begin) != 1 or text.count(end) != 1:
+            raise ValueError(f"the README lacks the marks of `{name}`")
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}\n{table}\n{end}{rest.partition(end)[2]}"
+    return text
+
+
+def settings_table() -> str:
+    """Give one row for each setting of every group."""
+    rows = [
+        f"| `{field.validation_alias}` | {_default(field)} | {_sentence(field.description)} |"
+        for group in get_type_hints(Settings).values()
+        for field in group.model_fields.values()
+    ]
+    return "\n".join(["| setting | default | what it is |", "|---|---|---|", *rows])
+
+
+def commands_table() -> str:
+    """Give one row for each command."""
+    rows = [f"| `{_usage(path, command)}` | {_first_line(command)} |" for path, command in _commands()]
+    return "\n".join(["| command | does |", "|---|---|", *rows])
+
+
+# Typer brings classes of its own for what it makes of functions, hence Any.
+def _commands() -> Iterator[tuple[str, Any]]:
+    pending: list[tuple[str, Any]] = [("", typer.main.get_command(app))]
+    while pending:
+        path, command = pending.pop(0)
+        members = getattr(command, "commands", None)
+        if members is None:
+            yield path, command
+        else:
+            pending[:0] = [
+                (f"{path} {name}".strip(), each) for name, each in members.items() if not each.hidden
+            ]
+
+
+def _usage(path: str, command: Any) -> str:
+    shown = (each for each in command.params if not getattr(each, "hidden", False))
+    return " ".join([path, *(_parameter(each) for each in shown)])
+
+
+def _parameter(parameter: Any) -> str:
+    name = max(parameter.opts, key=len)
+    if parameter.param_type_name == "argument":
+        name = parameter.metavar or name.upper()
+    elif not parameter.is_flag:
+        name = f"{name} {parameter.metavar or parameter.name.upper()}"
+    return name if parameter.required else f"[{name}]"
+
+
+def _first_line(command: Any) -> str:
+    paragraph = inspect.cleandoc(command.help or "").split("\n\n")[0]
+    return " ".join(paragraph.split()).replace("|", "\\|")
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    return "" if value is None else f"`{value}`"
+
+
+def _sentence(description: str | None) -> str:
+    if not description:
+        raise ValueError("a setting has no description")
+    return re.sub(r"\s+", " ", description).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    README.write_text(refreshed(README.read_text(encoding="utf-8")), encoding="utf-8")

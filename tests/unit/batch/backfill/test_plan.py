@@ -1,0 +1,115 @@
+"""Plans on disk: which one is unfinished, and what may be resumed."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from batch.backfill.filters import Filters
+from batch.backfill.plan import Origin, Plan, PlanStore
+from batch.backfill.ranges import Bound
+from stream.clock import utc_now
+from stream.core.position import Fingerprint
+from stream.errors import BackfillMismatchError, SchemaTooNewError
+from stream.landing.zone import LandingZone
+
+SOURCE = Fingerprint("cluster", "rs0", "logs.conversations", "backfill")
+PLAN = Plan(
+    id="20260103T100000Z-ab12",
+    origin=Origin(SOURCE, "0123"),
+    filters=Filters(project="one"),
+    bounds=[Bound({"_id": 5}), Bound({"_id": "x"})],
+    documents=300,
+    size_bytes=60_000,
+    created_at="2026-01-03T10:00:00+00:00",
+)
+
+
+@pytest.fixture
+def landing(tmp_path: Path) -> LandingZone:
+    return LandingZone(tmp_path / "landing", clock=utc_now)
+
+
+@pytest.fixture
+def store(landing: LandingZone) -> PlanStore:
+    return PlanStore(landing)
+
+
+def test_a_saved_plan_is_unfinished(store: PlanStore) -> None:
+    """What was saved comes back whole."""
+    store.save(PLAN)
+
+    assert store.unfinished() == PLAN
+    assert [0, 1, 2] == [piece.number for piece in PLAN.ranges]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [lambda store: store.finish(PLAN, {"documents": 3}), lambda store: store.abandon(at="now")],
+    ids=["finished", "abandoned"],
+)
+def test_an_ended_plan_is_not_unfinished(store: PlanStore, end: Callable[[PlanStore], object]) -> None:
+    """Both ends are explicit."""
+    store.save(PLAN)
+    end(store)
+
+    assert store.unfinished() is None
+
+
+def test_the_newest_unfinished_plan_counts(store: PlanStore) -> None:
+    """Their names are their times."""
+    newer = replace(PLAN, id="20260104T100000Z-0000")
+    store.save(newer)
+    store.save(PLAN)
+
+    assert store.unfinished() == newer
+    assert 2 == store.abandon(at="now")
+    assert 0 == store.abandon(at="later")
+
+
+@pytest.mark.parametrize(
+    ("origin", "filters", "expected"),
+    [
+        (Origin(SOURCE, "4567"), PLAN.filters, "the collection's id is `4567`, was `0123`"),
+        (Origin(replace(SOURCE, namespace="a.b"), "0123"), PLAN.filters, "namespace is `a.b`"),
+        (Origin(replace(SOURCE, cluster_id="other"), None), PLAN.filters, "cluster_id is `other`"),
+        (PLAN.origin, Filters(), "takes other documents: `--project one`"),
+    ],
+    ids=["re-created", "another namespace", "another cluster", "other filters"],
+)
+def test_a_plan_of_other_documents_is_refused(origin: Origin, filters: Filters, expected: str) -> None:
+    """The message names what differs, the hint how to go on."""
+    with pytest.raises(BackfillMismatchError) as caught:
+        PLAN.require(origin, filters)
+
+    assert expected in caught.value.message
+    assert "--restart" in caught.value.hint
+
+
+def test_an_unknown_collection_id_matches(store: PlanStore) -> None:
+    """An account that may not list collections can resume all the same."""
+    PLAN.require(Origin(SOURCE, None), PLAN.filters)
+
+
+def test_a_damaged_plan_is_named_and_can_be_forgotten(store: PlanStore, landing: LandingZone) -> None:
+    """It is an error for a person, and `--restart` gets rid of it."""
+    store.save(PLAN)
+    (landing.root / PLAN.lane / "plan.json").write_text("{")
+    with pytest.raises(BackfillMismatchError, match="cannot read the plan"):
+        store.unfinished()
+
+    store.abandon(at="now")
+
+    assert store.unfinished() is None
+
+
+def test_a_plan_of_a_newer_version_is_refused(store: PlanStore, landing: LandingZone) -> None:
+    """Rather than understood wrongly."""
+    store.save(PLAN)
+    path = landing.root / PLAN.lane / "plan.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
+
+    with pytest.raises(SchemaTooNewError, match="has schema version 99"):
+        store.unfinished()

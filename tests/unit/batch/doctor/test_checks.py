@@ -1,0 +1,261 @@
+"""What the doctor makes of what it sees."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batch.doctor.check import Check
+from batch.doctor.facts import Address, LocalFacts, Server, SourceFacts, WarehouseFacts
+from batch.doctor.machine_checks import judge_machine
+from batch.doctor.source_checks import judge_source, unreachable
+from stream.core.position import Position
+from stream.errors import (
+    AccessDeniedError,
+    HistoryLostError,
+    MicroBatchCorruptError,
+    PositionMismatchError,
+    SchemaTooNewError,
+    SourceUnreachableError,
+    StepFailedError,
+    WarehouseBusyError,
+)
+from stream.source.client import Oplog
+from tests.support.landing import position_at
+
+NOW = 1_767_225_600
+DAY = 86_400
+POSITION = position_at((NOW - 60) << 32)
+SERVER = Server("7.0.4", "rs0", is_sharded=False, skew_seconds=0.01)
+SOURCE = SourceFacts(
+    namespace="claude_logs.conversations",
+    server=SERVER,
+    documents=12_345,
+    majority_problem=None,
+    snapshot_problem=None,
+    stream_problem=None,
+    resume_problem=None,
+    has_split_stage=True,
+    has_images=False,
+    oplog=Oplog(NOW - 3 * DAY, NOW, 1.0),
+)
+WAREHOUSE = WarehouseFacts(
+    path=Path("/data/analytics.duckdb"),
+    exists=True,
+    duckdb_version="1.5.5",
+    problem=None,
+    holder=None,
+    pending=0,
+)
+LOCAL = LocalFacts(
+    now=datetime.fromtimestamp(NOW, tz=UTC),
+    data_dir=Path("/data"),
+    unwritable=None,
+    free_bytes=50_000_000_000,
+    is_streaming=True,
+    position=POSITION,
+    position_problem=None,
+    landed=3,
+    checked=3,
+    corrupt=(),
+    dead_letters=0,
+    warehouse=WAREHOUSE,
+    addresses=(Address("METRICS_PORT", "127.0.0.1", 9464), Address("BACKFILL_METRICS_PORT", "127.0.0.1", 0)),
+)
+
+
+def of_source(position: Position | None = POSITION, **changes: Any) -> dict[str, Check]:
+    return {check.name: check for check in judge_source(replace(SOURCE, **changes), position)}
+
+
+def of_machine(**changes: Any) -> dict[str, Check]:
+    return {check.name: check for check in judge_machine(replace(LOCAL, **changes))}
+
+
+def of_warehouse(**changes: Any) -> dict[str, Check]:
+    return of_machine(warehouse=replace(WAREHOUSE, **changes))
+
+
+def test_a_sound_platform_is_ok() -> None:
+    """When nothing is amiss every line is ok, and none asks for anything."""
+    checks = [*of_source().values(), *of_machine().values()]
+    assert {("ok", None)} == {(check.level, check.fix) for check in checks}
+    assert [
+        "source",
+        "clock",
+        "find",
+        "changeStream",
+        "snapshot",
+        "large events",
+        "images",
+        "oplog",
+        "position",
+        "folder",
+        "disk",
+        "stream",
+        "landing zone",
+        "dead letters",
+        "lease",
+        "warehouse",
+        "port",
+    ] == [check.name for check in checks]
+
+
+REFUSED = AccessDeniedError("cannot do it", hint="grant it")
+SOURCES: dict[str, tuple[dict[str, Any], str, str, str]] = {
+    "a lone server": ({"server": replace(SERVER, set_name=None)}, "source", "fail", "replSet"),
+    "a clock ahead": ({"server": replace(SERVER, skew_seconds=9)}, "clock", "warn", "NTP"),
+    "a clock behind": ({"server": replace(SERVER, skew_seconds=-9)}, "clock", "warn", "NTP"),
+    "no find": ({"majority_problem": REFUSED}, "find", "fail", "grant it"),
+    "no change stream": ({"stream_problem": REFUSED}, "changeStream", "fail", "grant it"),
+    "no snapshots": ({"snapshot_problem": REFUSED}, "snapshot", "warn", "majority"),
+    "an unseen oplog": ({"oplog": None}, "oplog", "warn", "grant `find` on `local.oplog.rs`"),
+    "a short oplog": ({"oplog": Oplog(NOW - 7200, NOW, 1.0)}, "oplog", "warn", "replSetResizeOplog"),
+    "a position about to be lost": (
+        {"oplog": Oplog(NOW - 90, NOW, 0.9)},
+        "oplog",
+        "warn",
+        "start the stream worker now",
+    ),
+    "a lost position": (
+        {"resume_problem": HistoryLostError("gone", hint="begin again")},
+        "position",
+        "fail",
+        "begin again",
+    ),
+    "a foreign position": (
+        {"resume_problem": PositionMismatchError("another", hint="point it back")},
+        "position",
+        "fail",
+        "point it back",
+    ),
+    "a position nobody could try": (
+        {"resume_problem": StepFailedError("no luck", hint="try again")},
+        "position",
+        "warn",
+        "try again",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "name", "level", "fix"), SOURCES.values(), ids=SOURCES)
+def test_what_is_amiss_at_the_source(changes: dict[str, Any], name: str, level: str, fix: str) -> None:
+    """Each defect makes its own line warn or fail, says what to do, and leaves the others ok."""
+    checks = of_source(**changes)
+    assert (level, True) == (checks[name].level, fix in (checks[name].fix or "")), checks[name]
+    assert {name} == {each.name for each in checks.values() if each.level != "ok"}
+
+
+MACHINES: dict[str, tuple[dict[str, Any], str, str, str]] = {
+    "a folder that cannot be written": ({"unwritable": Path("/data")}, "folder", "fail", "DATA_DIR"),
+    "no space": ({"free_bytes": 1_000_000}, "disk", "fail", "free some space"),
+    "little space": ({"free_bytes": 1_000_000_000}, "disk", "warn", "free some space"),
+    "no worker": ({"is_streaming": False}, "stream", "warn", "claude-analytics stream"),
+    "an unreadable position": (
+        {"position": None, "position_problem": MicroBatchCorruptError("bad", hint="move it away")},
+        "stream",
+        "fail",
+        "move it away",
+    ),
+    "damaged files": (
+        {"corrupt": (MicroBatchCorruptError("bad", hint="restore it"),) * 2},
+        "landing zone",
+        "fail",
+        "restore it",
+    ),
+    "dead letters": ({"dead_letters": 4}, "dead letters", "warn", "dead-letters list"),
+    "unreadable dead letters": ({"dead_letters": None}, "dead letters", "fail", "dead_letter/"),
+    "files that wait": ({"warehouse": replace(WAREHOUSE, pending=2)}, "pending", "warn", "load"),
+    "a warehouse of a newer version": (
+        {"warehouse": replace(WAREHOUSE, problem=SchemaTooNewError("newer", hint="upgrade"), pending=None)},
+        "warehouse",
+        "fail",
+        "upgrade",
+    ),
+    "a held warehouse": (
+        {
+            "warehouse": replace(
+                WAREHOUSE, problem=WarehouseBusyError("held", hint="wait"), holder="dbt", pending=None
+            )
+        },
+        "lease",
+        "warn",
+        "last taken by dbt",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "name", "level", "fix"), MACHINES.values(), ids=MACHINES)
+def test_what_is_amiss_here(changes: dict[str, Any], name: str, level: str, fix: str) -> None:
+    """Each defect makes its own line warn or fail, says what to do, and leaves the others ok."""
+    checks = of_machine(**changes)
+    assert (level, True) == (checks[name].level, fix in (checks[name].fix or "")), checks[name]
+    assert {name} == {each.name for each in checks.values() if each.level != "ok"}
+
+
+def test_an_oplog_that_begins_to_fill_is_no_alarm() -> None:
+    """A new oplog reaches back minutes only, and still drops nothing."""
+    assert "ok" == of_source(oplog=Oplog(NOW - 120, NOW, 0.01))["oplog"].level
+
+
+def test_the_headroom_is_told_in_time() -> None:
+    """The line of the oplog says how long the saved position stays readable."""
+    assert "for 72 h at this rate" in of_source(oplog=Oplog(NOW - 3 * DAY, NOW, 1.0))["oplog"].text.replace(
+        "3 d", "72 h"
+    )
+
+
+def test_a_sharded_cluster_is_fine() -> None:
+    """Behind a `mongos` there is no set name, and none is needed."""
+    server = replace(SERVER, set_name=None, is_sharded=True)
+    assert ("ok", True) == (
+        of_source(server=server)["source"].level,
+        "sharded" in of_source(server=server)["source"].text,
+    )
+
+
+def test_what_cannot_be_seen_is_left_out_or_said() -> None:
+    """Without privileges some lines are missing, and the version is said to be unknown."""
+    checks = of_source(
+        None,
+        server=replace(SERVER, version=""),
+        documents=None,
+        has_split_stage=None,
+        has_images=None,
+        oplog=None,
+    )
+    assert {"source", "clock", "find", "changeStream", "snapshot", "oplog"} == checks.keys()
+    assert "may not be seen" in checks["source"].text
+
+
+def test_before_the_first_start_nothing_is_missing() -> None:
+    """Neither a position nor a DuckDB file is asked of a platform that never ran."""
+    checks = of_machine(
+        position=None, is_streaming=False, warehouse=replace(WAREHOUSE, exists=False, pending=None)
+    )
+    assert {"ok"} == {check.level for check in checks.values()}
+    assert "lease" not in checks
+
+
+@pytest.mark.parametrize(
+    ("setting", "is_streaming", "level"),
+    [
+        ("METRICS_PORT", True, "ok"),
+        ("METRICS_PORT", False, "warn"),
+        ("BACKFILL_METRICS_PORT", True, "warn"),
+    ],
+)
+def test_a_taken_port(setting: str, is_streaming: bool, level: str) -> None:  # noqa: FBT001 - a case
+    """A port in use is fine if the running worker is the one that uses it."""
+    address = Address(setting, "127.0.0.1", 9464, "address already in use")
+    check = of_machine(addresses=(address,), is_streaming=is_streaming)["port"]
+    assert (level, level == "warn") == (check.level, check.fix is not None)
+
+
+def test_a_server_that_is_down_fails_one_line() -> None:
+    """Nothing can be asked of it, which is one line with what to do."""
+    (check,) = unreachable(SourceUnreachableError("no answer", hint="start it"))
+    assert Check("source", "fail", "no answer", "start it") == check
+    assert {"name": "source", "level": "fail", "text": "no answer", "fix": "start it"} == check.to_json()

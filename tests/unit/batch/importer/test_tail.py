@@ -1,0 +1,131 @@
+"""A log is read as far as it is written, and each line once."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batch.importer.document import Unreadable
+from batch.importer.files import LogFile
+from batch.importer.tail import LogTail
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def tail_of(path: Path) -> LogTail:
+    return LogTail(LogFile(path, f"app/{path.name}", 0))
+
+
+def values(tail: LogTail) -> list[Any]:
+    read = [line.content for line in tail.read(ingested_at=NOW)]
+    return [content["v"] if isinstance(content, dict) else content for content in read]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "one.jsonl"
+
+
+def append(path: Path, text: str) -> None:
+    with path.open("a") as file:
+        file.write(text)
+
+
+def test_only_what_is_new_is_read(path: Path) -> None:
+    """A second reading starts where the first ended, with line numbers going on."""
+    path.write_text('{"v": 1}\n{"v": 2}\n')
+    tail = tail_of(path)
+    assert values(tail) == [1, 2]
+    assert values(tail) == []
+
+    append(path, '\n{"v": 3}\n')
+    assert [(line.number, line.size_bytes) for line in tail.read(ingested_at=NOW)] == [(3, 1), (4, 9)]
+
+
+def test_a_half_line_waits_for_its_rest(path: Path) -> None:
+    """What is no whole object yet gives nothing, and all of it once it is."""
+    path.write_text('{"v": 1}\n{"v":')
+    tail = tail_of(path)
+    [_, half] = tail.read(ingested_at=NOW)
+    assert (half.content, half.is_open) == (None, True)
+
+    append(path, " 2}\n")
+    assert values(tail) == [2]
+
+
+def test_a_whole_object_without_line_end_counts(path: Path) -> None:
+    """A last line without its end is given, and given again with the same `_id` when the end is there."""
+    path.write_text('{"v": 1}')
+    tail = tail_of(path)
+    [before] = tail.read(ingested_at=NOW)
+    append(path, '\n{"v": 1}\n')
+    again, second = tail.read(ingested_at=NOW)
+
+    assert isinstance(before.content, dict)
+    assert before.content == again.content
+    assert isinstance(second.content, dict)
+    assert second.content["_id"] != before.content["_id"]
+
+
+def test_a_truncated_log_is_read_anew(path: Path) -> None:
+    """A log that became shorter is read from its start."""
+    path.write_text('{"v": 1}\n{"v": 2}\n')
+    tail = tail_of(path)
+    values(tail)
+    path.write_text('{"v": 9}\n')
+
+    assert values(tail) == [9]
+
+
+def test_a_log_replaced_under_its_name_is_read_anew(path: Path) -> None:
+    """Another file under the same name is read from its start, with the same `_id`s for the same lines."""
+    path.write_text('{"v": 1}\n')
+    tail = tail_of(path)
+    [first] = tail.read(ingested_at=NOW)
+    other = path.with_name("other")
+    other.write_text('{"v": 1}\n{"v": 2}\n')
+    other.replace(path)
+
+    again = list(tail.read(ingested_at=NOW))
+
+    assert again[0].content == first.content
+    assert len(again) == 2
+
+
+def test_a_log_rewritten_in_place_is_read_anew(path: Path) -> None:
+    """Other bytes before the place reached tell that the log is another, even if it grew."""
+    path.write_text('{"v": 1}\n')
+    tail = tail_of(path)
+    values(tail)
+    path.write_text('{"v": 8}\n{"v": 9}\n')
+
+    assert values(tail) == [8, 9]
+
+
+def test_a_change_is_noticed(path: Path) -> None:
+    """A log is worth reading when it was never read or was written since; not when it is gone."""
+    path.write_text('{"v": 1}\n')
+    tail = tail_of(path)
+    assert tail.has_changed
+    values(tail)
+    assert not tail.has_changed
+    append(path, '{"v": 2}\n')
+    assert tail.has_changed
+    path.unlink()
+    assert not tail.has_changed
+
+
+def test_a_missing_log_raises(path: Path) -> None:
+    """A log that was deleted meanwhile is the caller's to report."""
+    with pytest.raises(FileNotFoundError):
+        values(tail_of(path))
+
+
+def test_a_monstrous_line_is_passed_over(path: Path) -> None:
+    """A line too long to be held is reported with its size; the next one is read."""
+    path.write_text('{"v": 1}\n{"v": "' + "x" * 1000 + '"}\n{"v": 3}\n')
+
+    tail = LogTail(LogFile(path, "app/one.jsonl", 0), max_line_bytes=100)
+
+    assert values(tail) == [1, Unreadable("too large: 1,010 bytes"), 3]

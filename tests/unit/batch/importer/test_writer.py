@@ -1,0 +1,165 @@
+"""Batches of documents: sent once, kept until confirmed, counted by what became of them."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from bson.objectid import ObjectId
+from bson.raw_bson import RawBSONDocument
+from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure
+
+from batch.importer.document import Unreadable
+from batch.importer.report import MAX_LISTED, ImportReport, UnreadableLine
+from batch.importer.tail import LogLine
+from batch.importer.writer import Documents, DocumentWriter
+from stream.errors import AccessDeniedError, SourceUnreachableError, StepFailedError
+
+LOG = Path("/logs/app/one.jsonl")
+
+
+class ACollection:
+    """A collection in memory that fails when told to."""
+
+    full_name = "logs.lines"
+
+    def __init__(self, *failures: Exception) -> None:
+        self.ids: list[ObjectId] = []
+        self.asked = 0
+        self._failures = list(failures)
+
+    def find(self, query: dict[str, Any], _projection: object) -> Iterator[dict[str, Any]]:
+        """Look up `_id`s."""
+        self.asked += 1
+        wanted = query["_id"]["$in"]
+        return ({"_id": object_id} for object_id in wanted if object_id in self.ids)
+
+    def insert_many(self, documents: Sequence[RawBSONDocument], *, ordered: bool) -> None:
+        """Take documents, or fail as told."""
+        assert not ordered
+        if self._failures:
+            raise self._failures.pop(0)
+        errors = []
+        for index, document in enumerate(documents):
+            if document["_id"] in self.ids:
+                errors.append({"index": index, "code": 11000, "errmsg": "duplicate key"})
+            elif document.get("bad"):
+                errors.append({"index": index, "code": 121, "errmsg": "Document failed validation"})
+            else:
+                self.ids.append(document["_id"])
+        if errors:
+            raise BulkWriteError({"writeErrors": errors, "writeConcernErrors": []})
+
+
+def line(number: int, **fields: object) -> LogLine:
+    return LogLine(LOG, number, 100, {"_id": ObjectId(f"{number:024x}"), **fields})
+
+
+def counted(report: ImportReport) -> tuple[int, int, int]:
+    return report.inserted, report.already_there, report.unreadable_count
+
+
+def write(collection: ACollection, lines: Sequence[LogLine], *, batch: int) -> ImportReport:
+    report = ImportReport()
+    with DocumentWriter(cast("Documents", collection), report) as writer:
+        for start in range(0, len(lines), batch):
+            for one in lines[start : start + batch]:
+                writer.add(one)
+            writer.flush()
+        writer.finish()
+    return report
+
+
+def test_every_document_is_inserted() -> None:
+    """Over several batches each document is sent once, without asking for what is there first."""
+    collection = ACollection()
+
+    report = write(collection, [line(number) for number in range(10)], batch=3)
+
+    assert counted(report) == (10, 0, 0)
+    assert len(collection.ids) == 10
+    assert collection.asked == 0
+
+
+def test_known_documents_are_asked_for_once_that_pays() -> None:
+    """After a batch that was there already, the next ones are looked up instead of refused."""
+    collection = ACollection()
+    lines = [line(number) for number in range(12)]
+    write(collection, lines[:9], batch=3)
+
+    report = write(collection, lines, batch=3)
+
+    assert counted(report) == (3, 9, 0)
+    assert collection.asked == 3
+
+
+@pytest.mark.parametrize("batch", [1, 3, 10])
+def test_a_failed_batch_is_sent_again(batch: int) -> None:
+    """After an outage the same call once more loses nothing and doubles nothing."""
+    collection = ACollection(AutoReconnect("down"), AutoReconnect("still down"))
+    report = ImportReport()
+    lines = [line(number) for number in range(10)]
+    outages = 0
+    with DocumentWriter(cast("Documents", collection), report) as writer:
+        for start in range(0, len(lines), batch):
+            for one in lines[start : start + batch]:
+                writer.add(one)
+            is_written = False
+            while not is_written:
+                try:
+                    writer.finish()
+                    is_written = True
+                except SourceUnreachableError:
+                    outages += 1
+
+    assert outages == 2
+    assert counted(report) == (10, 0, 0)
+    assert len(collection.ids) == 10
+
+
+def test_a_refused_document_is_named() -> None:
+    """The server's reason is reported with file and line; its neighbours are inserted."""
+    report = write(ACollection(), [line(1), line(2, bad=True), line(3)], batch=3)
+
+    assert counted(report) == (2, 0, 1)
+    assert report.unreadable == [UnreadableLine(LOG, 2, "refused by MongoDB: Document failed validation")]
+
+
+def test_a_document_without_bson_is_named() -> None:
+    """What cannot be encoded is reported by the kind of the problem, not by its content."""
+    report = write(ACollection(), [line(1, v=2**70), line(2)], batch=3)
+
+    assert counted(report) == (1, 0, 1)
+    assert report.unreadable == [UnreadableLine(LOG, 1, "no BSON: OverflowError")]
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (OperationFailure("not authorized", 13), AccessDeniedError),
+        (BulkWriteError({"writeErrors": [], "writeConcernErrors": [{"code": 64}]}), StepFailedError),
+    ],
+    ids=["access denied", "not replicated in time"],
+)
+def test_a_refused_batch_is_an_error(failure: Exception, expected: type[Exception]) -> None:
+    """What concerns the whole batch ends the import."""
+    with pytest.raises(expected, match=r"cannot import into `logs\.lines`"):
+        write(ACollection(failure), [line(1)], batch=1)
+
+
+def test_empty_and_open_lines_are_counted_only() -> None:
+    """An empty line is nothing; a half-written last line is incomplete."""
+    lines = [LogLine(LOG, 1, 1, None), LogLine(LOG, 2, 5, None, is_open=True)]
+
+    report = write(ACollection(), lines, batch=2)
+
+    assert (report.lines, report.incomplete, counted(report)) == (0, 1, (0, 0, 0))
+
+
+def test_a_report_does_not_grow_for_ever() -> None:
+    """Of a million bad lines the first are named, all are counted."""
+    lines = [LogLine(LOG, number, 1, Unreadable("not JSON")) for number in range(MAX_LISTED + 5)]
+
+    report = write(ACollection(), lines, batch=100)
+
+    assert (len(report.unreadable), report.unreadable_count) == (MAX_LISTED, MAX_LISTED + 5)

@@ -1,0 +1,245 @@
+"""What each kind of change event means for the copy."""
+
+from typing import Any
+
+import bson
+import pytest
+from bson import json_util
+
+from stream.core.change_event import parse_reply
+from stream.core.changes import Changes, read_changes
+from stream.core.collection_event import UpheavalPolicy
+from stream.core.normalise import deletion, normalise
+from stream.core.position import cluster_time_of
+from stream.core.schema import Row
+from tests.support.replies import (
+    BEGINNING,
+    SOURCE,
+    event,
+    insert,
+    poisoned,
+    position_at,
+    raw_reply,
+    token_at,
+)
+
+NOW = 1_767_434_400_000_000
+DELETING = UpheavalPolicy()
+STOPPING = UpheavalPolicy("stop")
+
+
+def changes_of(
+    events: list[dict[str, Any]], *, token: dict[str, Any] | None = None, policy: UpheavalPolicy = DELETING
+) -> Changes:
+    reply = parse_reply(raw_reply(events, token=token))
+    return read_changes(reply, behind=BEGINNING, extracted_at=NOW, policy=policy)
+
+
+def document(number: int, **fields: Any) -> dict[str, Any]:
+    return {"_id": number, "type": "user", **fields}
+
+
+@pytest.mark.parametrize("operation", ["insert", "update", "replace"])
+def test_a_written_document_becomes_its_row(operation: str) -> None:
+    """The row is the document as the server looked it up, with the event's cluster time as version."""
+    written = event(operation, 50, 2, documentKey={"_id": 1}, fullDocument=document(1, message="text"))
+
+    changes = changes_of([written], token=token_at(60))
+
+    assert changes.batch.rows == [
+        normalise(document(1, message="text"), source_version=cluster_time_of(50, 2), extracted_at=NOW)
+    ]
+    assert changes.operations == {operation: 1}
+    assert changes.batch.dead_letters == []
+    assert changes.ended_by is None
+
+
+def test_a_delete_becomes_a_row_that_says_so() -> None:
+    """Only the key is known of a deleted document."""
+    changes = changes_of([event("delete", 50, documentKey={"_id": "x"})], token=token_at(60))
+
+    assert changes.batch.rows == [deletion("x", source_version=cluster_time_of(50, 1))]
+
+
+@pytest.mark.parametrize("fields", [{}, {"fullDocument": None}], ids=["absent", "null"])
+def test_an_update_whose_document_is_gone_is_a_delete(fields: dict[str, None]) -> None:
+    """The look-up found nothing: never an empty document."""
+    changes = changes_of([event("update", 50, documentKey={"_id": 1}, **fields)], token=token_at(60))
+
+    assert changes.batch.rows == [Row("i:1", "delete", cluster_time_of(50, 1))]
+    assert changes.operations == {"update": 1}
+
+
+def test_the_stream_order_is_kept() -> None:
+    """Rows of one reply, also of one transaction with one cluster time, stay in their order."""
+    events = [
+        insert(document(1), 50),
+        event("delete", 50, documentKey={"_id": 1}),
+        insert(document(1, uuid="again"), 50),
+        insert(document(2), 51),
+    ]
+
+    changes = changes_of(events, token=token_at(60))
+
+    assert [(row.id, row.op, row.uuid) for row in changes.batch.rows] == [
+        ("i:1", "upsert", None),
+        ("i:1", "delete", None),
+        ("i:1", "upsert", "again"),
+        ("i:2", "upsert", None),
+    ]
+    assert changes.operations == {"insert": 3, "delete": 1}
+
+
+def test_the_position_is_the_one_behind_the_reply() -> None:
+    """The server's token counts, not the last event's: it may be further."""
+    assert changes_of([insert(document(1), 50)], token=token_at(60)).batch.position == position_at(60)
+    assert changes_of([], token=token_at(60)).batch.position == position_at(60)
+
+
+def test_without_a_token_the_position_is_behind_the_last_event() -> None:
+    """And with neither it stays."""
+    assert changes_of([insert(document(1), 50, 3)]).batch.position == position_at(50, 3)
+    assert changes_of([]).batch.position is BEGINNING
+
+
+def test_a_position_that_has_not_moved_is_the_same_object() -> None:
+    """An idle stream makes no new position."""
+    reply = parse_reply(raw_reply([], token=token_at(60)))
+    here = position_at(60)
+
+    assert read_changes(reply, behind=here, extracted_at=NOW).batch.position is here
+
+
+def test_a_token_without_time_takes_the_server_s() -> None:
+    """Another server version may write other tokens."""
+    position = changes_of([], token={"_data": "new form"}).batch.position
+
+    assert (position.token, position.cluster_time) == ({"_data": "new form"}, cluster_time_of(100, 1))
+    assert position.fingerprint == SOURCE
+
+
+@pytest.mark.parametrize("operation", ["drop", "rename", "dropDatabase"])
+def test_a_dropped_collection_becomes_a_floor(operation: str) -> None:
+    """All that is older is gone, and the position moves on; what was rejected before is gone as well."""
+    events = [
+        insert(document(1), 50),
+        insert({"_id": 2}, 51),
+        event(operation, 52),
+        event("invalidate", 52),
+        insert({"_id": 3}, 53),
+        insert(document(4), 54),
+    ]
+
+    changes = changes_of(events, token=token_at(60))
+
+    assert [(row.id, row.op, row.source_version) for row in changes.batch.rows] == [
+        ("i:1", "upsert", cluster_time_of(50, 1)),
+        ("", "floor", cluster_time_of(52, 1)),
+        ("i:4", "upsert", cluster_time_of(54, 1)),
+    ]
+    assert [letter.document_id for letter in changes.batch.dead_letters] == ["i:3"]
+    assert changes.batch.has_floor
+    assert changes.batch.position == position_at(60)
+    assert [each.operation for each in changes.upheavals] == [operation]
+    assert changes.operations == {"insert": 4}
+    assert changes.ended_by is None
+
+
+def test_a_drop_may_leave_the_rows() -> None:
+    """Nothing lands for it, and the position moves on all the same."""
+    changes = changes_of([event("drop", 51)], token=token_at(60), policy=UpheavalPolicy("keep"))
+
+    assert (changes.batch.rows, changes.batch.has_floor) == ([], False)
+    assert changes.batch.position == position_at(60)
+    assert [each.consequence for each in changes.upheavals] == ["keep"]
+
+
+@pytest.mark.parametrize("operation", ["drop", "rename", "dropDatabase"])
+def test_the_end_of_the_collection_cuts_the_batch(operation: str) -> None:
+    """What is before it counts; the position stays before it, so that a restart comes upon it again."""
+    events = [insert(document(1), 50), event(operation, 51), insert(document(2), 52)]
+
+    changes = changes_of(events, token=token_at(60), policy=STOPPING)
+
+    assert [row.id for row in changes.batch.rows] == ["i:1"]
+    assert changes.batch.position == position_at(50)
+    assert changes.operations == {"insert": 1}
+    assert changes.ended_by is not None
+    assert changes.ended_by.message == (
+        f"the collection `claude_logs.conversations` has been changed as a whole: `{operation}`"
+    )
+    assert "--on-drop=delete" in changes.ended_by.hint
+    assert changes.ended_by.exit_code == 2
+
+
+def test_the_end_at_the_beginning_of_a_batch_leaves_the_position() -> None:
+    """Nothing was read, nothing moves."""
+    changes = changes_of([event("drop", 51)], token=token_at(60), policy=STOPPING)
+
+    assert len(changes.batch) == 0
+    assert changes.batch.position is BEGINNING
+
+
+def test_a_rename_says_where_to() -> None:
+    """The new name helps whoever has to act."""
+    renamed = event("rename", 51, to={"db": "a", "coll": "b.c"})
+    changes = changes_of([renamed], token=token_at(60), policy=STOPPING)
+
+    assert changes.ended_by is not None
+    assert changes.ended_by.message.endswith("`rename` to `a.b.c`")
+
+
+def test_events_about_no_document_are_passed_over() -> None:
+    """An operation that a later server adds neither makes a row nor stops the stream."""
+    changes = changes_of([event("createIndexes", 50), insert(document(1), 51)], token=token_at(60))
+
+    assert [row.id for row in changes.batch.rows] == ["i:1"]
+    assert changes.operations == {"insert": 1}
+
+
+def test_bad_documents_become_dead_letters() -> None:
+    """They do not stop the stream, and keep their order."""
+    events = [insert({"_id": 1}, 50), insert(document(2), 51), insert(document(3, message=1.5), 52)]
+
+    changes = changes_of(events, token=token_at(60))
+
+    assert [row.id for row in changes.batch.rows] == ["i:2"]
+    assert [(letter.document_id, letter.reason) for letter in changes.batch.dead_letters] == [
+        ("i:1", "missing_type"),
+        ("i:3", "bad_message"),
+    ]
+    assert changes.operations == {"insert": 3}
+
+
+def test_undecodable_events_become_dead_letters_with_their_bytes() -> None:
+    """The whole event is kept, and the position moves past it."""
+    events = [insert(document(1), 50), insert(document(2, message="BAD"), 51)]
+    reply = parse_reply(poisoned(raw_reply(events, token=token_at(60))))
+
+    changes = read_changes(reply, behind=BEGINNING, extracted_at=NOW)
+
+    [letter] = changes.batch.dead_letters
+    assert (letter.reason, letter.document_id) == ("undecodable", None)
+    assert json_util.loads(letter.raw)["$bson"] == poisoned(bson.encode(events[1]))
+    assert changes.batch.position == position_at(60)
+
+
+def test_an_undecodable_event_before_the_end_leaves_the_position() -> None:
+    """Its own token cannot be read, so it is read once more after the restart rather than skipped."""
+    events = [insert(document(2, message="BAD"), 50), event("drop", 51)]
+    reply = parse_reply(poisoned(raw_reply(events, token=token_at(60))))
+
+    changes = read_changes(reply, behind=BEGINNING, extracted_at=NOW, policy=STOPPING)
+
+    assert changes.batch.position is BEGINNING
+    assert len(changes.batch.dead_letters) == 1
+
+
+def test_the_size_is_that_of_the_bson() -> None:
+    """Windows are bounded in the bytes that came over the wire."""
+    events = [insert(document(1, message="x" * 1000), 50)]
+    reply = parse_reply(raw_reply(events, token=token_at(60)))
+
+    batch = read_changes(reply, behind=BEGINNING, extracted_at=NOW).batch
+
+    assert batch.size_bytes == len(reply.batch) > 1000

@@ -1,0 +1,96 @@
+"""Positions: cluster times, resume tokens, fingerprints, and their way through JSON."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from bson import Binary, ObjectId
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.core.position import Fingerprint, Position, cluster_time_of, cluster_time_of_token, instant_of
+from stream.errors import PositionMismatchError
+
+OURS = Fingerprint("6507", "rs0", "claude_logs.conversations", "1")
+
+
+@given(
+    st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1)),
+    st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1)),
+)
+def test_cluster_times_order_like_the_server_s(one: tuple[int, int], other: tuple[int, int]) -> None:
+    """The packed number orders first by second, then by increment."""
+    assert (one < other) == (cluster_time_of(*one) < cluster_time_of(*other))
+    assert (one == other) == (cluster_time_of(*one) == cluster_time_of(*other))
+
+
+def test_the_instant_of_a_cluster_time_is_its_second_in_utc() -> None:
+    """The increment does not count."""
+    assert instant_of(cluster_time_of(1_767_434_400, 7)) == datetime(2026, 1, 3, 10, tzinfo=UTC)
+
+
+def test_a_token_tells_its_cluster_time() -> None:
+    """The hex digits behind 0x82 are seconds and increment."""
+    token = {"_data": "82" + f"{1_767_434_400:08X}" + f"{3:08X}" + "2B0229296E04"}
+
+    assert cluster_time_of_token(token) == cluster_time_of(1_767_434_400, 3)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [{}, {"_data": Binary(b"\x82old")}, {"_data": "81AABB"}, {"_data": "82no hex digits!!"}, {"_data": "82"}],
+    ids=["empty", "binary", "other type", "no hex", "too short"],
+)
+def test_a_token_of_another_form_tells_nothing(token: dict[str, object]) -> None:
+    """The format is the server's own affair; nothing breaks when it changes."""
+    assert cluster_time_of_token(token) is None
+
+
+@pytest.mark.parametrize(
+    "token",
+    [{"_data": "8263"}, {"_data": "8263", "_typeBits": b"\x01\x02"}, {"id": ObjectId()}],
+    ids=["text", "type bits", "ObjectId"],
+)
+def test_a_position_survives_json(token: dict[str, object]) -> None:
+    """What is written to a footer or to `position.json` is read back equal."""
+    position = Position(token, cluster_time_of(1_767_434_400, 3), OURS)
+
+    again = Position.from_json(json.loads(json.dumps(position.to_json())))
+
+    assert again == position
+    assert position.to_json()["instant"] == "2026-01-03T10:00:00+00:00"
+
+
+@pytest.mark.parametrize("missing", ["token", "cluster_time", "fingerprint"])
+def test_an_incomplete_position_is_no_position(missing: str) -> None:
+    """A missing field is an error, not a default."""
+    written = Position({"_data": "82"}, 1, OURS).to_json()
+    del written[missing]
+
+    with pytest.raises(KeyError):
+        Position.from_json(written)
+
+
+@pytest.mark.parametrize(
+    ("other", "differences"),
+    [
+        (OURS, []),
+        (Fingerprint(None, "rs0", "claude_logs.conversations", "1"), []),
+        (Fingerprint("9", "rs0", "claude_logs.conversations", "1"), ["cluster_id is `9`, was `6507`"]),
+        (Fingerprint("6507", "rs1", "claude_logs.conversations", "1"), ["set_name is `rs1`, was `rs0`"]),
+        (Fingerprint("6507", "rs0", "a.b", "2"), ["namespace is `a.b`, was `claude_logs.conversations`",
+                                                  "pipeline is `2`, was `1`"]),
+    ],
+    ids=["same", "unknown cluster", "other cluster", "other set", "other namespace and pipeline"],
+)  # fmt: skip
+def test_fingerprints_tell_sources_apart(other: Fingerprint, differences: list[str]) -> None:
+    """Each difference is named; a cluster that an account may not identify matches any."""
+    assert OURS.differences(other) == differences
+    if differences:
+        with pytest.raises(PositionMismatchError) as caught:
+            Position({}, 0, OURS).require_source(other)
+        assert (
+            caught.value.message == f"the saved position belongs to another source: {'; '.join(differences)}"
+        )
+    else:
+        Position({}, 0, OURS).require_source(other)

@@ -1,0 +1,202 @@
+"""When a micro-batch closes, and what is in it."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.core.normalise import DeadLetter, deletion
+from stream.core.schema import Row
+from stream.core.window import ClosedWindow, FlushPolicy, NormalisedBatch, Window
+from tests.support.replies import position_at
+
+POLICY = FlushPolicy(
+    max_rows=10, max_size_bytes=1000, max_age=timedelta(seconds=2), idle_position=timedelta(seconds=10)
+)
+LETTER = DeadLetter("missing_type", "the document has no `type`", None, "{}")
+
+
+def batch(second: int, *, rows: int = 0, letters: int = 0, size_bytes: int = 0) -> NormalisedBatch:
+    """Give a batch whose rows are numbered by its second."""
+    return NormalisedBatch(
+        [deletion(f"{second}-{number}", source_version=second) for number in range(rows)],
+        [LETTER] * letters,
+        size_bytes,
+        position_at(second),
+    )
+
+
+def window() -> Window:
+    return Window(POLICY, idle_since=0.0)
+
+
+def sizes(closed: list[ClosedWindow]) -> list[tuple[int, int]]:
+    return [(len(one.rows), len(one.dead_letters)) for one in closed]
+
+
+@pytest.mark.parametrize(
+    ("rows", "size_bytes", "expected"),
+    [(9, 999, False), (10, 0, True), (0, 1000, True), (50, 5000, True)],
+)
+def test_a_policy_says_when_it_is_full(rows: int, size_bytes: int, expected: bool) -> None:  # noqa: FBT001
+    """Rows or bytes, whichever comes first."""
+    assert POLICY.is_full(rows, size_bytes) is expected
+
+
+def test_a_policy_says_when_it_is_due() -> None:
+    """Exactly at the age."""
+    assert not POLICY.is_due(100.0, 101.999)
+    assert POLICY.is_due(100.0, 102.0)
+
+
+def test_the_age_is_that_of_the_first_row() -> None:
+    """A steady trickle does not put the flush off."""
+    waiting = window()
+    assert waiting.add(batch(1, rows=1), 5.0) == []
+    assert waiting.add(batch(2, rows=1), 6.0) == []
+    assert waiting.add(batch(3, rows=1), 6.9) == []
+
+    [closed] = waiting.add(batch(4, rows=1), 7.0)
+
+    assert sizes([closed]) == [(4, 0)]
+    assert closed.position == position_at(4)
+    assert waiting.add(batch(5, rows=1), 7.1) == []
+    assert waiting.due(9.0) == []
+    assert sizes(waiting.due(9.1)) == [(1, 0)]
+
+
+def test_a_floor_begins_a_window() -> None:
+    """What waits is closed first: its dead letters are older than the floor."""
+    waiting = window()
+    waiting.add(batch(1, rows=1, letters=1), 0.0)
+
+    [closed] = waiting.add(replace(batch(2, rows=1, letters=1), has_floor=True), 0.0)
+
+    assert (sizes([closed]), closed.position) == ([(1, 1)], position_at(1))
+    assert len(waiting) == 2
+
+
+def test_a_tick_closes_what_is_old() -> None:
+    """Nothing else needs to arrive."""
+    waiting = window()
+    waiting.add(batch(1, rows=3, letters=1), 5.0)
+
+    assert waiting.add(batch(1), 6.9) == []
+    assert sizes(waiting.add(batch(1), 7.0)) == [(3, 1)]
+    assert waiting.add(batch(1), 9.9) == []
+
+
+def test_rows_and_dead_letters_close_it_together() -> None:
+    """Both count."""
+    waiting = window()
+    assert waiting.add(batch(1, rows=5, letters=4), 0.0) == []
+    assert len(waiting) == 9
+
+    assert sizes(waiting.add(batch(2, letters=1), 0.0)) == [(5, 5)]
+    assert len(waiting) == 0
+
+
+def test_bytes_close_it() -> None:
+    """Large documents make small files."""
+    waiting = window()
+    waiting.add(batch(1, rows=1, size_bytes=600), 0.0)
+
+    closed = waiting.add(batch(2, rows=1, size_bytes=500), 0.0)
+
+    assert [(one.rows[0].id, one.position) for one in closed] == [("s:1-0", position_at(1))]
+    assert sizes(waiting.close(0.0)) == [(1, 0)]
+
+
+def test_a_batch_is_never_divided() -> None:
+    """What does not fit opens the next file; what is too large alone is a file of its own."""
+    waiting = window()
+    waiting.add(batch(1, rows=4), 0.0)
+
+    closed = waiting.add(batch(2, rows=25), 0.5)
+
+    assert [(len(one.rows), one.position) for one in closed] == [(4, position_at(1)), (25, position_at(2))]
+
+
+def test_the_position_moves_on_with_an_open_window() -> None:
+    """An empty reply behind rows carries the position further before they land."""
+    waiting = window()
+    waiting.add(batch(1, rows=1), 0.0)
+    waiting.add(batch(9), 0.1)
+
+    [closed] = waiting.close(0.2)
+
+    assert closed.position == position_at(9)
+
+
+def test_an_idle_position_is_handed_on_from_time_to_time() -> None:
+    """Only if it has moved, and not before its time since the last flush of any kind."""
+    waiting = window()
+    assert waiting.add(batch(1), 9.9) == []
+    [closed] = waiting.add(batch(2), 10.0)
+    assert closed.is_empty
+    assert closed.position == position_at(2)
+
+    assert waiting.add(batch(2), 20.0) == []
+    assert waiting.add(batch(3), 29.9) == []
+    assert [one.position for one in waiting.add(batch(3), 30.0)] == [position_at(3)]
+
+    waiting.add(batch(4, rows=1), 31.0)
+    assert sizes(waiting.add(batch(4), 33.0)) == [(1, 0)]
+    assert waiting.add(batch(5), 40.0) == []
+    assert [one.is_empty for one in waiting.add(batch(5), 43.0)] == [True]
+
+
+def test_closing_nothing_gives_nothing() -> None:
+    """A stop right after the start, or after a flush, writes no file."""
+    waiting = window()
+    assert waiting.close(0.0) == []
+    waiting.add(batch(1, rows=1), 0.0)
+    assert len(waiting.close(0.0)) == 1
+    assert waiting.close(0.0) == []
+
+
+def test_a_closed_window_of_dead_letters_is_not_empty() -> None:
+    """They have to become durable too."""
+    [closed] = (waiting := window()).add(batch(1, letters=10), 0.0)
+
+    assert not closed.is_empty
+    assert len(waiting) == 0
+
+
+STEPS = st.lists(
+    st.tuples(st.integers(0, 14), st.integers(0, 4), st.integers(0, 600), st.floats(0, 3, allow_nan=False)),
+    max_size=30,
+)
+"""Rows, dead letters, bytes, and seconds until the next one."""
+
+
+@given(STEPS)
+def test_every_row_lands_once_in_order_behind_its_position(
+    steps: list[tuple[int, int, int, float]],
+) -> None:
+    """Whatever arrives when: windows together are the input, each ends where a batch and its position do."""
+    waiting = window()
+    now = 0.0
+    closed: list[ClosedWindow] = []
+    arrived_rows: list[Row] = []
+    rows_until = {position_at(0).cluster_time: 0}
+    letters = 0
+    for second, (rows, dead, size_bytes, pause) in enumerate(steps, start=1):
+        arrived = batch(second, rows=rows, letters=dead, size_bytes=size_bytes)
+        arrived_rows += arrived.rows
+        letters += dead
+        rows_until[arrived.position.cluster_time] = len(arrived_rows)
+        closed += waiting.add(arrived, now)
+        now += pause
+    closed += waiting.close(now)
+
+    landed = 0
+    for one in closed:
+        landed += len(one.rows)
+        assert rows_until[one.position.cluster_time] == landed
+    assert [row for one in closed for row in one.rows] == arrived_rows
+    assert sum(len(one.dead_letters) for one in closed) == letters
+    times = [one.position.cluster_time for one in closed]
+    assert times == sorted(set(times))

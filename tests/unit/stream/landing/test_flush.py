@@ -1,0 +1,195 @@
+"""What happens to a closed window: dead letters, micro-batch, position, in this order."""
+
+import errno
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+from structlog.testing import LogCapture
+
+from stream.core.normalise import DeadLetter
+from stream.core.window import ClosedWindow
+from stream.errors import LandingFullError, LandingNotWritableError
+from stream.landing import flush
+from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.flush import Flusher, footer_of
+from stream.landing.micro_batch import read_footer
+from stream.landing.zone import LandingZone, Lane
+from stream.metrics import StreamMetrics
+from stream.stop import StopSignal
+from tests.support.landing import delete, lane_of, position_at, upsert
+
+NOON = datetime(2026, 1, 3, 12, tzinfo=UTC)
+LETTER = DeadLetter("missing_type", "the document has no `type`", None, "{}")
+
+
+class Fixture:
+    """A flusher, and all that it writes to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.reached: list[str] = []
+        self.problems: dict[str, list[Exception]] = {}
+        self.logged: list[Any] = (capture := LogCapture()).entries
+        self.registry = CollectorRegistry()
+        self.stop = StopSignal()
+        self.lane: Lane = lane_of(folder, clock=lambda: NOON, at_boundary=self.at_boundary)
+        self.landing = LandingZone(folder / "landing", clock=lambda: NOON)
+        self.dead_letters = DeadLetterStore(folder / "dead_letter", clock=lambda: NOON)
+        self.flusher = Flusher(
+            self.lane,
+            self.dead_letters,
+            position_at(1),
+            clock=lambda: NOON,
+            stop=self.stop,
+            metrics=StreamMetrics(self.registry),
+            log=structlog.wrap_logger(None, processors=[capture]),
+            at_boundary=self.at_boundary,
+        )
+
+    def at_boundary(self, name: str) -> None:
+        """Note it; raise what waits for it."""
+        self.reached.append(name)
+        if self.problems.get(name):
+            raise self.problems[name].pop(0)
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """Give a metric."""
+        return self.registry.get_sample_value(f"claude_analytics_stream_{name}", labels)
+
+
+@pytest.fixture
+def fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fixture:
+    monkeypatch.setattr(flush, "_RETRY_SECONDS", 0.01)
+    return Fixture(tmp_path)
+
+
+def window(*rows: Any, letters: int = 0, at: int = 50) -> ClosedWindow:
+    return ClosedWindow(list(rows), [LETTER] * letters, position_at(at))
+
+
+def test_a_window_becomes_durable_in_this_order(fixture: Fixture) -> None:
+    """Dead letters before the file that they belong to."""
+    landed = fixture.flusher.flush(window(upsert(1, 10), letters=2))
+
+    assert fixture.reached == [
+        "window_closed", "dead_letters_stored", "file_written", "file_synced", "file_renamed",
+    ]  # fmt: skip
+    assert landed == fixture.lane.newest()
+    assert fixture.flusher.durable == fixture.lane.position() == position_at(50)
+    assert fixture.dead_letters.count(fixture.landing) == 2
+
+
+def test_windows_are_numbered_on(fixture: Fixture, tmp_path: Path) -> None:
+    """Behind what an earlier worker landed."""
+    fixture.flusher.flush(window(upsert(1, 10)))
+    fixture.flusher.flush(window(upsert(1, 11)))
+    Fixture(tmp_path).flusher.flush(window(upsert(1, 12)))
+
+    assert [found.sequence for found in fixture.lane.micro_batches()] == [0, 1, 2]
+
+
+def test_a_window_without_rows_saves_the_position(fixture: Fixture) -> None:
+    """No file lands."""
+    fixture.flusher.flush(window(upsert(1, 10), at=20))
+
+    assert fixture.flusher.flush(window(at=70)) is None
+
+    assert len(fixture.lane.micro_batches()) == 1
+    assert fixture.flusher.durable == fixture.lane.position() == position_at(70)
+
+
+def test_a_window_of_dead_letters_lands(fixture: Fixture) -> None:
+    """Its file has no rows; without it the dead letters would be orphans."""
+    landed = fixture.flusher.flush(window(letters=3))
+
+    assert landed is not None
+    footer = read_footer(landed)
+    assert (footer.rows, footer.dead_letters, footer.first_cluster_time) == (0, 3, None)
+
+
+def test_the_metrics_count(fixture: Fixture) -> None:
+    """Rows, dead letters by reason, time; nothing for a position alone."""
+    fixture.flusher.flush(window(upsert(1, 10), delete(2, 11), letters=2))
+    fixture.flusher.flush(window(at=70))
+
+    assert fixture.value("rows_landed_total") == 2
+    assert fixture.value("dead_letters_total", reason="missing_type") == 2
+    assert fixture.value("flush_seconds_count") == 1
+
+
+def test_one_line_is_logged_a_micro_batch(fixture: Fixture) -> None:
+    """Facts, no content."""
+    landed = fixture.flusher.flush(window(upsert(1, 10, message="private"), delete(2, 11), letters=1))
+
+    [entry] = fixture.logged
+    assert landed is not None
+    del entry["seconds"]
+    assert entry == {
+        "event": "micro_batch_landed",
+        "log_level": "info",
+        "micro_batch": landed.id,
+        "upserts": 1,
+        "deletes": 1,
+        "dead_letters": 1,
+        "position": "1970-01-01T00:00:00+00:00",
+    }
+
+
+@pytest.mark.parametrize("boundary", ["window_closed", "dead_letters_stored", "file_written", "file_renamed"])
+def test_a_full_disk_is_tried_again(fixture: Fixture, boundary: str) -> None:
+    """Until there is room; then there is one file, one set of dead letters, and the next number is free."""
+    full = [LandingFullError("full", hint="free some"), LandingFullError("full", hint="free some")]
+    fixture.problems[boundary] = list(full)
+
+    fixture.flusher.flush(window(upsert(1, 10), letters=1))
+    fixture.flusher.flush(window(upsert(2, 20), letters=1))
+
+    assert [entry["event"] for entry in fixture.logged].count("disk_full") == 2
+    assert [found.sequence for found in fixture.lane.micro_batches()] == [0, 1]
+    assert fixture.dead_letters.count(fixture.landing) == 2
+    assert len(list(fixture.dead_letters.root.rglob("*.jsonl"))) == 2
+    assert fixture.value("rows_landed_total") == 2
+
+
+def test_a_full_disk_is_waited_for_by_an_idle_stream_too(fixture: Fixture) -> None:
+    """The position has to be saved as well."""
+    fixture.problems["position_saved"] = [LandingFullError("full", hint="free some")]
+
+    fixture.flusher.flush(window(at=70))
+
+    assert fixture.flusher.durable == position_at(70)
+
+
+def test_told_to_stop_it_gives_up(fixture: Fixture) -> None:
+    """What could not land is read again later; the position has not moved."""
+    fixture.stop.interrupt(15)
+    fixture.problems["file_written"] = [OSError(errno.ENOSPC, "No space left on device")] * 9
+
+    with pytest.raises(LandingFullError, match="No space left on device"):
+        fixture.flusher.flush(window(upsert(1, 10)))
+    assert fixture.flusher.durable == position_at(1)
+    assert fixture.lane.micro_batches() == []
+
+
+def test_a_folder_that_cannot_be_written_is_not_waited_for(fixture: Fixture) -> None:
+    """A person must act."""
+    fixture.problems["file_written"] = [OSError(errno.EROFS, "Read-only file system")]
+
+    with pytest.raises(LandingNotWritableError):
+        fixture.flusher.flush(window(upsert(1, 10)))
+    assert fixture.flusher.durable == position_at(1)
+
+
+def test_the_footer_sums_up(fixture: Fixture) -> None:
+    """Versions are the least and the greatest, whatever the order."""
+    named = fixture.lane.new_name(3)
+
+    footer = footer_of(named, window(upsert(1, 30), delete(2, 10), upsert(3, 20), letters=4), landed_at="now")
+
+    assert (footer.micro_batch_id, footer.rows, footer.upserts, footer.deletes, footer.dead_letters) == (
+        named.id, 3, 2, 1, 4,
+    )  # fmt: skip
+    assert (footer.first_cluster_time, footer.last_cluster_time) == (10, 30)

@@ -1,0 +1,258 @@
+"""The change stream over a server that fails in every way; a list of replies stands for it."""
+
+import itertools
+from types import SimpleNamespace
+from typing import Any
+
+import bson
+import pytest
+import structlog
+from bson.raw_bson import RawBSONDocument
+from prometheus_client import CollectorRegistry
+from pymongo.errors import AutoReconnect, OperationFailure
+from structlog.testing import LogCapture
+
+from stream.core.change_event import decode_batch
+from stream.errors import AccessDeniedError, EventTooLargeError, HistoryLostError, StepFailedError
+from stream.metrics import StreamMetrics
+from stream.settings import MongoSettings
+from stream.source import change_stream
+from stream.source.change_stream import ChangeCursor, ChangeStream
+from stream.stop import StopSignal
+from tests.support.replies import insert, raw_reply, token_at
+
+SETTINGS = MongoSettings(MONGO_URI="mongodb://nowhere", MONGO_DB="a", MONGO_COLLECTION="b")
+
+
+class FakeServer:
+    """Client, database and server in one: answers commands from a list, then stops the reader."""
+
+    def __init__(self, answers: list[bytes | Exception], stop: StopSignal) -> None:
+        self.commands: list[dict[str, Any]] = []
+        self.open_sessions = 0
+        self._answers = answers
+        self._stop = stop
+
+    def __getitem__(self, _name: str) -> "FakeServer":
+        return self
+
+    def start_session(self, **_options: object) -> Any:
+        """Count it."""
+        self.open_sessions += 1
+        return SimpleNamespace(end_session=self._end_session)
+
+    def _end_session(self) -> None:
+        self.open_sessions -= 1
+
+    def command(self, command: Any, *arguments: Any, **_options: Any) -> Any:
+        """Answer the next way; opening and closing a cursor always works unless an error waits."""
+        if isinstance(command, str):
+            self.commands.append({command: arguments})
+            return None
+        self.commands.append(command)
+        if not self._answers:
+            self._stop.finish()
+            return RawBSONDocument(raw_reply([], token=None))
+        is_opening = "aggregate" in command
+        if is_opening and not isinstance(self._answers[0], Exception):
+            return RawBSONDocument(raw_reply([], token=token_at(1), name="firstBatch"))
+        answer = self._answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return RawBSONDocument(answer)
+
+    def starts(self) -> list[Any]:
+        """Give the tokens at which cursors were opened."""
+        return [
+            command["pipeline"][0]["$changeStream"].get("startAfter")
+            for command in self.commands
+            if "aggregate" in command
+        ]
+
+
+class Fixture:
+    """A change stream on a fake server."""
+
+    def __init__(self, *answers: bytes | Exception) -> None:
+        self.stop = StopSignal()
+        self.server = FakeServer(list(answers), self.stop)
+        self.registry = CollectorRegistry()
+        self.logged: list[Any] = (capture := LogCapture()).entries
+        self.stream = ChangeStream(
+            self.server,  # type: ignore[arg-type]
+            SETTINGS,
+            batch_size=1000,
+            token=token_at(5),
+            stop=self.stop,
+            metrics=StreamMetrics(self.registry),
+            log=structlog.wrap_logger(None, processors=[capture]),
+        )
+
+    def ids(self) -> list[Any]:
+        """Read to the end; give the ids of the documents that came."""
+        events = itertools.chain.from_iterable(decode_batch(reply.batch) for reply in self.stream.replies())
+        return [one["documentKey"]["_id"] for one in events if isinstance(one, dict)]
+
+    @property
+    def reconnects(self) -> float | None:
+        """The counter."""
+        return self.registry.get_sample_value("claude_analytics_stream_reconnects_total")
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the waits short."""
+    monkeypatch.setattr(change_stream, "_FIRST_BACKOFF_SECONDS", 0.001)
+    monkeypatch.setattr(change_stream, "_MAX_BACKOFF_SECONDS", 0.01)
+
+
+def reply(number: int, *, cursor_id: int = 7, token: bool = True) -> bytes:
+    events = [insert({"_id": number}, number)]
+    return raw_reply(events, token=token_at(number) if token else None, cursor_id=cursor_id)
+
+
+def test_replies_come_in_their_order() -> None:
+    """From the position on; cursor and session are given back at the end."""
+    fixture = Fixture(reply(10), reply(11))
+
+    assert fixture.ids() == [10, 11]
+    assert fixture.server.starts() == [token_at(5)]
+    assert fixture.server.commands[-1] == {"killCursors": ("b",)}
+    assert fixture.server.open_sessions == 0
+    assert fixture.reconnects == 0
+
+
+def test_the_pipeline_leaves_out_what_is_not_needed() -> None:
+    """An update's description could make an event larger than the server can send."""
+    fixture = Fixture()
+    fixture.ids()
+
+    opening = fixture.server.commands[0]
+    assert opening["pipeline"][0]["$changeStream"]["fullDocument"] == "updateLookup"
+    assert opening["pipeline"][1]["$project"]["updateDescription"] == 0
+    assert opening["readConcern"] == {"level": "majority"}
+
+
+def test_the_server_splits_large_events_if_it_can() -> None:
+    """Asked for as the last stage; a server that does not know it is asked again without."""
+    able, unable = Fixture(reply(10)), Fixture(OperationFailure("unrecognized", 40324), reply(10))
+
+    assert able.ids() == unable.ids() == [10]
+    stages = [next(iter(one)) for one in able.server.commands[0]["pipeline"]]
+    assert stages == ["$changeStream", "$project", "$changeStreamSplitLargeEvent"]
+    assert [len(command["pipeline"]) for command in unable.server.commands if "aggregate" in command] == [
+        3,
+        2,
+    ]
+    assert unable.reconnects == 0
+
+
+def test_fragments_come_again_behind_the_last_whole_event() -> None:
+    """A connection lost amid a split event: it is read from its beginning, and comes once."""
+    whole = insert({"_id": 11}, 11)
+    parts = [
+        {"_id": token_at(11, 1), "splitEvent": {"fragment": 1, "of": 2}} | dict([*whole.items()][1:3]),
+        {"_id": token_at(11, 2), "splitEvent": {"fragment": 2, "of": 2}} | dict([*whole.items()][3:]),
+    ]
+    first, second = (raw_reply([part], token=part["_id"]) for part in parts)
+    fixture = Fixture(reply(10), first, AutoReconnect("closed"), first, second, reply(12))
+
+    assert fixture.ids() == [10, 11, 12]
+    assert fixture.server.starts() == [token_at(5), token_at(10)]
+
+
+def test_an_event_that_is_too_large_is_come_up_to_one_by_one() -> None:
+    """The reply with it fails as a whole: what is before it must not stay unread for that."""
+    too_large = OperationFailure("BSONObj size: 20000243 is invalid", 10334)
+    fixture = Fixture(reply(9), too_large, reply(10), too_large)
+
+    replies = fixture.stream.replies()
+    assert [next(replies).token, next(replies).token] == [token_at(9), token_at(10)]
+    with pytest.raises(EventTooLargeError, match="a change event is over 16 MB") as caught:
+        next(replies)
+    assert caught.value.exit_code == 2
+    assert "upgrade" in caught.value.hint
+    asked = [command["batchSize"] for command in fixture.server.commands if "getMore" in command]
+    assert asked == [250, 250, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AutoReconnect("connection closed"),
+        OperationFailure("cursor not found", 43),
+        OperationFailure("stale", 63, {"errorLabels": ["ResumableChangeStreamError"]}),
+    ],
+    ids=["network", "cursor", "label"],
+)
+def test_what_may_pass_is_waited_out(error: Exception) -> None:
+    """It goes on behind the last reply given: nothing is left out, nothing comes twice."""
+    fixture = Fixture(reply(10), error, error, reply(11), error, reply(12))
+
+    assert fixture.ids() == [10, 11, 12]
+    assert fixture.server.starts() == [token_at(5), token_at(10), token_at(10), token_at(11)]
+    assert fixture.server.open_sessions == 0
+    assert fixture.reconnects == 3
+    assert [entry["event"] for entry in fixture.logged] == ["source_unavailable"] * 3
+
+
+def test_a_reply_that_cannot_be_read_opens_the_stream_again() -> None:
+    """Something between us and the server may have damaged it."""
+    fixture = Fixture(reply(10), bson.encode({"ok": 1.0}), reply(11))
+
+    assert fixture.ids() == [10, 11]
+    assert fixture.server.starts() == [token_at(5), token_at(10)]
+
+
+def test_a_cursor_that_the_server_closed_is_opened_again() -> None:
+    """Behind the last reply."""
+    fixture = Fixture(reply(10, cursor_id=0), reply(11))
+
+    assert fixture.ids() == [10, 11]
+    assert fixture.server.starts() == [token_at(5), token_at(10)]
+    assert fixture.reconnects == 0
+
+
+def test_a_reply_without_a_token_leaves_the_position() -> None:
+    """The next opening begins where the last token was."""
+    fixture = Fixture(reply(10), reply(11, token=False), AutoReconnect("closed"), reply(12))
+
+    assert fixture.ids() == [10, 11, 12]
+    assert fixture.server.starts() == [token_at(5), token_at(10)]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (OperationFailure("history lost", 286), HistoryLostError),
+        (OperationFailure("not authorized", 13), AccessDeniedError),
+        (OperationFailure("unknown", 9999), StepFailedError),
+    ],
+    ids=["history", "access", "unknown"],
+)
+def test_what_will_not_pass_is_raised(error: Exception, expected: type[Exception]) -> None:
+    """At once, from opening as from reading."""
+    for answers in ([error], [reply(10), error]):
+        fixture = Fixture(*answers)
+        with pytest.raises(expected, match=r"cannot follow `a\.b`"):
+            fixture.ids()
+        assert fixture.server.open_sessions == 0
+
+
+def test_a_stop_ends_the_waiting() -> None:
+    """A dead server does not keep the worker."""
+    fixture = Fixture(*[AutoReconnect("down")] * 1000)
+    fixture.stop.interrupt(15)
+
+    assert fixture.ids() == []
+
+
+def test_a_cursor_without_a_token_begins_at_the_present() -> None:
+    """That is how a first position is taken."""
+    fixture = Fixture()
+
+    cursor = ChangeCursor(fixture.server, SETTINGS, batch_size=1, token=None)  # type: ignore[arg-type]
+
+    assert fixture.server.starts() == [None]
+    assert cursor.first_reply.is_empty
+    cursor.close()

@@ -1,0 +1,214 @@
+"""Reading ahead, ticks, and when the source is idle."""
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from stream.core.change_event import Reply, parse_reply
+from stream.errors import HistoryLostError, StepFailedError
+from stream.source.change_stream import ChangeStream
+from stream.source.prefetch import ChangeStreamSource, Prefetch
+from stream.stop import StopSignal
+from tests.support.replies import insert, raw_reply, token_at
+
+
+def reply(*, events: int = 0, reached: int = 100, server: int = 100, size: int = 0) -> Reply:
+    """Give a reply whose position is at one second while the server is at another."""
+    found = [insert({"_id": number, "text": "x" * size}, reached) for number in range(events)]
+    return parse_reply(raw_reply(found, token=token_at(reached), second=server))
+
+
+class Replies(ChangeStream):
+    """A change stream that is a list; behind it the source is silent until the stop signal."""
+
+    def __init__(self, replies: list[Reply], stop: StopSignal, *, error: Exception | None = None) -> None:
+        self.taken = 0
+        self._list = replies
+        self._error = error
+        self._signal = stop
+
+    def replies(self) -> Iterator[Reply]:
+        """Give them."""
+        for one in self._list:
+            self.taken += 1
+            yield one
+        if self._error:
+            raise self._error
+        self._signal.wait(60)
+
+
+class Ticking:
+    """A clock that goes on by a second with each look."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        """Tell the time."""
+        self.now += 1
+        return self.now
+
+
+@pytest.fixture
+def stop() -> Iterator[StopSignal]:
+    """Give a signal that is set when the test is over, so that threads end."""
+    signal = StopSignal()
+    yield signal
+    signal.finish()
+
+
+def partition_of(
+    replies: list[Reply],
+    stop: StopSignal,
+    *,
+    until_idle_seconds: float | None = None,
+    error: Exception | None = None,
+) -> "tuple[Callable[[], list[Reply | None]], Callable[[], None]]":
+    source = ChangeStreamSource(
+        Prefetch(Replies(replies, stop, error=error), stop),
+        stop,
+        until_idle_seconds=until_idle_seconds,
+        monotonic=Ticking(),
+    )
+    assert source.list_parts() == ["changes"]
+    partition = source.build_part("read_changes", "changes", None)
+    assert partition.snapshot() is None  # type: ignore[func-returns-value]
+    return partition.next_batch, partition.close
+
+
+def until_the_end(next_batch: Callable[[], list[Reply | None]], *, at_most: int = 50) -> list[Reply]:
+    """Take replies until the source says that it is over; ticks left out."""
+    found: list[Reply] = []
+    for _ in range(at_most):
+        try:
+            found += [one for one in next_batch() if one is not None]
+        except StopIteration:
+            return found
+    pytest.fail("it has not ended")
+
+
+def test_replies_come_in_their_order(stop: StopSignal) -> None:
+    """One at a time, and ticks when there is none."""
+    given = [reply(events=1, reached=second) for second in (10, 20, 30)]
+    next_batch, close = partition_of(given, stop)
+
+    found = [one for _ in range(5) for one in next_batch()]
+
+    assert [one for one in found if one is not None] == given
+    assert found[-1] is None
+    close()
+    with pytest.raises(StopIteration):
+        next_batch()
+
+
+def test_an_always_on_source_never_ends_by_itself(stop: StopSignal) -> None:
+    """However idle it is."""
+    next_batch, _ = partition_of([reply()] * 30, stop)
+
+    for _ in range(30):
+        next_batch()
+    assert not stop.is_set
+
+
+def test_it_ends_when_idle_for_long_enough(stop: StopSignal) -> None:
+    """Counted from the last event, by replies that say there is nothing."""
+    given = [reply(events=1), reply(), reply(), reply(events=1), *[reply()] * 30]
+    next_batch, _ = partition_of(given, stop, until_idle_seconds=5)
+
+    found = until_the_end(next_batch)
+
+    assert 4 + 5 <= len(found) <= 4 + 6
+    assert (stop.error, stop.signal_number) == (None, None)
+
+
+def test_silence_is_not_idleness(stop: StopSignal) -> None:
+    """A server that is down says nothing; so the end has to be confirmed by the server."""
+    next_batch, _ = partition_of([reply(events=1), reply()], stop, until_idle_seconds=3)
+
+    for _ in range(8):
+        next_batch()
+    assert not stop.is_set
+
+
+def test_an_empty_reply_from_the_past_is_not_idleness(stop: StopSignal) -> None:
+    """A long oplog of other collections gives empty replies long before the end of it."""
+    behind = [reply(reached=second, server=1000) for second in range(10, 40)]
+    caught_up = [reply(reached=1001, server=1002)] * 10
+    next_batch, _ = partition_of([*behind, *caught_up], stop, until_idle_seconds=3)
+
+    found = until_the_end(next_batch)
+
+    assert found[:30] == behind
+    assert 30 < len(found) <= 35
+
+
+def test_the_goal_is_where_the_server_was_at_first(stop: StopSignal) -> None:
+    """A server that is busy elsewhere never stands still, which must not keep the source from ending."""
+    racing = [reply(reached=100 + second, server=100 + second * 2) for second in range(30)]
+    next_batch, _ = partition_of(racing, stop, until_idle_seconds=3)
+
+    assert len(until_the_end(next_batch)) <= 5
+
+
+def test_a_token_of_unknown_form_does_not_keep_it_from_ending(stop: StopSignal) -> None:
+    """Then an empty reply has to do."""
+    unknown = parse_reply(raw_reply([], token={"_data": "new form"}))
+    next_batch, _ = partition_of([unknown] * 10, stop, until_idle_seconds=3)
+
+    assert len(until_the_end(next_batch)) <= 5
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (HistoryLostError("gone", hint="act"), HistoryLostError),
+        (ValueError("unforeseen"), StepFailedError),
+    ],
+    ids=["known", "unforeseen"],
+)
+def test_an_error_of_the_stream_stops_the_worker(
+    stop: StopSignal, error: Exception, expected: type[Exception]
+) -> None:
+    """The thread does not die in silence."""
+    next_batch, _ = partition_of([], stop, error=error)
+
+    assert until_the_end(next_batch) == []
+    assert isinstance(stop.error, expected)
+    assert str(error) in str(stop.error)
+
+
+def test_what_was_read_before_an_error_is_given_first(stop: StopSignal) -> None:
+    """However fast the error follows: started again, the worker need not read it once more."""
+    before = [reply(events=1)] * 5
+    next_batch, _ = partition_of(before, stop, error=HistoryLostError("gone", hint="act"))
+
+    assert until_the_end(next_batch) == before
+    assert isinstance(stop.error, HistoryLostError)
+
+
+@pytest.mark.parametrize(("size", "most"), [(10, 9), (1_500_000, 4)], ids=["small", "large"])
+def test_it_reads_ahead_only_so_far(stop: StopSignal, size: int, most: int) -> None:
+    """In replies and in bytes: memory stays bounded while the disk is full."""
+    changes = Replies([reply(events=1, size=size) for _ in range(50)], stop)
+    prefetch = Prefetch(changes, stop)
+    prefetch.start()
+
+    threading.Event().wait(0.3)
+
+    assert 1 <= changes.taken <= most
+    for number in range(50):
+        assert prefetch.take(5) is not None, number
+    assert prefetch.take(0.01) is None
+
+
+def test_a_full_queue_does_not_keep_the_thread_from_ending(stop: StopSignal) -> None:
+    """It sees the stop signal while it waits for room."""
+    prefetch = Prefetch(Replies([reply(events=1)] * 50, stop), stop)
+    prefetch.start()
+    threading.Event().wait(0.1)
+
+    stop.finish()
+    prefetch.join(5)
+
+    assert not prefetch._thread.is_alive()

@@ -1,0 +1,43 @@
+"""Which files overlap by their ids."""
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stream.warehouse.fresh_files import FileIds, group_by_overlap
+
+
+def ids(*intervals: tuple[str, str]) -> list[FileIds]:
+    return [FileIds(f"{first}-{last}", first, last, is_plain=True) for first, last in intervals]
+
+
+def paths(groups: list[list[FileIds]]) -> list[list[str]]:
+    return [[file.path for file in group] for group in groups]
+
+
+def test_files_apart_are_groups_of_their_own() -> None:
+    """In the order of their ids."""
+    assert [["a-b"], ["c-d"]] == paths(group_by_overlap(ids(("c", "d"), ("a", "b"))))
+
+
+def test_files_that_share_an_id_are_one_group() -> None:
+    """Both ends belong to an interval."""
+    assert [["a-c", "c-d"]] == paths(group_by_overlap(ids(("a", "c"), ("c", "d"))))
+
+
+def test_a_wide_file_joins_those_within() -> None:
+    """Also such as have nothing in common with each other."""
+    assert [["a-x", "b-c", "d-e"], ["y-z"]] == paths(
+        group_by_overlap(ids(("b", "c"), ("d", "e"), ("a", "x"), ("y", "z")))
+    )
+
+
+@given(st.lists(st.tuples(st.text("abcd", max_size=3), st.text("abcd", max_size=3)).map(sorted).map(tuple)))
+def test_no_two_groups_overlap(intervals: list[tuple[str, str]]) -> None:
+    """Whatever the intervals: every file is in one group, and groups lie apart, ascending."""
+    groups = group_by_overlap(ids(*intervals))
+
+    assert len(intervals) == sum(map(len, groups))
+    edges = [(min(f.first for f in group), max(f.last for f in group)) for group in groups]
+    assert all(before[1] < behind[0] for before, behind in pairwise(edges))

@@ -1,0 +1,255 @@
+"""The thread that loads: when, how often, and that nothing stops it."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+from structlog.testing import LogCapture
+
+from stream.errors import WarehouseBusyError, WarehouseCorruptError
+from stream.metrics import StreamMetrics
+from stream.warehouse import loader
+from stream.warehouse.load import LoadResult
+from stream.warehouse.loader import Loader
+
+BUSY = WarehouseBusyError("the warehouse is in use by dbt", hint="wait")
+CORRUPT = WarehouseCorruptError("damaged", hint="rebuild")
+ONE = LoadResult(micro_batches=1, rows=10, rows_upserted=9, rows_deleted=1)
+
+
+class FakeWarehouse:
+    """A warehouse whose loads end as told, the last way for ever."""
+
+    def __init__(self, *ends: LoadResult | Exception | Callable[[], LoadResult]) -> None:
+        self.loads = 0
+        self.interrupted = threading.Event()
+        self._ends = list(ends)
+
+    def load(self, *, timeout_seconds: float) -> LoadResult:
+        """End the next way."""
+        assert timeout_seconds == 0
+        self.loads += 1
+        end = self._ends.pop(0) if len(self._ends) > 1 else self._ends[0]
+        if isinstance(end, Exception):
+            raise end
+        return end() if callable(end) else end
+
+    def interrupt(self) -> None:
+        """Note it."""
+        self.interrupted.set()
+
+
+class Fixture:
+    """A loader on a fake warehouse."""
+
+    def __init__(self, *ends: Any) -> None:
+        self.warehouse = FakeWarehouse(*ends)
+        self.registry = CollectorRegistry()
+        self.logged: list[Any] = (capture := LogCapture()).entries
+        self.loader = Loader(
+            self.warehouse,  # type: ignore[arg-type]
+            metrics=StreamMetrics(self.registry),
+            log=structlog.wrap_logger(None, processors=[capture]),
+        )
+
+    @property
+    def pending(self) -> float | None:
+        """The gauge."""
+        return self.registry.get_sample_value("claude_analytics_stream_pending_micro_batches")
+
+    @property
+    def lag_seconds(self) -> float | None:
+        """The other gauge."""
+        return self.registry.get_sample_value("claude_analytics_stream_load_lag_seconds")
+
+    def events(self) -> list[str]:
+        """Give the names of the log lines."""
+        return [entry["event"] for entry in self.logged]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Make the times short."""
+    for name, seconds in {
+        "_BUSY_RETRY_SECONDS": 0.01,
+        "_FAILURE_RETRY_SECONDS": 0.01,
+        "_PAUSE_SECONDS": 0.0,
+        "_POLL_SECONDS": 0.01,
+        "_HURRY_SECONDS": 0.1,
+    }.items():
+        monkeypatch.setattr(loader, name, seconds)
+    yield
+    for thread in threading.enumerate():
+        if thread.name == "load":
+            thread.join(5)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.002)
+
+
+def test_it_begins_with_what_was_pending() -> None:
+    """Without any notice, and the last time at the end."""
+    fixture = Fixture(ONE, LoadResult())
+    fixture.loader.start()
+    wait_until(lambda: fixture.warehouse.loads == 1)
+
+    fixture.loader.finish(timeout_seconds=5)
+
+    assert fixture.warehouse.loads == 2
+    assert fixture.loader.total == ONE
+    assert fixture.registry.get_sample_value("claude_analytics_stream_rows_loaded_total") == 10
+    assert fixture.events() == ["loaded"]
+
+
+def test_it_loads_after_a_notice() -> None:
+    """And counts what waits meanwhile."""
+    go_on = threading.Event()
+
+    def slow() -> LoadResult:
+        go_on.wait(10)
+        return ONE
+
+    fixture = Fixture(LoadResult(), slow, LoadResult())
+    fixture.loader.start()
+    wait_until(lambda: fixture.warehouse.loads == 1)
+    fixture.loader.notify()
+    wait_until(lambda: fixture.warehouse.loads == 2)
+    fixture.loader.notify()
+    fixture.loader.notify()
+    assert fixture.pending == 3
+    assert fixture.lag_seconds
+    go_on.set()
+    wait_until(lambda: fixture.warehouse.loads == 3)
+    wait_until(lambda: fixture.pending == 0)
+    assert fixture.lag_seconds == 0
+    fixture.loader.finish(timeout_seconds=5)
+
+
+def test_the_lag_is_that_of_the_oldest_file() -> None:
+    """It grows while the warehouse is held, whatever lands meanwhile."""
+    fixture = Fixture(BUSY)
+    fixture.loader.start()
+    assert fixture.lag_seconds == 0
+    fixture.loader.notify()
+    wait_until(lambda: (fixture.lag_seconds or 0) > 0.05)
+    fixture.loader.notify()
+    assert (fixture.lag_seconds or 0) > 0.05
+    fixture.loader._stopping.set()
+
+
+def test_the_gauge_does_not_drift() -> None:
+    """However notices and loads fall together."""
+    fixture = Fixture(LoadResult())
+    fixture.loader.start()
+    for _ in range(3000):
+        fixture.loader.notify()
+    fixture.loader.finish(timeout_seconds=5)
+
+    assert fixture.pending == 0
+
+
+@pytest.mark.parametrize(
+    "trouble", [BUSY, CORRUPT, ValueError("unforeseen"), MemoryError()], ids=lambda one: type(one).__name__
+)
+def test_it_tries_again_after_any_trouble(trouble: Exception) -> None:
+    """It says so once, and again when it is over."""
+    fixture = Fixture(trouble, trouble, trouble, ONE, LoadResult())
+    fixture.loader.start()
+    wait_until(lambda: "load_recovered" in fixture.events())
+    fixture.loader.finish(timeout_seconds=5)
+
+    assert fixture.events() == ["load_waits", "loaded", "load_recovered"]
+    assert fixture.loader.total == ONE
+
+
+def test_a_new_trouble_is_said_anew() -> None:
+    """One line per change of trouble."""
+    fixture = Fixture(BUSY, BUSY, CORRUPT, CORRUPT, BUSY, LoadResult())
+    fixture.loader.start()
+    wait_until(lambda: "load_recovered" in fixture.events())
+    fixture.loader.finish(timeout_seconds=5)
+
+    assert [entry["problem"] for entry in fixture.logged if entry["event"] == "load_waits"] == [
+        BUSY.message,
+        CORRUPT.message,
+        BUSY.message,
+    ]
+
+
+@pytest.mark.parametrize("trouble", [CORRUPT, ValueError("unforeseen")], ids=["known", "unforeseen"])
+def test_a_trouble_at_the_end_is_raised(trouble: Exception) -> None:
+    """By the one who waits for the end."""
+    fixture = Fixture(LoadResult(), trouble)
+    fixture.loader.start()
+    wait_until(lambda: fixture.warehouse.loads == 1)
+
+    with pytest.raises((WarehouseCorruptError, loader.StepFailedError), match=str(trouble)):
+        fixture.loader.finish(timeout_seconds=5)
+
+
+def test_at_the_end_others_are_waited_for() -> None:
+    """As long as told."""
+    fixture = Fixture(LoadResult(), BUSY, BUSY, BUSY, ONE)
+    fixture.loader.start()
+    wait_until(lambda: fixture.warehouse.loads == 1)
+
+    fixture.loader.finish(timeout_seconds=5)
+
+    assert fixture.loader.total == ONE
+
+
+def test_at_the_end_others_are_not_waited_for_longer() -> None:
+    """What has landed is left for the next load."""
+    fixture = Fixture(BUSY)
+    fixture.loader.start()
+
+    begun = time.monotonic()
+    with pytest.raises(WarehouseBusyError, match="in use by dbt"):
+        fixture.loader.finish(timeout_seconds=0.2)
+    assert time.monotonic() - begun < 5
+
+
+def test_in_a_hurry_nobody_is_waited_for() -> None:
+    """A signal while it waits for ten minutes ends the waiting."""
+    fixture = Fixture(BUSY)
+    fixture.loader.start()
+    told = threading.Event()
+    threading.Timer(0.05, told.set).start()
+
+    begun = time.monotonic()
+    with pytest.raises(WarehouseBusyError):
+        fixture.loader.finish(timeout_seconds=600, is_hurried=told.is_set)
+    assert time.monotonic() - begun < 5
+
+
+def test_in_a_hurry_a_long_load_is_broken_off() -> None:
+    """The transaction is undone, nothing is lost."""
+
+    def long() -> LoadResult:
+        assert fixture.warehouse.interrupted.wait(10)
+        raise WarehouseBusyError("the load was interrupted", hint="later")
+
+    fixture = Fixture(long)
+    fixture.loader.start()
+    wait_until(lambda: fixture.warehouse.loads == 1)
+
+    with pytest.raises(WarehouseBusyError, match="the load was interrupted"):
+        fixture.loader.finish(timeout_seconds=600, is_hurried=lambda: True)
+
+
+def test_without_a_start_there_is_nothing_to_finish() -> None:
+    """A worker that only lands."""
+    fixture = Fixture(ONE)
+
+    fixture.loader.notify()
+    fixture.loader.finish(timeout_seconds=5)
+
+    assert fixture.warehouse.loads == 0
