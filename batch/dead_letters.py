@@ -123,8 +123,8 @@ def _version(footer: Footer) -> int:
         return footer.first_cluster_time or _OLDEST_VERSION
     if footer.first_cluster_time is None:
         return footer.position.cluster_time
-    # Dead letters are always behind a floor of their file; upserts and deletes may be before it.
-    return max(footer.first_cluster_time - 1, footer.floor or 0)
+    # Dead letters are always behind a truncate marker of their file; upserts and deletes may be before it.
+    return max(footer.first_cluster_time - 1, footer.truncate_marker or 0)
 
 
 def _again(

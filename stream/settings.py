@@ -209,7 +209,7 @@ class StreamSettings(SettingsGroup):
     on_history_lost: OnHistoryLost = Field(
         "stop",
         validation_alias="STREAM_ON_HISTORY_LOST",
-        description="what to do once changes have left the oplog unread: `stop`, or `rebackfill` the whole "
+        description="what to do once changes have left the oplog unread: `stop`, or `resnapshot` the whole "
         "collection",
     )
 

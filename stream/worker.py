@@ -10,7 +10,7 @@ from bytewax.run import cli_main
 from prometheus_client import CollectorRegistry
 
 from stream.clock import Clock, utc_now
-from stream.core.collection_event import UpheavalPolicy
+from stream.core.collection_event import InvalidationPolicy
 from stream.core.dead_letter_limit import DeadLetterLimit
 from stream.core.position import Position
 from stream.core.redact import Redactor
@@ -20,17 +20,17 @@ from stream.errors import AnalyticsError, HistoryLostError, WarehouseBusyError
 from stream.flow import Guard, build_flow
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.flush import Flusher
-from stream.landing.zone import STREAM_LANE, Boundary, LandingZone, Lane, no_boundary
+from stream.landing.zone import STREAM_LANE, Failpoint, LandingZone, Lane, no_failpoint
 from stream.logs import Logger
 from stream.metrics import StreamMetrics
 from stream.settings import DataSettings, DuckDBSettings, MongoSettings, StreamSettings
 from stream.source.change_stream import ChangeStream, start_position
 from stream.source.client import Client, connect
-from stream.source.history import begin_anew
+from stream.source.history import begin_resnapshot
 from stream.source.oplog import OplogWatch
 from stream.source.prefetch import ChangeStreamSource, Prefetch
 from stream.source.reader import ChangeReader
-from stream.source.resnapshot import ReadEverything, Rescan, RescanStore, cannot_read_everything
+from stream.source.resnapshot import ReadCollection, Resnapshot, ResnapshotStore, cannot_resnapshot
 from stream.stop import StopSignal, stopped_by_signals
 from stream.warehouse.load import LoadResult
 from stream.warehouse.loader import Loader
@@ -39,7 +39,7 @@ from stream.warehouse.warehouse import Warehouse
 _EPOCH_INTERVAL = timedelta(seconds=30)
 _FINAL_LOAD_SECONDS = 5.0
 _JOIN_SECONDS = 1.0
-_RESCAN_JOIN_SECONDS = 3.0
+_RESNAPSHOT_JOIN_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ class Worker:
         warehouse: What has landed is loaded there.
         registry: Metrics are registered here.
         redactor: Takes secrets out of documents; None leaves them as they are.
-        read_everything: Reads the whole collection, should that become necessary.
-        at_boundary: Tests crash the process at its boundaries.
+        read_collection: Reads the whole collection, should that become necessary.
+        at_failpoint: Tests crash the process at its failpoints.
     """
 
     mongo: MongoSettings
@@ -90,10 +90,10 @@ class Worker:
     warehouse: Warehouse
     registry: CollectorRegistry
     log: Logger
-    read_everything: ReadEverything = cannot_read_everything
+    read_collection: ReadCollection = cannot_resnapshot
     redactor: Redactor | None = None
     clock: Clock = utc_now
-    at_boundary: Boundary = no_boundary
+    at_failpoint: Failpoint = no_failpoint
 
     def take_position(self) -> Position:
         """Make sure there is a position, without reading anything: the present, if there is none yet.
@@ -127,7 +127,7 @@ class Worker:
         """
         started = time.monotonic()
         landing = LandingZone(self.data.landing_dir, clock=self.clock)
-        lane = landing.lane(STREAM_LANE, at_boundary=self.at_boundary)
+        lane = landing.lane(STREAM_LANE, at_failpoint=self.at_failpoint)
         dead_letters = DeadLetterStore(self.data.dead_letter_dir, clock=self.clock)
         metrics = StreamMetrics(self.registry)
         events, loaded = 0, LoadResult()
@@ -135,27 +135,31 @@ class Worker:
         with rare_garbage_collection(), connect(self.mongo) as client, lane.writing():
             dead_letters.remove_orphans(landing, STREAM_LANE)
             while True:
-                under_way = RescanStore(lane).load()
+                under_way = ResnapshotStore(lane).load()
                 position = start_position(
                     client, self.mongo, lane, from_now=from_now and not begun_at, log=self.log
                 )
-                leg = self._follow(
-                    client, lane, position, under_way.floor if under_way else None, dead_letters, metrics,
+                attempt = self._follow(
+                    client, lane, position, under_way.truncate_marker if under_way else None,
+                    dead_letters, metrics,
                     until_idle_seconds=until_idle_seconds, is_landing_only=is_landing_only,
                 )  # fmt: skip
-                events, loaded = events + leg.reader.events, loaded + leg.loader.total
-                if not isinstance(leg.failure, HistoryLostError) or leg.stop.signal_number is not None:
+                events, loaded = events + attempt.reader.events, loaded + attempt.loader.total
+                if (
+                    not isinstance(attempt.failure, HistoryLostError)
+                    or attempt.stop.signal_number is not None
+                ):
                     break
                 # A position that is lost at once is of no use: another would fare no better.
-                begun_at = begin_anew(
-                    client, self.mongo, lane, leg.failure,
-                    is_wanted=self.settings.on_history_lost == "rebackfill" and position != begun_at,
-                    log=self.log, at_boundary=self.at_boundary,
+                begun_at = begin_resnapshot(
+                    client, self.mongo, lane, attempt.failure,
+                    is_wanted=self.settings.on_history_lost != "stop" and position != begun_at,
+                    log=self.log, at_failpoint=self.at_failpoint,
                 )  # fmt: skip
-        if leg.failure:
-            raise leg.failure
+        if attempt.failure:
+            raise attempt.failure
         summary = WorkerSummary(
-            events, time.monotonic() - started, loaded, leg.reader.position, leg.stop.signal_number
+            events, time.monotonic() - started, loaded, attempt.reader.position, attempt.stop.signal_number
         )
         self.log.info("stream_stopped", events=summary.events, seconds=round(summary.seconds, 1))
         return summary
@@ -165,7 +169,7 @@ class Worker:
         client: Client,
         lane: Lane,
         position: Position,
-        rescan_floor: int | None,
+        resnapshot_marker: int | None,
         dead_letters: DeadLetterStore,
         metrics: StreamMetrics,
         *,
@@ -174,9 +178,9 @@ class Worker:
     ) -> _Leg:
         """Follow the collection from a position to the end, whatever that is."""
         stop = StopSignal()
-        rescan = Rescan(
-            RescanStore(lane),
-            self.read_everything,
+        resnapshot = Resnapshot(
+            ResnapshotStore(lane),
+            self.read_collection,
             stop=stop,
             log=self.log,
             is_landing_only=is_landing_only,
@@ -189,8 +193,8 @@ class Worker:
             stop=stop,
             metrics=metrics,
             log=self.log,
-            at_boundary=self.at_boundary,
-            on_floor=rescan.land,
+            at_failpoint=self.at_failpoint,
+            on_truncate=resnapshot.land,
         )
         reader = ChangeReader(
             position,
@@ -199,8 +203,8 @@ class Worker:
             metrics=metrics,
             flusher=flusher,
             limit=DeadLetterLimit(self.settings.max_dead_letters_per_minute),
-            policy=UpheavalPolicy(self.settings.on_drop, self.settings.on_history_lost),
-            rescan=rescan,
+            policy=InvalidationPolicy(self.settings.on_drop, self.settings.on_history_lost),
+            resnapshot=resnapshot,
             log=self.log,
             redactor=self.redactor and self.redactor.telling(metrics.count_redaction),
         )
@@ -222,7 +226,7 @@ class Worker:
                 Prefetch(changes, stop),
                 stop,
                 until_idle_seconds=until_idle_seconds,
-                is_held=lambda: rescan.is_under_way,
+                is_held=lambda: resnapshot.is_under_way,
             ),
             guard=guard,
             normalise=reader.read,
@@ -235,8 +239,8 @@ class Worker:
             if not is_landing_only:
                 loader.start()
             oplog.start()
-            if rescan_floor is not None:
-                rescan.resume(rescan_floor)
+            if resnapshot_marker is not None:
+                resnapshot.resume(resnapshot_marker)
             try:
                 _run_dataflow(flow)
             except BaseException:
@@ -245,7 +249,7 @@ class Worker:
             failure = guard.error or stop.error
             self._load_the_rest(loader, stop, has_time=until_idle_seconds is not None and not failure)
             oplog.join(_JOIN_SECONDS)
-            rescan.join(_RESCAN_JOIN_SECONDS)
+            resnapshot.join(_RESNAPSHOT_JOIN_SECONDS)
         return _Leg(reader, loader, stop, failure)
 
     def _policy(self) -> FlushPolicy:

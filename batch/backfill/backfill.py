@@ -20,7 +20,7 @@ from stream.decode.columns import Tabulate, compiled, tabulate_in_python
 from stream.decode.memory import rare_garbage_collection
 from stream.errors import BackfillMismatchError
 from stream.landing.dead_letters import DeadLetterStore
-from stream.landing.zone import Boundary, LandingZone, Lane, no_boundary
+from stream.landing.zone import Failpoint, LandingZone, Lane, no_failpoint
 from stream.logs import Logger
 from stream.settings import MongoSettings
 from stream.source.client import Client, connect
@@ -77,7 +77,7 @@ class Backfill:
         batch_size: Documents per reply of the server, at most.
         lease_timeout_seconds: How long to wait, at the end, for others to release the warehouse.
         redactor: Takes secrets out of documents; None leaves them as they are.
-        at_boundary: Tests crash the process at its boundaries.
+        at_failpoint: Tests crash the process at its failpoints.
     """
 
     mongo: MongoSettings
@@ -92,7 +92,7 @@ class Backfill:
     lease_timeout_seconds: float
     redactor: Redactor | None = None
     clock: Clock = utc_now
-    at_boundary: Boundary = no_boundary
+    at_failpoint: Failpoint = no_failpoint
 
     def survey(self, filters: Filters) -> tuple[Plan, int]:
         """Give the plan that `run` would carry out, and how many of its ranges have landed; change nothing.
@@ -110,7 +110,7 @@ class Backfill:
         filters: Filters,
         *,
         restart: bool = False,
-        floor: int | None = None,
+        not_before: int | None = None,
         stop: StopSignal | None = None,
         on_progress: OnProgress = lambda _progress: None,
     ) -> BackfillSummary:
@@ -121,8 +121,8 @@ class Backfill:
         Args:
             filters: What to take; with an unfinished backfill they must be the same.
             restart: Forget an unfinished backfill and begin anew; what it has landed stays.
-            floor: Cluster time that nothing read may be older than. An unfinished backfill without it, or of
-                a collection dropped since, is of no use then, and is forgotten.
+            not_before: Cluster time that nothing read may be older than. An unfinished backfill without it or
+                of a collection dropped since is of no use then, and is forgotten.
             stop: Ends it early, like a signal.
             on_progress: Called several times a second.
 
@@ -140,13 +140,17 @@ class Backfill:
                 plans.abandon(at=self.clock().isoformat())
             # Before anything is read: what changes from here on is the stream's.
             ensure_position(client, self.mongo, self.landing)
-            plan = self._unfinished(client, filters) if floor is None else self._same_floor(client, floor)
+            plan = (
+                self._unfinished(client, filters)
+                if not_before is None
+                else self._same_marker(client, not_before)
+            )
             is_resumed = plan is not None
             if plan is None:
-                plan = self._new_plan(client, filters, floor)
+                plan = self._new_plan(client, filters, not_before)
                 plans.save(plan)
-                self.at_boundary("planned")
-            lane = self.landing.lane(plan.lane, at_boundary=self.at_boundary)
+                self.at_failpoint("planned")
+            lane = self.landing.lane(plan.lane, at_failpoint=self.at_failpoint)
             with rare_garbage_collection(), lane.writing(), stopped_by_signals(stop):
                 self.dead_letters.remove_orphans(self.landing, plan.lane)
                 landed = {micro_batch.sequence for micro_batch in lane.micro_batches()}
@@ -176,7 +180,7 @@ class Backfill:
                     signal_number=stop.signal_number,
                 )
                 if is_finished:
-                    self.at_boundary("all_done")
+                    self.at_failpoint("all_done")
                     plans.finish(plan, {"finished_at": self.clock().isoformat()} | asdict(summary))
         self.log.info("backfill_finished" if is_finished else "backfill_interrupted", id=plan.id)
         return summary
@@ -187,20 +191,20 @@ class Backfill:
             plan.require(origin_of(client, self.mongo), filters)
         return plan
 
-    def _same_floor(self, client: Client, floor: int) -> Plan | None:
-        """Give the unfinished plan with this floor; any other one is forgotten."""
+    def _same_marker(self, client: Client, not_before: int) -> Plan | None:
+        """Give the unfinished plan with this not_before; any other one is forgotten."""
         plans = PlanStore(self.landing)
         with suppress(BackfillMismatchError):  # it cannot be read
             plan = plans.unfinished()
             if plan is None:
                 return None
-            if plan.floor == floor and not plan.origin.differences(origin_of(client, self.mongo)):
+            if plan.not_before == not_before and not plan.origin.differences(origin_of(client, self.mongo)):
                 return plan
         self.log.warning("backfill_abandoned", hint="everything is read anew, which does its work and more")
         plans.abandon(at=self.clock().isoformat())
         return None
 
-    def _new_plan(self, client: Client, filters: Filters, floor: int | None = None) -> Plan:
+    def _new_plan(self, client: Client, filters: Filters, not_before: int | None = None) -> Plan:
         now = self.clock()
         return make_plan(
             client,
@@ -210,7 +214,7 @@ class Backfill:
             range_size_bytes=self.range_size_bytes,
             plan_id=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}",
             created_at=now.isoformat(),
-            floor=floor,
+            not_before=not_before,
         )
 
     def _read_and_load(  # noqa: PLR0917
@@ -236,14 +240,14 @@ class Backfill:
             log=self.log,
             tabulate=self._tabulate_for(tally),
             batch_size=self.batch_size,
-            at_boundary=self.at_boundary,
+            at_failpoint=self.at_failpoint,
         )
         missing = [piece for piece in plan.ranges if piece.number not in landed]
         readers = RangeReaders(plan, missing, parts, threads=self.threads)
         if loader:
             loader.start()
         readers.run(lambda: on_progress(tally.look()))
-        self.at_boundary("all_read")
+        self.at_failpoint("all_read")
         if loader:
             loader.finish(timeout_seconds=self.lease_timeout_seconds)
             on_progress(tally.look())

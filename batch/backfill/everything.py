@@ -16,7 +16,7 @@ _POLL_SECONDS = 0.1
 
 
 class CollectionReader:
-    """What a `stream.source.resnapshot.Rescan` calls; resumable at any moment, like any backfill.
+    """What a `stream.source.resnapshot.Resnapshot` calls; resumable at any moment, like any backfill.
 
     Args:
         backfill: Gives a new backfill, which loads as well unless it is told to only land.
@@ -29,8 +29,8 @@ class CollectionReader:
         self._landing = landing
         self._log = log
 
-    def __call__(self, floor: int, must_leave: Callable[[], bool], is_landing_only: bool) -> bool:  # noqa: FBT001 - as it is called
-        """Land every document, none older than `floor`; give whether all has landed.
+    def __call__(self, not_before: int, must_leave: Callable[[], bool], is_landing_only: bool) -> bool:  # noqa: FBT001 - as it is called
+        """Land every document, none older than `not_before`; give whether all has landed.
 
         Another backfill is waited for. A collection that is dropped meanwhile is read from its beginning.
 
@@ -38,7 +38,7 @@ class CollectionReader:
             AnalyticsError: What ended the backfill; the next call goes on from there.
         """
         while not must_leave():
-            if PlanStore(self._landing).has_finished(floor):
+            if PlanStore(self._landing).has_finished(not_before):
                 return True
             stop = StopSignal()
 
@@ -47,13 +47,15 @@ class CollectionReader:
                     stop.finish()
 
             try:
-                self._backfill(is_landing_only).run(Filters(), floor=floor, stop=stop, on_progress=leave)
+                self._backfill(is_landing_only).run(
+                    Filters(), not_before=not_before, stop=stop, on_progress=leave
+                )
             except (AlreadyRunningError, BackfillMismatchError) as error:
                 self._wait(error, must_leave)
         return False
 
     def _wait(self, error: AnalyticsError, must_leave: Callable[[], bool]) -> None:
-        self._log.warning("rescan_waits", problem=error.message, retry_in_seconds=_RETRY_SECONDS)
+        self._log.warning("resnapshot_waits", problem=error.message, retry_in_seconds=_RETRY_SECONDS)
         until = time.monotonic() + _RETRY_SECONDS
         while time.monotonic() < until and not must_leave():
             time.sleep(_POLL_SECONDS)

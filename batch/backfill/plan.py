@@ -52,7 +52,7 @@ class Plan:
         documents: How many there are about.
         size_bytes: Their size as BSON, about.
         created_at: When it was made, ISO 8601.
-        floor: Cluster time that nothing read is older than, if it is to replace everything that is.
+        not_before: Cluster time that nothing read is older than, if it is to replace everything that is.
     """
 
     id: str
@@ -62,7 +62,7 @@ class Plan:
     documents: int
     size_bytes: int
     created_at: str
-    floor: int | None = None
+    not_before: int | None = None
 
     @property
     def lane(self) -> str:
@@ -100,7 +100,7 @@ class Plan:
             "schema_version": PLAN_SCHEMA_VERSION,
             "id": self.id,
             "created_at": self.created_at,
-            "floor": self.floor,
+            "not_before": self.not_before,
             "source": vars(self.origin.source),
             "collection_id": self.origin.collection_id,
             "filters": self.filters.to_json(),
@@ -131,7 +131,7 @@ class Plan:
             documents=data["documents"],
             size_bytes=data["size_bytes"],
             created_at=data["created_at"],
-            floor=data.get("floor"),
+            not_before=data.get("not_before", data.get("floor")),  # its name in older plans
         )
 
 
@@ -162,10 +162,10 @@ class PlanStore:
                 return _read(path)
         return None
 
-    def has_finished(self, floor: int) -> bool:
-        """Whether everything has been read by a backfill with this floor."""
+    def has_finished(self, not_before: int) -> bool:
+        """Whether everything has been read by a backfill with this not_before."""
         return any(
-            json.loads(path.with_name(_PLAN).read_bytes()).get("floor") == floor
+            _read(path.with_name(_PLAN)).not_before == not_before
             for path in self._root.glob(f"{LANE_PREFIX}*/{_FINISHED}")
         )
 

@@ -21,7 +21,7 @@ from stream.decode.columns import Tabulate
 from stream.errors import AnalyticsError, LandingFullError, StepFailedError
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.micro_batch import Footer, MicroBatch
-from stream.landing.zone import Boundary, Lane, no_boundary
+from stream.landing.zone import Failpoint, Lane, no_failpoint
 from stream.logs import Logger
 from stream.settings import MongoSettings
 from stream.source.client import Client, explained
@@ -62,7 +62,7 @@ class Collaborators:
     log: Logger
     tabulate: Tabulate
     batch_size: int
-    at_boundary: Boundary = no_boundary
+    at_failpoint: Failpoint = no_failpoint
 
 
 class RangeReaders:
@@ -166,7 +166,7 @@ class _Attempt:
             self._piece,
             self._plan.filters,
             batch_size=parts.batch_size,
-            not_before=self._plan.floor or 0,
+            not_before=self._plan.not_before or 0,
         )
         micro_batch = parts.lane.new_name(self._piece.number)
         parts.lane.land_groups(
@@ -224,7 +224,7 @@ class _Attempt:
         require_origin(parts.client, parts.mongo, self._plan.origin)
         if self._letters:
             parts.dead_letters.store(micro_batch, self._letters)
-            parts.at_boundary("dead_letters_stored")
+            parts.at_failpoint("dead_letters_stored")
         version = source_version if self._rows else None
         return Footer(
             micro_batch_id=micro_batch.id,

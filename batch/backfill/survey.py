@@ -84,7 +84,7 @@ def make_plan(
     range_size_bytes: int,
     plan_id: str,
     created_at: str,
-    floor: int | None = None,
+    not_before: int | None = None,
 ) -> Plan:
     """Measure the collection and cut it into ranges; nothing is written.
 
@@ -106,7 +106,7 @@ def make_plan(
         documents=round(documents * share),
         size_bytes=round(size_bytes * share),
         created_at=created_at,
-        floor=floor,
+        not_before=not_before,
     )
 
 

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from batch.cli import backfill, cycle, develop, look, metabase, prove, purge, report, steps
-from batch.cli.signals import leave_if_told, leaving_at_signals
+from batch.cli.signals import exit_if_signalled, exiting_at_signals
 from stream.disk import keep_to_owner
 from stream.errors import AnalyticsError
 
@@ -49,11 +49,11 @@ for module in (develop, steps, backfill, cycle, prove, purge, report, metabase, 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit: 0 done, 1 may help to try again, 2 a person must act, 130/143 stopped."""
     keep_to_owner()
-    with leaving_at_signals():
+    with exiting_at_signals():
         try:
             app(args=None if arguments is None else list(arguments))
         except Exception as error:
-            leave_if_told()
+            exit_if_signalled()
             if not isinstance(error, AnalyticsError):
                 raise
             explain(error, Console(stderr=True, highlight=False))

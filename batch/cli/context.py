@@ -17,7 +17,7 @@ from batch.mongod.state import running_uri
 from batch.publish.folder import ServingFolder
 from batch.publish.reader_group import ReaderGroup
 from batch.runs.journal import Journal
-from batch.runs.lock import Turn
+from batch.runs.lock import PipelineLock
 from batch.settings import Settings
 from stream import logs
 from stream.clock import utc_now
@@ -124,14 +124,14 @@ class Context:
         return Journal(self.settings.data.data_dir / "runs.jsonl", clock=utc_now)
 
     @cached_property
-    def turn(self) -> Turn:
+    def pipeline_lock(self) -> PipelineLock:
         """The right to build, check and publish."""
-        return Turn(self.settings.data.data_dir, "pipeline", clock=utc_now)
+        return PipelineLock(self.settings.data.data_dir, "pipeline", clock=utc_now)
 
     @cached_property
-    def scheduling(self) -> Turn:
+    def scheduling(self) -> PipelineLock:
         """The right to be the scheduler."""
-        return Turn(self.settings.data.data_dir, "schedule", clock=utc_now)
+        return PipelineLock(self.settings.data.data_dir, "schedule", clock=utc_now)
 
     @cached_property
     def timetable(self) -> Timetable:
@@ -198,7 +198,7 @@ class Context:
             warehouse=self._warehouse(self.settings.stream.memory_limit),
             registry=registry,
             log=logs.logger("stream"),
-            read_everything=CollectionReader(
+            read_collection=CollectionReader(
                 lambda is_landing_only: self.backfill(CollectorRegistry(), is_landing_only=is_landing_only),
                 landing=self.landing,
                 log=logs.logger("backfill"),

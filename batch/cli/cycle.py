@@ -42,7 +42,7 @@ def validate(
 
     context = Context.from_environment(quiet=True)
     chosen = [layer for layer, is_wanted in zip(LAYERS, (bronze, silver, gold), strict=True) if is_wanted]
-    with _turn(context):
+    with _locked(context):
         run_id = new_run_id(utc_now())
         cycle = make_cycle(context, run_id)
 
@@ -70,7 +70,7 @@ def publish(
     from batch.pipeline.steps import may_publish  # noqa: PLC0415
 
     context = Context.from_environment(quiet=True)
-    with _turn(context):
+    with _locked(context):
         if build is not None:
             print_published(
                 context.publisher.roll_back(build), str(context.serving.database), context.console
@@ -135,7 +135,7 @@ def pipeline(  # noqa: PLR0917 - options, all of them by name
         select=tuple(select or ()),
         trigger=trigger if trigger in _TRIGGERS else "manual",
     )
-    with _turn(context):
+    with _locked(context):
         run_id = new_run_id(utc_now())
         cycle = make_cycle(context, run_id)
         with context.console.status("beginning …") as status:
@@ -170,8 +170,8 @@ def deploy() -> None:
 
 
 @contextmanager
-def _turn(context: Context) -> Iterator[None]:
-    with context.turn.taken(timeout_seconds=context.settings.duckdb.lease_timeout_seconds):
+def _locked(context: Context) -> Iterator[None]:
+    with context.pipeline_lock.taken(timeout_seconds=context.settings.duckdb.lease_timeout_seconds):
         yield
 
 

@@ -55,7 +55,7 @@ def run_demo(settings: Settings, log_dir: Path | None, console: Console) -> None
         with console.status("following the change stream …"):
             streamed = worker.run(until_idle_seconds=_IDLE_SECONDS)
         _tell(console, 3, _told_stream(streamed, registry.get_sample_value(_LAG)))
-        with context.turn.taken(timeout_seconds=settings.duckdb.lease_timeout_seconds):
+        with context.pipeline_lock.taken(timeout_seconds=settings.duckdb.lease_timeout_seconds):
             _build_check_publish(context)
     with context.warehouse.opened(timeout_seconds=settings.duckdb.lease_timeout_seconds) as connection:
         console.print()

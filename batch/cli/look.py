@@ -32,7 +32,7 @@ def status(
     context = Context.from_environment()
     cycle = look_at_cycle(
         context.journal,
-        turn=context.turn,
+        pipeline_lock=context.pipeline_lock,
         scheduling=context.scheduling,
         serving=context.serving,
         timetable=context.timetable,

@@ -68,7 +68,7 @@ def _run(options: Options) -> str:
     keep_to_owner()
     context = Context.from_environment()
     context.console = Console(quiet=True)
-    with context.turn.taken(timeout_seconds=context.settings.duckdb.lease_timeout_seconds):
+    with context.pipeline_lock.taken(timeout_seconds=context.settings.duckdb.lease_timeout_seconds):
         run_id = new_run_id(utc_now())
         cycle = make_cycle(context, run_id)
         own = make_pipeline(context, run_id, cycle)

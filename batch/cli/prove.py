@@ -101,7 +101,7 @@ def _print_verification(found: Verification, context: Context) -> None:
     first_at, last_at = found.at
     table = facts(f"{found.namespace} and its warehouse")
     table.add_row("compared at", f"{first_at:%Y-%m-%d %H:%M:%S} to {last_at:%H:%M:%S} UTC, by cluster time")
-    share = "" if found.pieces == found.pieces_in_all else f" of {found.pieces_in_all:,}: a sample"
+    share = "" if found.pieces == found.ranges_in_all else f" of {found.ranges_in_all:,}: a sample"
     table.add_row("documents", f"{found.documents:,} in {found.pieces:,} pieces{share}")
     table.add_row("rows", f"{found.rows:,}")
     rate = size_text(found.size_bytes / seconds)

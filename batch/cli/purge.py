@@ -36,7 +36,7 @@ def purge(
     target = _target(session, project)
     context = Context.from_environment(quiet=True)
     console = context.console
-    with context.turn.taken(timeout_seconds=context.settings.duckdb.lease_timeout_seconds):
+    with context.pipeline_lock.taken(timeout_seconds=context.settings.duckdb.lease_timeout_seconds):
         with console.status("beginning …") as status:
             job = make_purge(context, new_run_id(utc_now()), on_step=lambda step: status.update(f"{step} …"))
             with job.alone():

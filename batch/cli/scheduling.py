@@ -85,7 +85,7 @@ def _after_run(context: Context, exit_code: int | None, refresh: Callable[[], No
         from batch.cli.work import send_alerts  # noqa: PLC0415 - only then
 
         try:
-            with context.turn.taken(timeout_seconds=1):
+            with context.pipeline_lock.taken(timeout_seconds=1):
                 if context.journal.close_abandoned():
                     send_alerts(context)
         except AnalyticsError as error:

@@ -14,7 +14,7 @@ _told: list[int] = []
 
 
 @contextmanager
-def leaving_at_signals() -> Iterator[None]:
+def exiting_at_signals() -> Iterator[None]:
     """Unwind whatever is open at a signal, then exit as a shell expects: 143 or 130."""
     previous = {number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -25,7 +25,7 @@ def leaving_at_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def leave_if_told() -> None:
+def exit_if_signalled() -> None:
     """Leave, if a signal said so and something swallowed that.
 
     Raises:
@@ -37,4 +37,4 @@ def leave_if_told() -> None:
 
 def _leave(number: int, _frame: FrameType | None) -> None:
     _told.append(number)
-    leave_if_told()
+    exit_if_signalled()

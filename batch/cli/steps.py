@@ -117,7 +117,7 @@ def transform(
 
     context = Context.from_environment(quiet=True)
     with (
-        context.turn.taken(timeout_seconds=context.settings.duckdb.lease_timeout_seconds),
+        context.pipeline_lock.taken(timeout_seconds=context.settings.duckdb.lease_timeout_seconds),
         counting("Building", context.console) as show,
     ):
         run_id = new_run_id(utc_now())
@@ -148,7 +148,7 @@ def docs(
     timeout_seconds = context.settings.duckdb.lease_timeout_seconds
     with context.console.status("describing the models …"):
         index = generate_docs(
-            context.dbt_project, lease=context.warehouse.lease.held(timeout_seconds=timeout_seconds)
+            context.dbt_project, lease=context.warehouse.lock.held(timeout_seconds=timeout_seconds)
         )
     context.console.print(f"the site is {index}", soft_wrap=True)
     if only_write:

@@ -11,7 +11,7 @@ from batch.backfill.filters import Filters
 from batch.backfill.plan import LANE_PREFIX, has_ended
 from batch.backfill.progress import BackfillMetrics
 from batch.cli.context import Context
-from batch.cli.signals import leave_if_told
+from batch.cli.signals import exit_if_signalled
 from batch.dashboards.report.write import REPORT_NAME
 from batch.pipeline.alerts import Notifier, alert_for
 from batch.pipeline.runner import EXTRACT, LOAD, TRANSFORM, Pipeline, RetryPolicy
@@ -52,7 +52,7 @@ def make_cycle(context: Context, run_id: str, *, on_progress: OnProgress = no_pr
         gate=make_gate(context),
         maintenance=context.maintenance,
         read_changes=lambda: _read_changes(context),
-        read_everything=lambda: _read_everything(context),
+        read_collection=lambda: _read_collection(context),
         build=lambda select, full_refresh: _build(context, select, full_refresh, on_progress),
         volume_ratio=context.settings.great_expectations.volume_ratio,
         lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
@@ -88,7 +88,7 @@ def make_pipeline(
         },
         log=logs.logger("pipeline"),
         on_note=note,
-        leave_if_told=leave_if_told,
+        exit_if_signalled=exit_if_signalled,
     )
 
 
@@ -147,7 +147,7 @@ def _read_changes(context: Context) -> int:
     return summary.events
 
 
-def _read_everything(context: Context) -> int:
+def _read_collection(context: Context) -> int:
     settings = context.settings
     job = Backfill(
         mongo=context.mongo,
@@ -181,7 +181,7 @@ def _build(
 ) -> BuildResult:
     return transform(
         context.dbt_project,
-        lease=context.warehouse.lease.held(timeout_seconds=context.settings.duckdb.lease_timeout_seconds),
+        lease=context.warehouse.lock.held(timeout_seconds=context.settings.duckdb.lease_timeout_seconds),
         models=select,
         full_refresh=full_refresh,
         on_progress=lambda progress: on_progress(progress.done, progress.total),

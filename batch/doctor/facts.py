@@ -81,7 +81,7 @@ class WarehouseFacts:
         exists: Whether there is one yet.
         duckdb_version: Of the library.
         problem: Why it cannot be opened; None if it can, or does not exist.
-        holder: Who has the lease; None if nobody has.
+        holder: Who has the warehouse lock; None if nobody has.
         pending: Micro-batches not loaded yet; None if it could not be asked.
     """
 

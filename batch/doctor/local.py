@@ -108,7 +108,7 @@ def _look_into(warehouse: Warehouse) -> WarehouseFacts:
         with warehouse.opened(timeout_seconds=_LEASE_SECONDS) as connection:
             return replace(facts, pending=len(warehouse.pending(connection)))
     except WarehouseBusyError as error:
-        return replace(facts, problem=error, holder=warehouse.lease.holder())
+        return replace(facts, problem=error, holder=warehouse.lock.holder())
     except AnalyticsError as error:
         return replace(facts, problem=error)
 

@@ -26,7 +26,7 @@ from stream.errors import LandingFullError, StepFailedError
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.landed_file import remove_files
 from stream.landing.micro_batch import Footer, MicroBatch, check_content, read_footer
-from stream.landing.zone import MERGING_SUFFIX, Boundary, LandingZone, Lane, no_boundary
+from stream.landing.zone import MERGING_SUFFIX, Failpoint, LandingZone, Lane, no_failpoint
 from stream.warehouse.database import break_off
 from stream.warehouse.fresh_files import landed_rows
 from stream.warehouse.warehouse import MAX_ROWS_PER_TRANSACTION, MAX_SIZE_PER_TRANSACTION_BYTES
@@ -57,13 +57,13 @@ class Merged:
 
 @dataclass(frozen=True)
 class Compaction:
-    """Everything merging needs; the caller has the turn, so only one goes on at a time.
+    """Everything merging needs; the caller has the pipeline lock, so only one goes on at a time.
 
     Attributes:
-        lane: Gives a lane by name; tests crash at its boundaries.
+        lane: Gives a lane by name; tests crash at its failpoints.
         memory_limit: Of DuckDB, as it takes sizes.
         grace: How long replaced files stay.
-        at_boundary: Tests crash the process at its boundaries.
+        at_failpoint: Tests crash the process at its failpoints.
     """
 
     landing: LandingZone
@@ -71,7 +71,7 @@ class Compaction:
     clock: Clock
     memory_limit: str
     grace: timedelta
-    at_boundary: Boundary = no_boundary
+    at_failpoint: Failpoint = no_failpoint
 
     def merge(self) -> Merged:
         """Merge what there is to merge, in all lanes but those of backfills, whose files are large.
@@ -82,7 +82,7 @@ class Compaction:
             StepFailedError: DuckDB gave up.
         """
         names = [lane.name for lane in self.landing.lanes() if not lane.name.startswith(LANE_PREFIX)]
-        lanes = [self.landing.lane(name, at_boundary=self.at_boundary) for name in names]
+        lanes = [self.landing.lane(name, at_failpoint=self.at_failpoint) for name in names]
         self._clear_away(lanes)
         return sum((self._merge_lane(lane) for lane in lanes), start=Merged())
 
@@ -103,7 +103,7 @@ class Compaction:
             for merged, replaced in lane.replacements():
                 if is_overdue(datetime.fromisoformat(read_footer(merged).landed_at)):
                     check_content(merged)
-                    remove_files(replaced, at_boundary=self.at_boundary)
+                    remove_files(replaced, at_failpoint=self.at_failpoint)
                     removed += len(replaced)
         return removed
 
@@ -130,9 +130,11 @@ class Compaction:
 
     def _judged(self, micro_batch: MicroBatch) -> LandedFile:
         footer = read_footer(micro_batch)
-        # A floor says something of all older files, and a dead letter names its file.
+        # A truncate marker says something of all older files, and a dead letter names its file.
         stays = (
-            micro_batch.is_merged or footer.floor is not None or self.dead_letters.has_letters_of(micro_batch)
+            micro_batch.is_merged
+            or footer.truncate_marker is not None
+            or self.dead_letters.has_letters_of(micro_batch)
         )
         return LandedFile(micro_batch, footer.rows, micro_batch.path.stat().st_size, stays)
 

@@ -12,7 +12,7 @@ from stream.warehouse.warehouse import Warehouse
 
 @dataclass(frozen=True)
 class Maintenance:
-    """Everything maintenance needs; the caller has the turn.
+    """Everything maintenance needs; the caller has the pipeline lock.
 
     Attributes:
         retention: None keeps all landed files for ever.

@@ -12,7 +12,7 @@ from stream.clock import Clock
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.landed_file import remove_files
 from stream.landing.micro_batch import MicroBatch, read_footer
-from stream.landing.retention import note_trimmed
+from stream.landing.retention import raise_low_water_mark
 from stream.landing.zone import LandingZone, Lane
 
 
@@ -33,7 +33,8 @@ class Retention:
         """Remove what is old and loaded; give the number of files.
 
         Left where they are: files not loaded, those with dead letters in the queue, the newest of a lane that
-        goes on behind it, those of an unfinished backfill, and floors, which older rows must not outlive.
+        goes on behind it, those of an unfinished backfill, and truncate markers, which older rows must not
+        outlive.
 
         Args:
             connection: To the warehouse.
@@ -55,9 +56,9 @@ class Retention:
                 "select micro_batch_id from raw.micro_batches"
             ).fetchall()
         }
-        gone = [each for each in old if each.id in loaded and read_footer(each).floor is None]
+        gone = [each for each in old if each.id in loaded and read_footer(each).truncate_marker is None]
         if gone:
-            note_trimmed(self.landing.root, before=max(map(landed_on, gone)) + timedelta(days=1))
+            raise_low_water_mark(self.landing.root, before=max(map(landed_on, gone)) + timedelta(days=1))
             remove_files(gone)
         return len(gone)
 

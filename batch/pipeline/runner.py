@@ -112,7 +112,7 @@ class RunSummary:
 class Pipeline:
     """Runs steps one after the other, writes down each, and stops at the first that fails.
 
-    The caller has taken the turn.
+    The caller has taken the pipeline lock.
 
     Attributes:
         run_id: Of this run.
@@ -120,7 +120,7 @@ class Pipeline:
         retries: For steps that are tried again.
         log: One line per step and per retry.
         on_note: Called when something has been written down; brings `ops.runs` up to date.
-        leave_if_told: Raises SystemExit if a signal has come; asked before each step, and after an error,
+        exit_if_signalled: Raises SystemExit if a signal has come; asked before each step, and after an error,
             which may be what a step made of the signal.
         sleep: Waits between two tries.
     """
@@ -130,7 +130,7 @@ class Pipeline:
     retries: Mapping[str, RetryPolicy]
     log: Logger
     on_note: Callable[[str], None] = lambda _step: None
-    leave_if_told: Callable[[], None] = lambda: None
+    exit_if_signalled: Callable[[], None] = lambda: None
     sleep: Callable[[float], None] = time.sleep
 
     def trying_once(self) -> "Pipeline":
@@ -152,7 +152,7 @@ class Pipeline:
         error: AnalyticsError | None = None
         try:
             for step in STEPS:
-                self.leave_if_told()
+                self.exit_if_signalled()
                 if step in options.skipped:
                     skipped = self.journal.begin(self.run_id, step, options.trigger)
                     done.append(self.journal.end(skipped, outcome=SKIPPED))
@@ -206,7 +206,7 @@ class Pipeline:
             result, error = _attempt(step, work)
             if error is None:
                 break
-            self.leave_if_told()
+            self.exit_if_signalled()
             if not self._waits_for_another(step, attempt, error):
                 break
         ended = self.journal.end(

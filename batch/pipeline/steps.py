@@ -42,7 +42,7 @@ class Cycle:
 
     Attributes:
         read_changes: Lands what has changed in the collection since the last time; gives the events read.
-        read_everything: Lands the whole collection; gives the documents read.
+        read_collection: Lands the whole collection; gives the documents read.
         build: Runs dbt with selectors, and wholly or not.
         gate: Great Expectations on the warehouse.
         maintenance: Of landing zone and warehouse.
@@ -59,7 +59,7 @@ class Cycle:
     gate: Gate
     maintenance: Maintenance
     read_changes: Callable[[], int]
-    read_everything: Callable[[], int]
+    read_collection: Callable[[], int]
     build: Callable[[Sequence[str], bool], BuildResult]
     volume_ratio: float
     lease_timeout_seconds: float
@@ -78,7 +78,7 @@ class Cycle:
 
     def extract(self, *, full_backfill: bool = False) -> StepResult:
         """Land what has changed; a stream worker that runs does that all the time."""
-        documents = self.read_everything() if full_backfill else 0
+        documents = self.read_collection() if full_backfill else 0
         read = [f"{documents:,} documents read"] if full_backfill else []
         if self.landing.lane(STREAM_LANE).is_being_written:
             return StepResult(

@@ -38,7 +38,7 @@ qualify
     ) = 1
     and op = 'upsert'
     -- What was there before the whole collection was dropped or read anew.
-    and source_version >= coalesce(max(source_version) filter (op = 'floor') over (), 0)
+    and source_version >= coalesce(max(source_version) filter (op in ('truncate', 'floor')) over (), 0)
     and timestamp >= timezone({zone}, date_trunc('day', timezone({zone}, now())))"""
     messages = """
 create view live.messages as

@@ -21,7 +21,7 @@ from stream.clock import Clock
 from stream.core.position import instant_of
 from stream.disk import disk_errors, sync_folder
 from stream.errors import LandingFullError, StepFailedError
-from stream.landing.zone import Boundary, LandingZone, no_boundary
+from stream.landing.zone import Failpoint, LandingZone, no_failpoint
 from stream.warehouse.warehouse import Warehouse
 
 _MARTS = "marts"
@@ -55,7 +55,7 @@ class Publisher:
         dbt_target_dir: Where dbt left word of its last run.
         timezone: Of the live views' today.
         keep: How many builds to keep beside the newest.
-        at_boundary: Tests crash the process at its boundaries.
+        at_failpoint: Tests crash the process at its failpoints.
     """
 
     warehouse: Warehouse
@@ -65,7 +65,7 @@ class Publisher:
     timezone: str
     keep: int
     clock: Clock
-    at_boundary: Boundary = no_boundary
+    at_failpoint: Failpoint = no_failpoint
 
     def publish(self, build_id: str, *, timeout_seconds: float) -> Published:
         """Copy the marts into a new build and make it current.
@@ -96,10 +96,10 @@ class Publisher:
             )
             tables = self._copy(connection, folder)
         sync_folder(folder)
-        self.at_boundary("tables_written")
+        self.at_failpoint("tables_written")
         manifest = Manifest(build_id, created_at, tables, source, _dbt_run(self.dbt_target_dir))
         self.serving.finish(manifest)
-        self.at_boundary("build_finished")
+        self.at_failpoint("build_finished")
         return self._make_current(manifest)
 
     def roll_back(self, build_id: str) -> Published:
@@ -114,15 +114,15 @@ class Publisher:
     def _make_current(self, manifest: Manifest) -> Published:
         previous = self.serving.current_build()
         self.serving.show(manifest.build_id)
-        self.at_boundary("build_shown")
+        self.at_failpoint("build_shown")
         self.serving.point_current()
-        self.at_boundary("current_moved")
+        self.at_failpoint("current_moved")
         has_landed = bool(self.landing.micro_batches())
         script = views_script(
             self.serving, manifest.tables, self.landing.root if has_landed else None, self.timezone
         )
-        has_new_views = write_views(self.serving, script, at_boundary=self.at_boundary)
-        self.at_boundary("views_written_down")
+        has_new_views = write_views(self.serving, script, at_failpoint=self.at_failpoint)
+        self.at_failpoint("views_written_down")
         removed = self.serving.remove_old(keep=self.keep)
         return Published(manifest, previous, removed, has_new_views)
 
@@ -161,7 +161,7 @@ class Publisher:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-        self.at_boundary("table_written")
+        self.at_failpoint("table_written")
         columns = connection.execute(f"describe {table}").fetchall()
         return PublishedTable(
             schema=schema,

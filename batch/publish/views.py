@@ -15,7 +15,7 @@ from batch.publish.live_views import live_views
 from batch.publish.manifest import PublishedTable
 from stream import sql
 from stream.disk import TEMPORARY_SUFFIX, disk_errors, sync_folder, write_durably
-from stream.landing.zone import Boundary, no_boundary
+from stream.landing.zone import Failpoint, no_failpoint
 
 
 def views_script(
@@ -55,7 +55,7 @@ def _table_view(serving: ServingFolder, table: PublishedTable) -> str:
     )
 
 
-def write_views(serving: ServingFolder, script: str, *, at_boundary: Boundary = no_boundary) -> bool:
+def write_views(serving: ServingFolder, script: str, *, at_failpoint: Failpoint = no_failpoint) -> bool:
     """Replace the file of views if its views are others; give whether it was replaced.
 
     The script itself lies beside the file, as `views.sql`: written after it, so that a crash in between only
@@ -75,9 +75,9 @@ def write_views(serving: ServingFolder, script: str, *, at_boundary: Boundary = 
         with duckdb.connect(temporary) as connection:
             connection.execute(script)
         serving.admit_readers(temporary)
-        at_boundary("views_written")
+        at_failpoint("views_written")
         temporary.rename(serving.database)
         sync_folder(serving.root)
-        at_boundary("views_renamed")
+        at_failpoint("views_renamed")
         write_durably(told, script.encode())
     return True

@@ -48,7 +48,7 @@ class Purged:
 
 @dataclass(frozen=True)
 class Purge:
-    """Everything a purge needs, made by the command line; the caller has the turn.
+    """Everything a purge needs, made by the command line; the caller has the pipeline lock.
 
     Attributes:
         build_marts: Runs dbt on what has changed.
@@ -112,8 +112,8 @@ class Purge:
         mentions = 0
         with self.alone():
             self.on_step("taking it out of the landing zone")
-            # Under the lease: no load has listed the files that are replaced.
-            with self.warehouse.lease.held(timeout_seconds=self.lease_timeout_seconds):
+            # Under the warehouse lock: no load has listed the files that are replaced.
+            with self.warehouse.lock.held(timeout_seconds=self.lease_timeout_seconds):
                 removed["landing zone"] = self.landed.remove_rows(target)
             removed["dead letters"] = self.landed.remove_letters(target)
             if self.warehouse.path.exists():

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from stream.clock import Clock
 from stream.errors import WarehouseBusyError
-from stream.warehouse.lock import Lease
+from stream.warehouse.lock import WarehouseLock
 
 
-class Turn:
+class PipelineLock:
     """The right to build, check and publish on one data folder; ends with its process, however that ends.
 
-    Not the lease of the warehouse: the stream goes on to load between two steps.
+    Not the warehouse lock: the stream goes on to load between two steps.
 
     Args:
         data_dir: Where the lock lies.
@@ -21,11 +21,11 @@ class Turn:
     """
 
     def __init__(self, data_dir: Path, name: str, *, clock: Clock) -> None:
-        self._lease = Lease(data_dir / name, clock=clock)
+        self._lock = WarehouseLock(data_dir / name, clock=clock)
 
     @contextmanager
     def taken(self, *, timeout_seconds: float) -> Iterator[None]:
-        """Take the turn; wait for it at most so long.
+        """Take the pipeline lock; wait for it at most so long.
 
         Raises:
             WarehouseBusyError: Another run is under way.
@@ -33,10 +33,10 @@ class Turn:
         """
         with ExitStack() as stack:
             try:
-                stack.enter_context(self._lease.held(timeout_seconds=timeout_seconds))
+                stack.enter_context(self._lock.held(timeout_seconds=timeout_seconds))
             except WarehouseBusyError as error:
                 raise WarehouseBusyError(
-                    f"another run is under way: {self._lease.holder()}",
+                    f"another run is under way: {self._lock.holder()}",
                     hint="try again when it has finished; `claude-analytics status` shows how far it is",
                 ) from error
             yield
@@ -45,7 +45,7 @@ class Turn:
     def is_taken(self) -> bool:
         """Whether a run is under way."""
         try:
-            with self._lease.held(timeout_seconds=0):
+            with self._lock.held(timeout_seconds=0):
                 return False
         except WarehouseBusyError:
             return True

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from batch.pipeline.timetable import Timetable
 from batch.publish.folder import ServingFolder
 from batch.runs.journal import FAILED, KILLED, PIPELINE, RUNNING, SKIPPED, Journal, StepRun
-from batch.runs.lock import Turn
+from batch.runs.lock import PipelineLock
 from stream.errors import AnalyticsError
 
 _SHOWN_STEPS = ("extract", "load", "transform", "validate", "publish", PIPELINE)
@@ -62,15 +62,15 @@ class CycleStatus:
 def look_at_cycle(
     journal: Journal,
     *,
-    turn: Turn,
-    scheduling: Turn,
+    pipeline_lock: PipelineLock,
+    scheduling: PipelineLock,
     serving: ServingFolder,
     timetable: Timetable,
     now: datetime,
 ) -> CycleStatus:
     """Gather the status of the cycle; what cannot be found out becomes a problem, never an error."""
     problems: list[str] = []
-    is_running, is_scheduled = turn.is_taken, scheduling.is_taken
+    is_running, is_scheduled = pipeline_lock.is_taken, scheduling.is_taken
     last_runs = _last_runs(journal.steps(), is_running=is_running)
     build: Build | None = None
     size_bytes = 0

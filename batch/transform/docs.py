@@ -22,7 +22,7 @@ def generate_docs(project: DbtProject, *, lease: AbstractContextManager[object])
 
     Raises:
         StepFailedError: dbt could not read the project or the warehouse.
-        WarehouseBusyError: From the lease.
+        WarehouseBusyError: From the warehouse lock.
     """
     if not project.warehouse.exists():
         raise StepFailedError(

@@ -1,4 +1,4 @@
-"""Builds the star schema: `dbt build`, in this process, under the lease."""
+"""Builds the star schema: `dbt build`, in this process, under the warehouse lock."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -95,7 +95,7 @@ def transform(
     Raises:
         StepFailedError: A node could not be built; the message names it, its cause and its compiled SQL.
         ChecksFailedError: A check found wrong data. What depends on it was not built.
-        WarehouseBusyError: From the lease.
+        WarehouseBusyError: From the warehouse lock.
     """
     if not project.warehouse.exists():
         raise StepFailedError(

@@ -1,4 +1,4 @@
-"""Checks the warehouse before anything is published: Great Expectations, under the lease, with examples."""
+"""Checks the warehouse before anything is published: Great Expectations, with examples of what fails."""
 
 import math
 import time
@@ -111,7 +111,7 @@ def validate(
         )
     with warehouse.opened(timeout_seconds=timeout_seconds) as connection:
         (documents,) = one_row(connection, "select count(*) from raw.conversations")
-    with warehouse.lease.held(timeout_seconds=timeout_seconds):
+    with warehouse.lock.held(timeout_seconds=timeout_seconds):
         outcomes = gate.run(run_id, layers, {"least_documents": least_documents}, build_docs=build_docs)
     _require_checked(outcomes)
     broken = [outcome for outcome in outcomes if not outcome.holds]

@@ -30,7 +30,7 @@ _IS_STRING = f"(_id >= '{_FIRST_STRING}' and _id < '{_BEHIND_STRINGS}')"
 
 
 @dataclass(frozen=True)
-class Piece:
+class KeyRange:
     """A part of the collection, and the part of the warehouse that must equal it.
 
     Every `_id` and every row lies in exactly one piece, but for strings with U+0000: they lie in the ranges
@@ -47,7 +47,7 @@ class Piece:
     is_of_other_types: bool = False
 
 
-def plan_pieces(bounds: Sequence[Bound]) -> list[Piece]:
+def plan_ranges(bounds: Sequence[Bound]) -> list[KeyRange]:
     """Make the pieces of a collection.
 
     Args:
@@ -59,7 +59,7 @@ def plan_pieces(bounds: Sequence[Bound]) -> list[Piece]:
     by_bracket: list[list[Bound]] = [[] for _ in range(len(_BRACKETS) + 1)]
     for bound in bounds:
         by_bracket[_bracket_of(bound.document["_id"])].append(bound)
-    pieces: list[Piece] = []
+    pieces: list[KeyRange] = []
     others: list[Range] = []
     number = 0
     edges = [None, *(Bound({"_id": value}) for value in _BRACKETS), None]
@@ -69,12 +69,12 @@ def plan_pieces(bounds: Sequence[Bound]) -> list[Piece]:
             part = Range(number, lower, upper)
             number += 1
             if bracket == _STRINGS:
-                pieces.append(Piece([part], _strings(_value(lower), _value(upper))))
+                pieces.append(KeyRange([part], _strings(_value(lower), _value(upper))))
             elif bracket == _OBJECT_IDS:
-                pieces.append(Piece([part], _object_ids(_value(lower), _value(upper))))
+                pieces.append(KeyRange([part], _object_ids(_value(lower), _value(upper))))
             else:
                 others.append(part)
-    rest = Piece(others, f"not {_IS_STRING} and not {_IS_OBJECT_ID}", is_of_other_types=True)
+    rest = KeyRange(others, f"not {_IS_STRING} and not {_IS_OBJECT_ID}", is_of_other_types=True)
     return [*pieces, rest]
 
 
@@ -106,7 +106,7 @@ def _object_ids(lower: ObjectId, upper: object) -> str:
     return f"_id >= {sql.literal(first)} and _id < {sql.literal(behind)} and {_IS_OBJECT_ID}"
 
 
-def choose_sample(pieces: Sequence[Piece], fraction: float, *, seed: int) -> list[Piece]:
+def choose_sample(pieces: Sequence[KeyRange], fraction: float, *, seed: int) -> list[KeyRange]:
     """Draw so large a share of the pieces, one at least; the same ones for the same seed."""
     if fraction >= 1:
         return list(pieces)

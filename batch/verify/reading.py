@@ -13,7 +13,7 @@ from batch.backfill.filters import Filters
 from batch.backfill.ranges import Range
 from batch.backfill.scan import is_passing
 from batch.verify.digest import DIGEST_SCHEMA, Digester
-from batch.verify.ranges import Piece
+from batch.verify.ranges import KeyRange
 from batch.verify.scan import SnapshotScan
 from stream.settings import MongoSettings
 from stream.source.client import Client
@@ -24,7 +24,7 @@ _SNAPSHOT_TOO_OLD_CODE = 239
 _OTHER_TYPES = "x:"
 
 
-class PieceReader:
+class RangeReader:
     """Reads piece by piece, in the memory of one reply.
 
     Args:
@@ -56,9 +56,9 @@ class PieceReader:
         self._filters = filters
         self._digester = digester
         self._on_read = on_read
-        self._strays: list[pa.Table] = []
+        self._leftovers: list[pa.Table] = []
 
-    def read(self, piece: Piece, path: Path) -> None:
+    def read(self, piece: KeyRange, path: Path) -> None:
         """Write the digests of a piece into a new file, of `DIGEST_SCHEMA`.
 
         Strings with U+0000 are put off until the piece that has their rows, the last one.
@@ -69,14 +69,14 @@ class PieceReader:
         with pq.ParquetWriter(path, DIGEST_SCHEMA) as writer:
             for part in piece.ranges:
                 for table in self._read_range(part, path):
-                    is_stray = pc.starts_with(table["_id"], _OTHER_TYPES)
-                    if not piece.is_of_other_types and pc.any(is_stray).as_py():
-                        self._strays.append(table.filter(is_stray))
-                        writer.write_table(table.filter(pc.invert(is_stray)))
+                    is_leftover = pc.starts_with(table["_id"], _OTHER_TYPES)
+                    if not piece.is_of_other_types and pc.any(is_leftover).as_py():
+                        self._leftovers.append(table.filter(is_leftover))
+                        writer.write_table(table.filter(pc.invert(is_leftover)))
                     else:
                         writer.write_table(table)
             if piece.is_of_other_types:
-                for table in self._strays:
+                for table in self._leftovers:
                     writer.write_table(table)
 
     def _read_range(self, part: Range, path: Path) -> Iterator[pa.Table]:

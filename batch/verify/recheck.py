@@ -36,7 +36,7 @@ _AWAIT_MS = 200
 _STREAM_PATIENCE_SECONDS = 30.0
 
 
-class SecondLook:
+class Recheck:
     """Judges single documents.
 
     Args:
@@ -112,7 +112,7 @@ class SecondLook:
         rejected = {letter.letter.document_id for letter in self._dead_letters.list(self._landing)}
         under_way = (
             _keys_in(pending, differing)
-            | _below_floor(pending, stored)
+            | _below_marker(pending, stored)
             | self._changed_since(position, differing)
         )
         for key in differing:
@@ -196,7 +196,7 @@ def _keys_in(micro_batches: Sequence[MicroBatch], keys: Sequence[str]) -> set[st
     return {key for (key,) in found}
 
 
-def _below_floor(micro_batches: Sequence[MicroBatch], stored: Mapping[str, StoredRow]) -> set[str]:
-    """Give those of the rows that a landed floor is going to remove."""
-    floor = max((read_footer(micro_batch).floor or 0 for micro_batch in micro_batches), default=0)
-    return {key for key, row in stored.items() if row.source_version < floor}
+def _below_marker(micro_batches: Sequence[MicroBatch], stored: Mapping[str, StoredRow]) -> set[str]:
+    """Give those of the rows that a landed truncate marker is going to remove."""
+    marker = max((read_footer(each).truncate_marker or 0 for each in micro_batches), default=0)
+    return {key for key, row in stored.items() if row.source_version < marker}

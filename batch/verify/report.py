@@ -51,8 +51,8 @@ class Verification:
         documents: Read from the collection.
         rows: Compared with them, in the warehouse.
         pieces: Pieces compared.
-        pieces_in_all: Pieces there are.
-        pieces_differing: Pieces with a finding at first sight.
+        ranges_in_all: Pieces there are.
+        ranges_differing: Pieces with a finding at first sight.
         looked_again: `_id`s that were looked at once more, by themselves.
         counts: Findings by kind, after that.
         first: The first `_id`s of each kind, canonical.
@@ -66,8 +66,8 @@ class Verification:
     documents: int
     rows: int
     pieces: int
-    pieces_in_all: int
-    pieces_differing: int
+    ranges_in_all: int
+    ranges_differing: int
     looked_again: int
     counts: Mapping[Kind, int]
     first: Mapping[Kind, list[str]]
@@ -95,8 +95,8 @@ class Verification:
             "documents": self.documents,
             "rows": self.rows,
             "pieces": self.pieces,
-            "pieces_in_all": self.pieces_in_all,
-            "pieces_differing": self.pieces_differing,
+            "ranges_in_all": self.ranges_in_all,
+            "ranges_differing": self.ranges_differing,
             "looked_again": self.looked_again,
             "counts": {kind.replace(" ", "_"): count for kind, count in self.counts.items()},
             "first": {kind.replace(" ", "_"): keys for kind, keys in self.first.items()},

@@ -14,11 +14,11 @@ from batch.backfill.filters import Filters
 from batch.backfill.plan import Plan
 from batch.backfill.survey import make_plan, origin_of
 from batch.verify.digest import Digester
-from batch.verify.ranges import choose_sample, plan_pieces
-from batch.verify.reading import PieceReader
-from batch.verify.recheck import SecondLook
+from batch.verify.ranges import choose_sample, plan_ranges
+from batch.verify.reading import RangeReader
+from batch.verify.recheck import Recheck
 from batch.verify.report import Kind, Tally, Verification
-from batch.verify.warehouse_side import compare_piece
+from batch.verify.warehouse_side import compare_range
 from stream import sql
 from stream.core.redact import Redactor
 from stream.landing.dead_letters import DeadLetterStore
@@ -33,7 +33,7 @@ OnProgress = Callable[[int, int], None]
 
 _RANGE_SIZE_BYTES = 32_000_000
 _SAMPLED_RANGE_SIZE_BYTES = 4_000_000
-_SECOND_LOOK_SIZE = 5_000
+_RECHECK_SIZE = 5_000
 _MAX_REAL = 20_000
 """After so many defects the others are reported as they look at first sight."""
 _UNDECODABLE = "(an `_id` that cannot be decoded)"
@@ -71,8 +71,8 @@ class Verifier:
     ) -> Verification:
         """Compare the collection with `raw.conversations`; the stream may be running.
 
-        Each piece is read at a cluster time of its own, as snapshots reach back five minutes only. The lease
-        is held while a piece is compared, never while MongoDB is read.
+        Each range is read at a cluster time of its own, as snapshots reach back five minutes only. The
+        warehouse lock is held while a range is compared, never while MongoDB is read.
 
         Args:
             since: Only documents and rows from this instant on.
@@ -90,14 +90,14 @@ class Verifier:
                 plan = self._plan(client, filters, is_sample=fraction < 1)
                 share = min(1.0, fraction)
                 expected = round(plan.documents * share)
-                reader = PieceReader(
+                reader = RangeReader(
                     client,
                     self.mongo,
                     filters,
                     digester,
                     on_read=lambda done: on_progress(done, max(done, expected)),
                 )
-                look = self._second_look(client, digester)
+                look = self._recheck(client, digester)
                 return self._compare(plan, reader, look, fraction=share, seed=seed)
             except PyMongoError as error:
                 raise explained(error, doing=f"verify `{self.mongo.namespace}`") from error
@@ -120,8 +120,8 @@ class Verifier:
             created_at="",
         )
 
-    def _second_look(self, client: Client, digester: Digester) -> SecondLook:
-        return SecondLook(
+    def _recheck(self, client: Client, digester: Digester) -> Recheck:
+        return Recheck(
             client,
             self.mongo,
             landing=self.landing,
@@ -133,29 +133,29 @@ class Verifier:
         )
 
     def _compare(
-        self, plan: Plan, reader: PieceReader, look: SecondLook, *, fraction: float, seed: int
+        self, plan: Plan, reader: RangeReader, look: Recheck, *, fraction: float, seed: int
     ) -> Verification:
         began = time.monotonic()
-        pieces = plan_pieces(plan.bounds)
+        pieces = plan_ranges(plan.bounds)
         chosen = choose_sample(pieces, fraction, seed=seed)
         tally = Tally(self.limit)
         rows = differing = 0
-        suspects: dict[str, Kind] = {}
+        mismatches: dict[str, Kind] = {}
         with tempfile.TemporaryDirectory(prefix="claude-analytics-verify-") as folder:
             for number, piece in enumerate(chosen):
                 digests = Path(folder) / f"{number}.parquet"
                 reader.read(piece, digests)
                 with self.warehouse.opened(timeout_seconds=self.lease_timeout_seconds) as connection:
-                    rows_of_piece, found = compare_piece(
+                    rows_of_range, found = compare_range(
                         connection, digests=digests, predicate=_since(piece.predicate, plan.filters)
                     )
                 digests.unlink()
-                rows += rows_of_piece
+                rows += rows_of_range
                 differing += bool(found)
-                suspects |= found
-                if len(suspects) >= _SECOND_LOOK_SIZE:
-                    _settle(suspects, look, tally)
-        _settle(suspects, look, tally)
+                mismatches |= found
+                if len(mismatches) >= _RECHECK_SIZE:
+                    _settle(mismatches, look, tally)
+        _settle(mismatches, look, tally)
         self._settle_undecodable(reader.undecodable, tally)
         return Verification(
             namespace=self.mongo.namespace,
@@ -164,8 +164,8 @@ class Verifier:
             documents=reader.documents,
             rows=rows,
             pieces=len(chosen),
-            pieces_in_all=len(pieces),
-            pieces_differing=differing,
+            ranges_in_all=len(pieces),
+            ranges_differing=differing,
             looked_again=look.documents,
             counts=tally.counts,
             first=tally.first,
@@ -189,12 +189,12 @@ def _since(predicate: str, filters: Filters) -> str:
     return f"({predicate}) and coalesce(timestamp, ingested_at) >= {sql.literal(filters.since)}"
 
 
-def _settle(suspects: dict[str, Kind], look: SecondLook, tally: Tally) -> None:
+def _settle(mismatches: dict[str, Kind], look: Recheck, tally: Tally) -> None:
     """Judge what differed at first sight; nothing is left open."""
-    keys = list(suspects)
+    keys = list(mismatches)
     while keys and tally.real < _MAX_REAL:
-        look.settle(keys[:_SECOND_LOOK_SIZE], tally)
-        keys = keys[_SECOND_LOOK_SIZE:]
+        look.settle(keys[:_RECHECK_SIZE], tally)
+        keys = keys[_RECHECK_SIZE:]
     for key in keys:
-        tally.add(key, suspects[key])
-    suspects.clear()
+        tally.add(key, mismatches[key])
+    mismatches.clear()

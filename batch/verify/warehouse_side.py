@@ -30,13 +30,13 @@ class StoredRow:
     source_version: int = 0
 
 
-def compare_piece(
+def compare_range(
     connection: duckdb.DuckDBPyConnection, *, digests: Path, predicate: str
 ) -> tuple[int, dict[str, Kind]]:
     """Compare a piece of the warehouse with what was read of the collection.
 
     Args:
-        connection: To the warehouse, under the lease.
+        connection: To the warehouse, under the warehouse lock.
         digests: Parquet file of `DIGEST_SCHEMA`.
         predicate: Which rows are compared.
 

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from stream.core.change_event import INVALIDATING_OPERATIONS, Reply, UndecodableEvent, decode_batch, is_write
-from stream.core.collection_event import Upheaval, UpheavalPolicy
-from stream.core.normalise import DeadLetter, deletion, floor, normalise, undecodable
+from stream.core.collection_event import InvalidatingEvent, InvalidationPolicy
+from stream.core.normalise import DeadLetter, deletion, normalise, truncate_marker, undecodable
 from stream.core.position import Position, cluster_time_of, cluster_time_of_token
 from stream.core.redact import Redactor
 from stream.core.schema import Row
 from stream.core.window import NormalisedBatch
 from stream.errors import CollectionInvalidatedError
 
-_DEFAULT_POLICY = UpheavalPolicy()
+_DEFAULT_POLICY = InvalidationPolicy()
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class Changes:
     Attributes:
         batch: Rows, dead letters, and the position behind them.
         operations: Events by operation.
-        upheavals: What happened to the collection as a whole, and was lived through.
+        invalidating_events: What happened to the collection as a whole, and was lived through.
         ended_by: Why the stream stops before an event; the position does not cover it.
     """
 
     batch: NormalisedBatch
     operations: Mapping[str, int]
-    upheavals: Sequence[Upheaval] = ()
+    invalidating_events: Sequence[InvalidatingEvent] = ()
     ended_by: CollectionInvalidatedError | None = None
 
 
@@ -39,15 +39,15 @@ def read_changes(
     *,
     behind: Position,
     extracted_at: int,
-    policy: UpheavalPolicy = _DEFAULT_POLICY,
+    policy: InvalidationPolicy = _DEFAULT_POLICY,
     redactor: Redactor | None = None,
 ) -> Changes:
     """Make the rows of a reply, in stream order.
 
     An insert, update or replace becomes the whole document as the server looked it up: maybe a newer version
     than the event's own, in which case the later event brings it once more. If there is none any more the
-    document has been deleted since, and the row says so: never an empty document. A drop becomes a floor;
-    documents rejected before it in the same reply are gone, so nobody needs to hear of them.
+    document has been deleted since, and the row says so: never an empty document. A drop becomes a truncate
+    marker; documents rejected before it in the same reply are deleted, so nobody needs to hear of them.
 
     Args:
         reply: From the server.
@@ -60,8 +60,8 @@ def read_changes(
     rows: list[Row] = []
     dead_letters: list[DeadLetter] = []
     operations: Counter[str] = Counter()
-    upheavals: list[Upheaval] = []
-    has_floor = False
+    invalidating_events: list[InvalidatingEvent] = []
+    has_truncate_marker = False
     for number, event in enumerate(events):
         if isinstance(event, UndecodableEvent):
             dead_letters.append(undecodable(event.raw, event.problem, redactor=redactor))
@@ -69,16 +69,16 @@ def read_changes(
         operation = event["operationType"]
         if operation in INVALIDATING_OPERATIONS:
             namespace = behind.fingerprint.namespace
-            upheaval = policy.judge(event, namespace)
-            if upheaval.consequence == "stop":
+            invalidating = policy.judge(event, namespace)
+            if invalidating.action == "stop":
                 position = _behind_event(events[number - 1], behind) if number else behind
-                batch = NormalisedBatch(rows, dead_letters, len(reply.batch), position, has_floor)
-                return Changes(batch, operations, upheavals, upheaval.error(namespace))
-            if upheaval.consequence == "sweep":
-                rows.append(floor(upheaval.cluster_time))
+                batch = NormalisedBatch(rows, dead_letters, len(reply.batch), position, has_truncate_marker)
+                return Changes(batch, operations, invalidating_events, invalidating.error(namespace))
+            if invalidating.action == "truncate":
+                rows.append(truncate_marker(invalidating.cluster_time))
                 dead_letters.clear()
-                has_floor = True
-            upheavals.append(upheaval)
+                has_truncate_marker = True
+            invalidating_events.append(invalidating)
             continue
         if not is_write(event):
             continue  # about no document: an index that was made, say, or the `invalidate` behind a drop
@@ -89,8 +89,8 @@ def read_changes(
         else:
             dead_letters.append(found)
     position = _behind_reply(reply, events, behind)
-    batch = NormalisedBatch(rows, dead_letters, len(reply.batch), position, has_floor)
-    return Changes(batch, operations, upheavals)
+    batch = NormalisedBatch(rows, dead_letters, len(reply.batch), position, has_truncate_marker)
+    return Changes(batch, operations, invalidating_events)
 
 
 def _row_of(

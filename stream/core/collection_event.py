@@ -8,12 +8,13 @@ from stream.core.position import cluster_time_of
 from stream.errors import CollectionInvalidatedError
 
 OnDrop = Literal["delete", "keep", "stop"]
-OnHistoryLost = Literal["stop", "rebackfill"]
-Consequence = Literal["sweep", "keep", "read_anew", "stop"]
+OnHistoryLost = Literal["stop", "resnapshot", "rebackfill"]
+"""`rebackfill` is what `resnapshot` was called before; it means the same."""
+Action = Literal["truncate", "keep", "resnapshot", "stop"]
 
 
 @dataclass(frozen=True)
-class Upheaval:
+class InvalidatingEvent:
     """One such event.
 
     Attributes:
@@ -22,7 +23,7 @@ class Upheaval:
         target: New name of the collection, if it was a rename.
         is_replacement: Whether another collection was renamed onto this one (`$out` does so as well). Then no
             change event tells what it holds.
-        consequence: `sweep` removes all older rows, `keep` goes on as if nothing had happened, `read_anew`
+        action: `truncate` removes all older rows, `keep` goes on as if nothing had happened, `resnapshot`
             replaces old rows once the new content has been read, `stop` leaves it to a person.
     """
 
@@ -30,7 +31,7 @@ class Upheaval:
     cluster_time: int
     target: str | None
     is_replacement: bool
-    consequence: Consequence
+    action: Action
 
     def error(self, namespace: str) -> CollectionInvalidatedError:
         """Say why the stream stops before this event, and which ways lead on."""
@@ -39,7 +40,7 @@ class Upheaval:
             return CollectionInvalidatedError(
                 f"the collection `{namespace}` has been replaced as a whole: `{self.operation}`{target}",
                 hint="no change event tells what it holds now: go on with `claude-analytics stream "
-                "--on-history-lost=rebackfill`, which reads it and then removes what is gone",
+                "--on-history-lost=resnapshot`, which reads it and then removes what is older",
             )
         return CollectionInvalidatedError(
             f"the collection `{namespace}` has been changed as a whole: `{self.operation}`{target}",
@@ -49,34 +50,34 @@ class Upheaval:
 
 
 @dataclass(frozen=True)
-class UpheavalPolicy:
-    """What to do about an upheaval.
+class InvalidationPolicy:
+    """What to do about an invalidating event.
 
     Attributes:
         on_drop: `delete` removes the rows, `keep` leaves them, `stop` leaves it to a person.
-        on_history_lost: Whether a collection may be read anew, which a replaced one needs.
+        on_history_lost: Whether a collection may be read again, which a replaced one needs.
     """
 
     on_drop: OnDrop = "delete"
     on_history_lost: OnHistoryLost = "stop"
 
-    def judge(self, event: Mapping[str, Any], namespace: str) -> Upheaval:
+    def judge(self, event: Mapping[str, Any], namespace: str) -> InvalidatingEvent:
         """Say what an event with one of `INVALIDATING_OPERATIONS` brings about."""
         to = event.get("to")
         target = f"{to['db']}.{to['coll']}" if to else None
         is_replacement = target == namespace
         time = event["clusterTime"]
-        return Upheaval(
+        return InvalidatingEvent(
             event["operationType"],
             cluster_time_of(time.time, time.inc),
             target,
             is_replacement,
-            self._consequence(is_replacement=is_replacement),
+            self._action(is_replacement=is_replacement),
         )
 
-    def _consequence(self, *, is_replacement: bool) -> Consequence:
+    def _action(self, *, is_replacement: bool) -> Action:
         if self.on_drop != "delete":
             return self.on_drop
         if not is_replacement:
-            return "sweep"
-        return "read_anew" if self.on_history_lost == "rebackfill" else "stop"
+            return "truncate"
+        return "stop" if self.on_history_lost == "stop" else "resnapshot"

@@ -24,7 +24,7 @@ from bson.objectid import ObjectId
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stream.core.redact import Redactor
-from stream.core.schema import FLOOR_ID, Row
+from stream.core.schema import TRUNCATE_ID, Row
 
 Reason = Literal["undecodable", "missing_type", "bad_envelope", "bad_timestamp", "bad_message", "too_deep"]
 REASONS: tuple[Reason, ...] = (
@@ -163,9 +163,9 @@ def deletion(document_id: object, *, source_version: int) -> Row:
     return Row(document_key(document_id), "delete", source_version)
 
 
-def floor(source_version: int) -> Row:
+def truncate_marker(source_version: int) -> Row:
     """Make the row that says that all older rows of the collection are gone."""
-    return Row(FLOOR_ID, "floor", source_version)
+    return Row(TRUNCATE_ID, "truncate", source_version)
 
 
 def _row(rest: dict[str, Any], source_version: int, extracted_at: int) -> Row:

@@ -5,14 +5,14 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-LANDING_SCHEMA_VERSION = 2
+LANDING_SCHEMA_VERSION = 3
 """Raised whenever a landed file may hold what older programs would misread; written into each footer.
 
-2 brought rows of op `floor`, and the footer's field of that name.
+2 brought rows of op `floor`, and the footer's field of that name; 3 calls both truncate markers.
 """
 
-FLOOR_ID = ""
-"""The `_id` of a floor's row; no document has it."""
+TRUNCATE_ID = ""
+"""The `_id` of a truncate marker's row; no document has it."""
 
 
 class Row(NamedTuple):
@@ -20,11 +20,12 @@ class Row(NamedTuple):
 
     Instants are microseconds since 1970 in UTC, `date` is days since 1970; JSON is UTF-8 text as bytes.
     A delete has only `id`, `op` and `source_version`; everything else is None (`content_length` 0). So has a
-    floor, which says of the whole collection that every row older than itself is gone.
+    truncate marker, which says of the whole collection that every row older than itself is deleted.
 
     Attributes:
-        id: Canonical key of the document's `_id`; different `_id`s never share one. `FLOOR_ID` of a floor.
-        op: `upsert`, `delete` or `floor`.
+        id: Canonical key of the document's `_id`; different `_id`s never share one. `TRUNCATE_ID` of a
+            truncate marker.
+        op: `upsert`, `delete` or `truncate` (`floor` before schema version 3).
         source_version: Cluster time of the change, seconds << 32 | increment.
         message_id: `message.id` of an API response; lands, but has no column in the warehouse.
         content_length: Characters of `message_content`, 0 without one.

@@ -44,14 +44,14 @@ class NormalisedBatch:
         dead_letters: In stream order.
         size_bytes: BSON bytes they came from.
         position: Behind the last event.
-        has_floor: Whether one of the rows is a floor. All dead letters are behind it.
+        has_truncate_marker: Whether one of the rows is a truncate marker. All dead letters are behind it.
     """
 
     rows: Sequence[Row]
     dead_letters: Sequence[DeadLetter]
     size_bytes: int
     position: Position
-    has_floor: bool = False
+    has_truncate_marker: bool = False
 
     def __len__(self) -> int:
         """Count rows and dead letters."""
@@ -97,8 +97,8 @@ class Window:
     def add(self, batch: NormalisedBatch, now: float) -> list[ClosedWindow]:
         """Take a batch in; give the windows that closed, oldest first.
 
-        A batch is never divided, so that its position always stands behind its last event. One with a floor
-        begins a window, so that a dead letter never shares a file with a later floor.
+        A batch is never divided, so that its position is always behind its last event. One with a truncate
+        marker begins a window, so that a dead letter never shares a file with a later truncate marker.
         """
         closed: list[ClosedWindow] = []
         if len(batch):
@@ -106,7 +106,7 @@ class Window:
                 len(self) + len(batch) <= self.policy.max_rows
                 and self._size_bytes + batch.size_bytes <= self.policy.max_size_bytes
             )
-            if len(self) and (batch.has_floor or not fits):
+            if len(self) and (batch.has_truncate_marker or not fits):
                 closed += self.close(now)
             if not len(self):
                 self._opened_at = now

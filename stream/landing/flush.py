@@ -12,7 +12,7 @@ from stream.core.window import ClosedWindow
 from stream.errors import LandingFullError
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.micro_batch import Footer, MicroBatch
-from stream.landing.zone import Boundary, Lane, no_boundary
+from stream.landing.zone import Failpoint, Lane, no_failpoint
 from stream.logs import Logger
 from stream.metrics import StreamMetrics
 from stream.stop import StopSignal
@@ -33,8 +33,8 @@ class Flusher:
         stop: Ends the waiting for a full disk.
         metrics: Counted into.
         log: One line per micro-batch.
-        at_boundary: Called between two steps that a crash may part.
-        on_floor: Called when a floor is durable, with its cluster time.
+        at_failpoint: Called between two steps that a crash may part.
+        on_truncate: Called when a truncate marker is durable, with its cluster time.
 
     Attributes:
         durable: Everything before this position is in the landing zone.
@@ -50,8 +50,8 @@ class Flusher:
         stop: StopSignal,
         metrics: StreamMetrics,
         log: Logger,
-        at_boundary: Boundary = no_boundary,
-        on_floor: Callable[[int], None] = lambda _floor: None,
+        at_failpoint: Failpoint = no_failpoint,
+        on_truncate: Callable[[int], None] = lambda _marker: None,
     ) -> None:
         self._lane = lane
         self._dead_letters = dead_letters
@@ -59,8 +59,8 @@ class Flusher:
         self._stop = stop
         self._metrics = metrics
         self._log = log
-        self._at_boundary = at_boundary
-        self._on_floor = on_floor
+        self._at_failpoint = at_failpoint
+        self._on_truncate = on_truncate
         self._newest = lane.newest()
         self.durable = position
 
@@ -83,8 +83,8 @@ class Flusher:
             footer = footer_of(micro_batch, window, landed_at=self._clock().isoformat())
             landed = self._until_there_is_space(lambda: self._land(micro_batch, window, footer))
             self._newest = landed
-            if footer.floor is not None:
-                self._on_floor(footer.floor)
+            if footer.truncate_marker is not None:
+                self._on_truncate(footer.truncate_marker)
         self.durable = window.position
         return landed
 
@@ -99,10 +99,10 @@ class Flusher:
 
     def _land(self, micro_batch: MicroBatch, window: ClosedWindow, footer: Footer) -> MicroBatch:
         started = time.perf_counter()
-        self._at_boundary("window_closed")
+        self._at_failpoint("window_closed")
         if window.dead_letters:
             self._dead_letters.store(micro_batch, window.dead_letters)
-            self._at_boundary("dead_letters_stored")
+            self._at_failpoint("dead_letters_stored")
         landed = self._lane.land(micro_batch, to_table(window.rows), footer)
         seconds = time.perf_counter() - started
         self._metrics.flush_seconds.observe(seconds)
@@ -123,7 +123,7 @@ class Flusher:
 
 def footer_of(micro_batch: MicroBatch, window: ClosedWindow, *, landed_at: str) -> Footer:
     """Sum a window up for the footer of its file."""
-    versions = [row.source_version for row in window.rows if row.op != "floor"]
+    versions = [row.source_version for row in window.rows if row.op != "truncate"]
     operations = Counter(row.op for row in window.rows)
     return Footer(
         micro_batch_id=micro_batch.id,
@@ -135,5 +135,7 @@ def footer_of(micro_batch: MicroBatch, window: ClosedWindow, *, landed_at: str) 
         last_cluster_time=max(versions, default=None),
         position=window.position,
         landed_at=landed_at,
-        floor=max((row.source_version for row in window.rows if row.op == "floor"), default=None),
+        truncate_marker=max(
+            (row.source_version for row in window.rows if row.op == "truncate"), default=None
+        ),
     )

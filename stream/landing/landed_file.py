@@ -19,7 +19,7 @@ _PARQUET: dict[str, Any] = {
     "write_page_checksum": True,
 }
 
-Boundary = Callable[[str], None]
+Failpoint = Callable[[str], None]
 """Called with the name of each step that a crash may separate from the next; tests crash there."""
 
 Metadata = dict[bytes, bytes]
@@ -27,7 +27,7 @@ Content = Callable[[IO[bytes]], None]
 """Writes a file's content into it."""
 
 
-def no_boundary(_name: str) -> None:
+def no_failpoint(_name: str) -> None:
     """Do nothing between two steps."""
 
 
@@ -60,7 +60,7 @@ def write_file(
     *,
     ending: str = PLAIN_ENDING,
     temporary_suffix: str = TEMPORARY_SUFFIX,
-    at_boundary: Boundary = no_boundary,
+    at_failpoint: Failpoint = no_failpoint,
 ) -> MicroBatch:
     """Write a file; give the same micro-batch with its final path, which tells the checksum.
 
@@ -69,7 +69,7 @@ def write_file(
         content: Writes it.
         ending: Of the final name.
         temporary_suffix: Of the name it has until it is whole.
-        at_boundary: Tests crash the process there.
+        at_failpoint: Tests crash the process there.
 
     Raises:
         LandingFullError: No space; the half-written file is gone.
@@ -82,10 +82,10 @@ def write_file(
         try:
             with temporary.open("wb") as file:
                 content(file)
-                at_boundary("file_written")
+                at_failpoint("file_written")
                 file.flush()
                 os.fsync(file.fileno())
-            at_boundary("file_synced")
+            at_failpoint("file_synced")
             checksum, _ = checksum_of(temporary)
             landed = replace(micro_batch, path=path.with_name(f"{path.stem}-{checksum}{ending}"))
             temporary.rename(landed.path)
@@ -93,11 +93,11 @@ def write_file(
             temporary.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
-    at_boundary("file_renamed")
+    at_failpoint("file_renamed")
     return landed
 
 
-def remove_files(files: Sequence[MicroBatch], *, at_boundary: Boundary = no_boundary) -> None:
+def remove_files(files: Sequence[MicroBatch], *, at_failpoint: Failpoint = no_failpoint) -> None:
     """Remove landed files, durably.
 
     Raises:
@@ -108,5 +108,5 @@ def remove_files(files: Sequence[MicroBatch], *, at_boundary: Boundary = no_boun
             for each in files:
                 if each.path.parent == folder:
                     each.path.unlink(missing_ok=True)
-                    at_boundary("file_removed")
+                    at_failpoint("file_removed")
             sync_folder(folder)

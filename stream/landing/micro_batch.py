@@ -64,14 +64,14 @@ class Footer:
 
     Attributes:
         micro_batch_id: `MicroBatch.id`.
-        rows: Upserts, deletes and floors together.
+        rows: Upserts, deletes and truncate markers together.
         dead_letters: Documents rejected in the same window.
         first_cluster_time: Oldest `source_version` of upserts and deletes, None without any.
         last_cluster_time: Newest `source_version` of upserts and deletes, None without any.
         position: Where the stream stood behind its last event; None in a backfill lane.
         landed_at: When it was written, ISO 8601.
-        floor: Cluster time of its floor: every row of the collection that is older is gone, wherever it
-            lands and whenever it is loaded. None without one.
+        truncate_marker: Cluster time below which every row of the collection is deleted, wherever it lands
+            and whenever it is loaded. None without one.
     """
 
     micro_batch_id: str
@@ -83,7 +83,7 @@ class Footer:
     last_cluster_time: int | None
     position: Position | None
     landed_at: str
-    floor: int | None = None
+    truncate_marker: int | None = None
     schema_version: int = LANDING_SCHEMA_VERSION
 
     def to_metadata(self) -> dict[bytes, bytes]:
@@ -107,6 +107,8 @@ class Footer:
                 hint="run the newer version of claude-analytics that wrote it",
             )
         position = fields.pop("position")
+        if "floor" in fields:  # its name in schema version 2
+            fields["truncate_marker"] = fields.pop("floor")
         return cls(position=Position.from_json(position) if position else None, **fields)
 
 

@@ -1,4 +1,4 @@
-"""How far back the landing zone reaches, once old files have been removed: `landing/trimmed.json`."""
+"""The low-water mark of retention: the day before which landed files were removed (`low_water_mark.json`)."""
 
 import json
 from datetime import date
@@ -7,39 +7,42 @@ from pathlib import Path
 from stream.disk import disk_errors, write_durably
 from stream.errors import LandingTrimmedError, MicroBatchCorruptError
 
-_NAME = "trimmed.json"
+_NAME = "low_water_mark.json"
+_OLD_NAME = "trimmed.json"
+"""Its name before schema version 3 of landed files; removed when the mark next rises."""
 
 
-def trimmed_before(landing: Path) -> date | None:
-    """Give the day (UTC) before which files have been removed, None if all that ever landed is there.
+def low_water_mark(landing: Path) -> date | None:
+    """Return the day (UTC) before which files were removed, None if everything that landed is there.
 
     Raises:
         MicroBatchCorruptError: The note cannot be read.
     """
-    path = landing / _NAME
+    path = next((each for name in (_NAME, _OLD_NAME) if (each := landing / name).exists()), None)
+    if path is None:
+        return None
     try:
         return date.fromisoformat(json.loads(path.read_bytes())["before"])
-    except FileNotFoundError:
-        return None
-    except (KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise MicroBatchCorruptError(
             f"cannot read `{path}`: {error}",
             hint="restore it from a backup; it says before which day landed files have been removed",
         ) from error
 
 
-def note_trimmed(landing: Path, *, before: date) -> None:
-    """Write down that files of earlier days are going to be removed; to be called before the first one is.
+def raise_low_water_mark(landing: Path, *, before: date) -> None:
+    """Record that files of earlier days are going to be removed; call it before the first one is.
 
     Raises:
         LandingFullError: No space.
         LandingNotWritableError: The folder cannot be written.
     """
-    found = trimmed_before(landing)
+    found = low_water_mark(landing)
     if found is None or found < before:
         path = landing / _NAME
         with disk_errors(path):
             write_durably(path, json.dumps({"before": before.isoformat()}).encode())
+            (landing / _OLD_NAME).unlink(missing_ok=True)
 
 
 def require_whole(landing: Path) -> None:
@@ -48,7 +51,7 @@ def require_whole(landing: Path) -> None:
     Raises:
         LandingTrimmedError: Old files have been removed.
     """
-    before = trimmed_before(landing)
+    before = low_water_mark(landing)
     if before is not None:
         raise LandingTrimmedError(
             f"cannot make the warehouse from `{landing}` alone: files that landed before {before} were "

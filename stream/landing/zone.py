@@ -23,7 +23,7 @@ from stream.clock import Clock
 from stream.core.position import Position
 from stream.disk import TEMPORARY_SUFFIX, disk_errors, make_folder, write_durably
 from stream.errors import AlreadyRunningError, MicroBatchCorruptError, SchemaTooNewError
-from stream.landing.landed_file import Boundary, many_groups, no_boundary, one_group, write_file
+from stream.landing.landed_file import Failpoint, many_groups, no_failpoint, one_group, write_file
 from stream.landing.merged import in_sight, replacements, to_metadata
 from stream.landing.micro_batch import (
     MERGED_ENDING,
@@ -44,17 +44,19 @@ MERGING_SUFFIX = ".merging"
 _WRITER_TIMEOUT_SECONDS = 0.2
 """Long enough that somebody who only looks (`is_being_written`) is not taken for a writer."""
 
-__all__ = ["MERGING_SUFFIX", "STREAM_LANE", "Boundary", "LandingZone", "Lane", "no_boundary"]
+__all__ = ["MERGING_SUFFIX", "STREAM_LANE", "Failpoint", "LandingZone", "Lane", "no_failpoint"]
 
 
 class Lane:
     """One ordered sequence of micro-batches, written by one process at a time."""
 
-    def __init__(self, root: Path, name: str, *, clock: Clock, at_boundary: Boundary = no_boundary) -> None:
+    def __init__(
+        self, root: Path, name: str, *, clock: Clock, at_failpoint: Failpoint = no_failpoint
+    ) -> None:
         self.name = name
         self.folder = root / name
         self._clock = clock
-        self._at_boundary = at_boundary
+        self._at_failpoint = at_failpoint
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -149,7 +151,9 @@ class Lane:
             LandingFullError: No space; the half-written file is gone.
             LandingNotWritableError: The folder cannot be written.
         """
-        return write_file(micro_batch, one_group(table, footer.to_metadata()), at_boundary=self._at_boundary)
+        return write_file(
+            micro_batch, one_group(table, footer.to_metadata()), at_failpoint=self._at_failpoint
+        )
 
     def land_groups(
         self, micro_batch: MicroBatch, tables: Iterable[pa.Table], footer: Callable[[], Footer]
@@ -162,7 +166,7 @@ class Lane:
             footer: Called behind the last of them.
         """
         content = many_groups(tables, lambda: footer().to_metadata())
-        return write_file(micro_batch, content, at_boundary=self._at_boundary)
+        return write_file(micro_batch, content, at_failpoint=self._at_failpoint)
 
     def land_merged(
         self, members: Sequence[MicroBatch], tables: Iterable[pa.Table], footer: Callable[[str], Footer]
@@ -184,7 +188,7 @@ class Lane:
             content,
             ending=MERGED_ENDING,
             temporary_suffix=MERGING_SUFFIX,
-            at_boundary=self._at_boundary,
+            at_failpoint=self._at_failpoint,
         )
 
     def position(self) -> Position | None:
@@ -219,7 +223,7 @@ class Lane:
                 "behind": behind.id if behind else None,
             } | position.to_json()
             write_durably(path, json.dumps(content).encode())
-        self._at_boundary("position_saved")
+        self._at_failpoint("position_saved")
 
     def _saved_position(self) -> tuple[str | None, Position] | None:
         path = self.folder / "position.json"
@@ -249,9 +253,9 @@ class LandingZone:
         self.root = root
         self._clock = clock
 
-    def lane(self, name: str, *, at_boundary: Boundary = no_boundary) -> Lane:
+    def lane(self, name: str, *, at_failpoint: Failpoint = no_failpoint) -> Lane:
         """Give one lane; it need not exist yet."""
-        return Lane(self.root, name, clock=self._clock, at_boundary=at_boundary)
+        return Lane(self.root, name, clock=self._clock, at_failpoint=at_failpoint)
 
     def lanes(self) -> list[Lane]:
         """List the lanes that exist, by name."""
@@ -261,6 +265,6 @@ class LandingZone:
 
     def micro_batches(self) -> list[MicroBatch]:
         """List what has landed in all lanes: by lane, oldest first in each."""
-        # The stream's is looked at first: with a floor in it, what was read anew before it is found as well.
+        # The stream's first: with a truncate marker in it, what the resnapshot read before is found as well.
         by_lane = [lane.micro_batches() for lane in reversed(self.lanes())]
         return [micro_batch for found in reversed(by_lane) for micro_batch in found]

@@ -1,4 +1,4 @@
-"""Changes that have left the oplog unread: which ones, and a new beginning behind them."""
+"""Changes that have left the oplog unread: which ones, and the resnapshot that replaces them."""
 
 from contextlib import suppress
 
@@ -6,17 +6,17 @@ from pymongo.errors import PyMongoError
 
 from stream.core.position import Position, instant_of
 from stream.errors import HistoryLostError
-from stream.landing.zone import Boundary, Lane
+from stream.landing.zone import Failpoint, Lane
 from stream.logs import Logger
 from stream.settings import MongoSettings
 from stream.source.change_stream import PIPELINE_VERSION, present_position
 from stream.source.client import Client, fingerprint, read_oplog
-from stream.source.resnapshot import RescanState, RescanStore
+from stream.source.resnapshot import ResnapshotState, ResnapshotStore
 
 _INSTANT = "%Y-%m-%dT%H:%M:%SZ"
 
 
-def begin_anew(
+def begin_resnapshot(
     client: Client,
     settings: MongoSettings,
     lane: Lane,
@@ -24,11 +24,11 @@ def begin_anew(
     *,
     is_wanted: bool,
     log: Logger,
-    at_boundary: Boundary,
+    at_failpoint: Failpoint,
 ) -> Position:
-    """Take the present as the lane's position, and make it durable that everything older is to be replaced.
+    """Write the resnapshot's state first, then the present as the position.
 
-    Both, or if killed in between the latter, which brings about the former: never a new position alone.
+    A crash between the two is repaired from the state: never a new position alone.
 
     Args:
         client: To the source.
@@ -37,7 +37,7 @@ def begin_anew(
         error: What the server said.
         is_wanted: Whether to do it, rather than to say what is lost.
         log: Told what is lost.
-        at_boundary: Called between the two.
+        at_failpoint: Called between the two.
 
     Returns:
         The new position.
@@ -53,16 +53,16 @@ def begin_anew(
     log.warning(
         "history_lost",
         problem=_named(client, settings, lost, error).message,
-        hint="the whole collection is read anew, then what is gone is removed; enlarge the oplog",
+        hint="the whole collection is read again, then deleted documents are removed; enlarge the oplog",
     )
     source = fingerprint(client, settings, pipeline=PIPELINE_VERSION)
     lost.require_source(source)
     position = present_position(client, settings, source)
     # The server begins a new stream at the tick behind its newest operation: whatever was true at that one
     # is either true still, or the stream tells of the change.
-    floor = position.cluster_time - 1
-    RescanStore(lane).save(RescanState(floor, position))
-    at_boundary("rescan_saved")
+    marker = position.cluster_time - 1
+    ResnapshotStore(lane).save(ResnapshotState(marker, position))
+    at_failpoint("resnapshot_saved")
     lane.save_position(position, behind=lane.newest())
     return position
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from stream.clock import Clock
 from stream.core.change_event import Reply
 from stream.core.changes import read_changes
-from stream.core.collection_event import Upheaval, UpheavalPolicy
+from stream.core.collection_event import InvalidatingEvent, InvalidationPolicy
 from stream.core.dead_letter_limit import DeadLetterLimit
 from stream.core.normalise import microseconds
 from stream.core.position import Position, instant_of
@@ -17,14 +17,14 @@ from stream.errors import TooManyDeadLettersError
 from stream.landing.flush import Flusher
 from stream.logs import Logger
 from stream.metrics import StreamMetrics
-from stream.source.resnapshot import Rescan
+from stream.source.resnapshot import Resnapshot
 from stream.stop import StopSignal
 
 _HINTS = {
-    ("sweep", False): "its rows are removed; set STREAM_ON_DROP to `keep` or `stop` if they should not be",
+    ("truncate", False): "its rows are removed; set STREAM_ON_DROP to `keep` or `stop` if they should not be",
     ("keep", False): "its rows are kept; `claude-analytics verify` names them as extra",
     ("keep", True): "its rows are kept; `claude-analytics backfill` reads what the collection holds now",
-    ("read_anew", True): "its content is read anew; the old rows are removed when that is done",
+    ("resnapshot", True): "its content is read again; the old rows are removed when that is done",
 }
 
 
@@ -39,7 +39,7 @@ class ChangeReader:
         flusher: Knows the durable position.
         limit: When too much is rejected.
         policy: What to do when the collection is dropped, renamed or replaced.
-        rescan: Reads the collection anew; its floor is passed on from here.
+        resnapshot: Reads the collection again; its truncate marker is passed on from here.
         log: One line per drop, rename or replacement.
         monotonic: Times the limit.
         redactor: Takes secrets out of the documents.
@@ -58,8 +58,8 @@ class ChangeReader:
         metrics: StreamMetrics,
         flusher: Flusher,
         limit: DeadLetterLimit,
-        policy: UpheavalPolicy,
-        rescan: Rescan,
+        policy: InvalidationPolicy,
+        resnapshot: Resnapshot,
         log: Logger,
         monotonic: Callable[[], float] = time.monotonic,
         redactor: Redactor | None = None,
@@ -74,7 +74,7 @@ class ChangeReader:
         self._monotonic = monotonic
         self._redactor = redactor
         self._policy = policy
-        self._rescan = rescan
+        self._resnapshot = resnapshot
         self._log = log
         self._is_over = False
         self._last_change_at = position.cluster_time
@@ -84,7 +84,7 @@ class ChangeReader:
         if self._is_over:
             return None
         if reply is None:
-            return self._with_floor(NormalisedBatch([], [], 0, self.position))
+            return self._with_truncate_marker(NormalisedBatch([], [], 0, self.position))
         changes = read_changes(
             reply,
             behind=self.position,
@@ -92,8 +92,8 @@ class ChangeReader:
             policy=self._policy,
             redactor=self._redactor,
         )
-        for upheaval in changes.upheavals:
-            self._live_through(upheaval)
+        for event in changes.invalidating_events:
+            self._live_through(event)
         self.position = changes.batch.position
         for operation, count in changes.operations.items():
             self._metrics.events.labels(op=operation).inc(count)
@@ -107,23 +107,23 @@ class ChangeReader:
         self._measure(reply, has_changes=bool(len(changes.batch)))
         return changes.batch
 
-    def _with_floor(self, batch: NormalisedBatch) -> NormalisedBatch:
-        """Add the floor of a rescan, if one has ended, to a batch without anything else."""
-        floor = self._rescan.take_floor()
-        return batch if floor is None else replace(batch, rows=[floor], has_floor=True)
+    def _with_truncate_marker(self, batch: NormalisedBatch) -> NormalisedBatch:
+        """Add the truncate marker of a resnapshot, if one has ended, to a batch without anything else."""
+        marker = self._resnapshot.take_truncate_marker()
+        return batch if marker is None else replace(batch, rows=[marker], has_truncate_marker=True)
 
-    def _live_through(self, upheaval: Upheaval) -> None:
-        """Say what has happened; what a rescan needs is durable before the position moves on."""
+    def _live_through(self, event: InvalidatingEvent) -> None:
+        """Say what has happened; what a resnapshot needs is durable before the position moves on."""
         self._log.warning(
-            "collection_replaced" if upheaval.is_replacement else "collection_dropped",
-            operation=upheaval.operation,
-            target=upheaval.target,
-            instant=instant_of(upheaval.cluster_time).isoformat(),
-            consequence=upheaval.consequence,
-            hint=_HINTS[upheaval.consequence, upheaval.is_replacement],
+            "collection_replaced" if event.is_replacement else "collection_dropped",
+            operation=event.operation,
+            target=event.target,
+            instant=instant_of(event.cluster_time).isoformat(),
+            action=event.action,
+            hint=_HINTS[event.action, event.is_replacement],
         )
-        if upheaval.consequence == "read_anew":
-            self._rescan.begin(upheaval.cluster_time)
+        if event.action == "resnapshot":
+            self._resnapshot.begin(event.cluster_time)
 
     def _measure(self, reply: Reply, *, has_changes: bool) -> None:
         """Compare times of the server only, so that a wrong clock here does not matter."""

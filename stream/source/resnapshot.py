@@ -1,8 +1,8 @@
-"""The collection is read anew beside the stream; once all of it has landed, a floor removes what is gone.
+"""The collection is read again beside the stream; then a truncate marker removes what is older.
 
 Needed when changes were lost, or when another collection took the place of this one. What is to be done is
-durable before the stream goes on from a newer position, and forgotten once the floor has landed: a worker
-that is killed at any moment takes it up again.
+durable before the stream goes on from a newer position, and forgotten once the truncate marker has landed: a
+worker that is killed at any moment resumes it.
 """
 
 import json
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stream.core.normalise import floor as floor_row
+from stream.core.normalise import truncate_marker
 from stream.core.position import Position
 from stream.core.schema import Row
 from stream.disk import disk_errors, write_durably
@@ -22,7 +22,7 @@ from stream.landing.zone import Lane
 from stream.logs import Logger
 from stream.stop import StopSignal
 
-ReadEverything = Callable[[int, Callable[[], bool], bool], bool]
+ReadCollection = Callable[[int, Callable[[], bool], bool], bool]
 """Lands every document of the collection, none older than a cluster time; gives whether all has landed.
 
 Called with the cluster time, with what tells that it must leave, and with whether to leave loading to others.
@@ -30,66 +30,72 @@ What an earlier call with the same cluster time has landed is not read again. Ra
 """
 
 
-def cannot_read_everything(_floor: int, _must_leave: Callable[[], bool], _is_landing_only: bool) -> bool:  # noqa: FBT001 - as it is called
-    """Take the place of what reads everything where there is nothing that could."""
+def cannot_resnapshot(_marker: int, _must_leave: Callable[[], bool], _is_landing_only: bool) -> bool:  # noqa: FBT001 - as it is called
+    """Raise: the default reader, for a process that has none."""
     raise StepFailedError(
-        "the collection must be read anew, which this process cannot do",
+        "the collection must be read again, which this process cannot do",
         hint="run `claude-analytics stream`, which can",
     )
 
 
 @dataclass(frozen=True)
-class RescanState:
-    """A rescan under way.
+class ResnapshotState:
+    """A resnapshot under way.
 
     Attributes:
-        floor: Everything that is older is replaced by what is read.
+        truncate_marker: Everything that is older is replaced by what is read.
         position: Where the stream goes on meanwhile; None if it simply does.
     """
 
-    floor: int
+    truncate_marker: int
     position: Position | None
 
 
-class RescanStore:
-    """Keeps the state of a rescan beside the lane's files."""
+class ResnapshotStore:
+    """Keeps the state of a resnapshot beside the lane's files."""
 
     def __init__(self, lane: Lane) -> None:
         self._lane = lane
-        self._path: Path = lane.folder / "rescan.json"
+        self._path: Path = lane.folder / "resnapshot.json"
+        self._old_path: Path = lane.folder / "rescan.json"  # as older versions called it
 
-    def save(self, state: RescanState) -> None:
-        """Make it durable that a rescan is under way."""
+    def save(self, state: ResnapshotState) -> None:
+        """Make it durable that a resnapshot is under way."""
         position = state.position.to_json() if state.position else None
         with disk_errors(self._path):
-            write_durably(self._path, json.dumps({"floor": state.floor, "position": position}).encode())
+            write_durably(
+                self._path,
+                json.dumps({"truncate_marker": state.truncate_marker, "position": position}).encode(),
+            )
 
     def forget(self) -> None:
         """Say that it has been done."""
         with disk_errors(self._path):
             self._path.unlink(missing_ok=True)
+            self._old_path.unlink(missing_ok=True)
 
-    def load(self) -> RescanState | None:
-        """Give the rescan under way, and bring the lane's position up to it.
+    def load(self) -> ResnapshotState | None:
+        """Give the resnapshot under way, and bring the lane's position up to it.
 
         Raises:
             MicroBatchCorruptError: The file cannot be read.
         """
+        path = self._path if self._path.exists() else self._old_path
         try:
-            data: dict[str, Any] = json.loads(self._path.read_bytes())
+            data: dict[str, Any] = json.loads(path.read_bytes())
             position = Position.from_json(data["position"]) if data["position"] else None
-            state = RescanState(int(data["floor"]), position)
+            state = ResnapshotState(int(data["truncate_marker" if path == self._path else "floor"]), position)
         except FileNotFoundError:
             return None
         except (KeyError, TypeError, ValueError) as error:
             raise MicroBatchCorruptError(
-                f"cannot read `{self._path}`: {error}",
+                f"cannot read `{path}`: {error}",
                 hint="move it away and run `claude-analytics backfill`; rows of documents that were deleted "
                 "while changes were lost may stay, and `claude-analytics verify` names them",
             ) from error
         newest = self._lane.newest()
-        if newest is not None and (read_footer(newest).floor or 0) >= state.floor:
-            self.forget()  # its floor has landed, and then the worker was killed
+        if newest is not None and (read_footer(newest).truncate_marker or 0) >= state.truncate_marker:
+            self.forget()  # its truncate marker has landed, and then the worker was killed
             return None
         standing = self._lane.position()
         if position is not None and (standing is None or standing.cluster_time < position.cluster_time):
@@ -97,12 +103,12 @@ class RescanStore:
         return state
 
 
-class Rescan:
+class Resnapshot:
     """A thread that reads everything, as soon as there is reason to; not more than one at a time.
 
     Args:
         store: Knows whether one is under way.
-        read_everything: Reads and lands.
+        read_collection: Reads and lands.
         stop: Ends it; its errors are reported through it.
         log: One line when it begins, one when all has been read.
         is_landing_only: Leave the loading to others.
@@ -110,58 +116,58 @@ class Rescan:
 
     def __init__(
         self,
-        store: RescanStore,
-        read_everything: ReadEverything,
+        store: ResnapshotStore,
+        read_collection: ReadCollection,
         *,
         stop: StopSignal,
         log: Logger,
         is_landing_only: bool = False,
     ) -> None:
         self._store = store
-        self._read_everything = read_everything
+        self._read_collection = read_collection
         self._stop = stop
         self._log = log
         self._is_landing_only = is_landing_only
         self._lock = threading.Lock()
-        self._floor: int | None = None
+        self._marker: int | None = None
         self._is_read = False
         self._thread: threading.Thread | None = None
 
     @property
     def is_under_way(self) -> bool:
-        """Whether there is a floor still to be taken."""
-        return self._floor is not None
+        """Whether there is a truncate marker still to be taken."""
+        return self._marker is not None
 
-    def resume(self, floor: int) -> None:
+    def resume(self, marker: int) -> None:
         """Begin, or go on with what an earlier worker has begun."""
         with self._lock:
-            self._floor = floor
+            self._marker = marker
             self._is_read = False
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="rescan", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="resnapshot", daemon=True)
                 self._thread.start()
 
-    def begin(self, floor: int) -> None:
+    def begin(self, marker: int) -> None:
         """Make it durable that everything older than a cluster time is to be read anew, and begin."""
-        self._store.save(RescanState(floor, None))
-        self.resume(floor)
+        self._store.save(ResnapshotState(marker, None))
+        self.resume(marker)
 
-    def take_floor(self) -> Row | None:
-        """Give the floor, once, when all has been read and landed."""
+    def take_truncate_marker(self) -> Row | None:
+        """Give the truncate marker, once, when all has been read and landed."""
         with self._lock:
-            if self._floor is None or not self._is_read:
+            if self._marker is None or not self._is_read:
                 return None
-            floor, self._floor = self._floor, None
-            return floor_row(floor)
+            marker, self._marker = self._marker, None
+            return truncate_marker(marker)
 
-    def land(self, floor: int) -> None:
-        """Take note that a floor has landed: that of a rescan, or of a drop which makes one needless."""
+    def land(self, marker: int) -> None:
+        """Note that a truncate marker has landed: of a resnapshot, or of a drop, which makes one needless."""
         state = self._store.load()
-        if state is not None and state.floor <= floor:
+        if state is not None and state.truncate_marker <= marker:
             self._store.forget()
         with self._lock:
-            if self._floor is not None and self._floor <= floor:
-                self._floor = None
+            if self._marker is not None and self._marker <= marker:
+                self._marker = None
 
     def join(self, timeout_seconds: float) -> None:
         """Wait for the thread to end after the stop signal."""
@@ -172,28 +178,28 @@ class Rescan:
     def _run(self) -> None:
         while True:
             with self._lock:
-                floor = self._floor
-                if floor is None or self._is_read or self._stop.is_set:
+                marker = self._marker
+                if marker is None or self._is_read or self._stop.is_set:
                     self._thread = None
                     return
-            self._log.warning("rescan_started", floor=floor)
-            is_read = self._read(floor)
+            self._log.warning("resnapshot_started", marker=marker)
+            is_read = self._read(marker)
             with self._lock:
-                self._is_read = is_read and floor == self._floor
+                self._is_read = is_read and marker == self._marker
             if is_read:
-                self._log.info("rescan_read", floor=floor)
+                self._log.info("resnapshot_read", marker=marker)
 
-    def _read(self, floor: int) -> bool:
+    def _read(self, marker: int) -> bool:
         try:
-            return self._read_everything(
-                floor, lambda: self._stop.is_set or self._floor != floor, self._is_landing_only
+            return self._read_collection(
+                marker, lambda: self._stop.is_set or self._marker != marker, self._is_landing_only
             )
         except AnalyticsError as error:
             self._stop.fail(error)
         except Exception as error:  # noqa: BLE001 - a thread must not die in silence
             self._stop.fail(
                 StepFailedError(
-                    f"cannot read the collection anew: {type(error).__name__}: {error}",
+                    f"cannot read the collection again: {type(error).__name__}: {error}",
                     hint="a defect of claude-analytics: please report it; starting again goes on from here",
                 )
             )

@@ -19,7 +19,7 @@ from stream.errors import (
 )
 from stream.landing.micro_batch import MicroBatch
 
-WAREHOUSE_SCHEMA_VERSION = 2
+WAREHOUSE_SCHEMA_VERSION = 3
 FAILURES = (duckdb.OperationalError, duckdb.InternalError, duckdb.FatalException, duckdb.InterruptException)
 """Errors of DuckDB that its file, the machine or another process cause, not the statement."""
 
@@ -74,6 +74,10 @@ _MIGRATIONS: tuple[str, ...] = (
     );
     """,
     "create table raw.floors (floor bigint not null, micro_batch_id varchar not null);",
+    """
+    alter table raw.floors rename to truncate_markers;
+    alter table raw.truncate_markers rename column floor to cluster_time;
+    """,
 )
 """Statement n brings a warehouse from schema version n to n + 1."""
 
@@ -87,7 +91,7 @@ def break_off(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 class WarehouseFile:
-    """One DuckDB file. Whoever calls holds the lease.
+    """One DuckDB file. Whoever calls holds the warehouse lock.
 
     Args:
         path: Where it is; made when it is first opened.

@@ -1,7 +1,8 @@
 """One load transaction: the last change of each document, the manifest, and what changed for the marts.
 
 Versions (cluster times) decide which of two changes of a document is the later, in whatever order they load;
-tombstones keep an older row from bringing a deleted document back, and floors do so for a whole collection.
+tombstones keep an older row from bringing a deleted document back, and truncate markers do so for a whole
+collection.
 
 A changed row is removed and inserted anew. MERGE and UPDATE change it in its place, and DuckDB then takes
 several times as long for rows that lie scattered (`make bench ARGS='-k test_the_cost_of_changes'`).
@@ -69,20 +70,20 @@ class LoadTransaction:
         self._connection = connection
         self._chunk = chunk
         self._now = clock()
-        self._floor = 0
+        self._marker = 0
 
     def run(self) -> LoadResult:
         """Write the last change of each document, note what changed, mark the micro-batches as loaded."""
         (load_id,) = one_row(self._connection, "select coalesce(max(load_id), 0) + 1 from raw.loads")
         rows = sum(footer.rows for _, footer in self._chunk)
         upserted = removed = 0
-        swept = self._raise_floor()
+        swept = self._truncate()
         is_bulk = rows >= BULK_ROWS or swept > 0
-        paths = self._paths_above_floor(lambda footer: footer.last_cluster_time)
+        paths = self._paths_above_marker(lambda footer: footer.last_cluster_time)
         if paths:
             self._name_files()
             fresh = fresh_files(
-                self._connection, self._paths_above_floor(lambda footer: footer.first_cluster_time)
+                self._connection, self._paths_above_marker(lambda footer: footer.first_cluster_time)
             )
             if fresh:
                 upserted = self._insert(
@@ -99,28 +100,34 @@ class LoadTransaction:
         self._record(load_id, upserted, deleted, is_bulk=is_bulk)
         return LoadResult(len(self._chunk), rows, upserted, deleted)
 
-    def _raise_floor(self) -> int:
-        """Note the floors of the micro-batches, and remove older rows than the highest; give how many.
+    def _truncate(self) -> int:
+        """Record truncate markers, remove the rows older than the highest, and return how many those were.
 
         A tombstone below it is of no more use: nothing that old comes back.
         """
-        (known,) = one_row(self._connection, "select coalesce(max(floor), 0) from raw.floors")
-        floors = [(footer.floor, each.id) for each, footer in self._chunk if footer.floor is not None]
-        self._floor = max([known, *(floor for floor, _ in floors)])
-        if floors:
-            self._execute(f"insert into raw.floors values {sql.rows(floors)}")
-        if self._floor == known:
+        (known,) = one_row(
+            self._connection, "select coalesce(max(cluster_time), 0) from raw.truncate_markers"
+        )
+        markers = [
+            (footer.truncate_marker, each.id)
+            for each, footer in self._chunk
+            if footer.truncate_marker is not None
+        ]
+        self._marker = max([known, *(marker for marker, _ in markers)])
+        if markers:
+            self._execute(f"insert into raw.truncate_markers values {sql.rows(markers)}")
+        if self._marker == known:
             return 0
-        self._execute(f"delete from raw.tombstones where source_version < {self._floor}")
+        self._execute(f"delete from raw.tombstones where source_version < {self._marker}")
         (swept,) = one_row(
-            self._connection, f"delete from raw.conversations where source_version < {self._floor}"
+            self._connection, f"delete from raw.conversations where source_version < {self._marker}"
         )
         return int(swept)
 
-    def _paths_above_floor(self, version_of: Callable[[Footer], int | None]) -> list[str]:
-        """Give the files whose first or last version the floor leaves alone; those without rows are none."""
+    def _paths_above_marker(self, version_of: Callable[[Footer], int | None]) -> list[str]:
+        """Return paths of files with rows at or above the marker."""
         versions = ((micro_batch.path, version_of(footer)) for micro_batch, footer in self._chunk)
-        return [str(path) for path, version in versions if version is not None and version >= self._floor]
+        return [str(path) for path, version in versions if version is not None and version >= self._marker]
 
     def _name_files(self) -> None:
         names = sql.rows(
@@ -156,7 +163,7 @@ class LoadTransaction:
         return int(inserted)
 
     def _stage(self, landed: str) -> None:
-        """Find the last change of each `_id`, less what row, tombstone or floor outdate: narrow columns only.
+        """Find the last change of each `_id` that nothing outdates: narrow columns only.
 
         The wide columns stay in their files until they are written into the table, once.
         """
@@ -169,7 +176,7 @@ class LoadTransaction:
                 staged_files.filename, staged_files.micro_batch_id
             from {landed} as landed
             inner join staged_files on landed.filename = staged_files.filename
-            where landed.source_version >= {self._floor} and landed.op <> 'floor'
+            where landed.source_version >= {self._marker} and landed.op not in ('truncate', 'floor')
             qualify row_number() over (
                 partition by landed._id
                 order by landed.source_version desc, staged_files.position desc, landed.file_row_number desc

@@ -1,4 +1,4 @@
-"""The lease: DuckDB allows one process per file, so whoever opens it takes an advisory lock first."""
+"""The warehouse lock: DuckDB allows one process per file, so whoever opens it takes this lock first."""
 
 import json
 import os
@@ -14,20 +14,21 @@ from stream.disk import disk_errors, make_folder
 from stream.errors import WarehouseBusyError
 
 
-class Lease:
+class WarehouseLock:
     """The right to open one DuckDB file. Never hold it while waiting for MongoDB.
 
     The lock is the operating system's: it ends with its process, however that ends.
     """
 
     def __init__(self, warehouse: Path, *, clock: Clock) -> None:
+        # The names that older versions use: the two exclude each other during an upgrade.
         self._path = warehouse.with_name(f"{warehouse.name}.lease")
         self._holder_path = warehouse.with_name(f"{warehouse.name}.lease.json")
         self._clock = clock
 
     @contextmanager
     def held(self, *, timeout_seconds: float) -> Iterator[None]:
-        """Hold the lease; wait for it at most so long.
+        """Hold the warehouse lock; wait for it at most so long.
 
         Raises:
             WarehouseBusyError: Another process still holds it; the message says which.
@@ -60,7 +61,7 @@ class Lease:
             self._holder_path.write_text(json.dumps(note))
 
     def holder(self) -> str:
-        """Describe who took the lease last."""
+        """Describe who took the warehouse lock last."""
         try:
             holder = json.loads(self._holder_path.read_text())
             return f"`{holder['command']}` (process {holder['pid']}, since {holder['since']})"

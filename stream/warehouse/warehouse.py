@@ -16,10 +16,10 @@ from stream.errors import AnalyticsError, WarehouseCorruptError
 from stream.landing.merged import replaced_by
 from stream.landing.micro_batch import Footer, MicroBatch, check_content, read_footer
 from stream.landing.retention import require_whole
-from stream.landing.zone import Boundary, LandingZone, no_boundary
+from stream.landing.zone import Failpoint, LandingZone, no_failpoint
 from stream.warehouse.database import FAILURES, Config, WarehouseFile, break_off
 from stream.warehouse.load import LoadResult, LoadTransaction, one_row, record_merged
-from stream.warehouse.lock import Lease
+from stream.warehouse.lock import WarehouseLock
 
 MAX_ROWS_PER_TRANSACTION = 250_000
 MAX_SIZE_PER_TRANSACTION_BYTES = 256_000_000
@@ -37,7 +37,7 @@ Progress = Callable[[int, int], None]
 
 
 class Warehouse:
-    """One DuckDB file. Opens it only under the lease, and only for as long as a load takes."""
+    """One DuckDB file. Opens it only under the warehouse lock, and only for as long as a load takes."""
 
     def __init__(
         self,
@@ -47,30 +47,30 @@ class Warehouse:
         clock: Clock,
         threads: int | None = None,
         memory_limit: str = "1GB",
-        at_boundary: Boundary = no_boundary,
+        at_failpoint: Failpoint = no_failpoint,
     ) -> None:
         self.path = path
-        self.lease = Lease(path, clock=clock)
+        self.lock = WarehouseLock(path, clock=clock)
         self._landing = landing
         self._clock = clock
         config: Config = {"memory_limit": memory_limit}
         if threads is not None:
             config["threads"] = threads
         self._file = WarehouseFile(path, config)
-        self._at_boundary = at_boundary
+        self._at_failpoint = at_failpoint
         self._loaded: set[str] = set()
         self._connection: duckdb.DuckDBPyConnection | None = None
 
     @contextmanager
     def opened(self, *, timeout_seconds: float) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Hold the lease and open the file, its schema up to date.
+        """Hold the warehouse lock and open the file, its schema up to date.
 
         Raises:
-            WarehouseBusyError: Another process holds the lease or the file.
+            WarehouseBusyError: Another process holds the warehouse lock or the file.
             WarehouseCorruptError: The file is damaged, or no DuckDB file.
             SchemaTooNewError: A newer version of this program wrote it.
         """
-        with self.lease.held(timeout_seconds=timeout_seconds), self._connected() as connection:
+        with self.lock.held(timeout_seconds=timeout_seconds), self._connected() as connection:
             yield connection
 
     @contextmanager
@@ -119,7 +119,7 @@ class Warehouse:
         """Load everything that has landed and is not loaded yet. Doing it again changes nothing.
 
         Args:
-            timeout_seconds: How long to wait for the lease.
+            timeout_seconds: How long to wait for the warehouse lock.
             on_progress: Told how far it is.
 
         Raises:
@@ -141,14 +141,14 @@ class Warehouse:
         `<name>.corrupt-<time>`. Killed half-way, the next `load` goes on. Raises the errors of `load`.
 
         Args:
-            timeout_seconds: How long to wait for the lease.
+            timeout_seconds: How long to wait for the warehouse lock.
             on_progress: Told how far it is.
             is_incomplete: Do so also where old files have been removed, and rows will be missing.
         """
         if not is_incomplete:
             require_whole(self._landing.root)
-        with self.lease.held(timeout_seconds=timeout_seconds):
-            # Under the lease: whoever holds it may remove files that have been merged.
+        with self.lock.held(timeout_seconds=timeout_seconds):
+            # Under the warehouse lock: whoever holds it may remove files that have been merged.
             for micro_batch in self._landing.micro_batches():
                 check_content(micro_batch)
             self._loaded.clear()
@@ -168,12 +168,12 @@ class Warehouse:
 
         Raises the errors of `load`.
         """
-        with self.lease.held(timeout_seconds=timeout_seconds):
+        with self.lock.held(timeout_seconds=timeout_seconds):
             self._file.rewrite()
 
     def _forget(self, connection: duckdb.DuckDBPyConnection) -> None:
         connection.begin()
-        for table in ("conversations", "tombstones", "floors", "micro_batches", "changed_lines"):
+        for table in ("conversations", "tombstones", "truncate_markers", "micro_batches", "changed_lines"):
             connection.execute(f"delete from raw.{table}")
         connection.execute(
             "insert into raw.loads "
@@ -225,9 +225,9 @@ class Warehouse:
         connection.begin()
         try:
             result = LoadTransaction(connection, chunk, self._clock).run()
-            self._at_boundary("load_before_commit")
+            self._at_failpoint("load_before_commit")
             connection.commit()
-            self._at_boundary("load_committed")
+            self._at_failpoint("load_committed")
         except BaseException as error:
             with suppress(duckdb.Error):  # a damaged database has no transaction left
                 break_off(connection)

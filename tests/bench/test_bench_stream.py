@@ -241,7 +241,7 @@ def test_latency(server: EmbeddedMongo, tmp_path: Path) -> None:
         worker.warehouse.path,
         landing=LandingZone(worker.data.landing_dir, clock=utc_now),
         clock=utc_now,
-        at_boundary=lambda name: committed.append(time.time()) if name == "load_committed" else None,
+        at_failpoint=lambda name: committed.append(time.time()) if name == "load_committed" else None,
     )
     logs.configure(LoggingSettings(LOG_LEVEL="error"))
     inserted: dict[str, float] = {}

@@ -173,11 +173,11 @@ class Arena:
         with self.running(WORKER, **options) as process:
             yield process
 
-    def crash_at(self, boundary: str, nth: int, **options: Any) -> None:
-        """Run a worker until it kills itself at a boundary."""
-        with self.worker(boundary=boundary, nth=nth, **options) as process:
+    def crash_at(self, failpoint: str, nth: int, **options: Any) -> None:
+        """Run a worker until it kills itself at a failpoint."""
+        with self.worker(failpoint=failpoint, nth=nth, **options) as process:
             _, said = process.communicate(timeout=60)
-        assert process.returncode == -9, f"ended with {process.returncode}, not at `{boundary}`:\n{said}"
+        assert process.returncode == -9, f"ended with {process.returncode}, not at `{failpoint}`:\n{said}"
 
     def assert_nothing_lost_nothing_twice(self) -> int:
         """Let a last worker catch up, then prove raw = collection; give the number of documents.

@@ -1,8 +1,8 @@
-"""A backfill that kills itself with SIGKILL at a boundary; a script, run by the chaos tests.
+"""A backfill that kills itself with SIGKILL at a failpoint; a script, run by the chaos tests.
 
     python crashing_backfill.py '<JSON>'
 
-Keys: `uri`, `database`, `collection`, `folder`; `boundary`, `nth` and `delay_ms` as for a crashing worker;
+Keys: `uri`, `database`, `collection`, `folder`; `failpoint`, `nth` and `delay_ms` as for a crashing worker;
 `pause_ms` (after each landed range); `options` of the backfill. It prints its summary.
 """
 
@@ -21,9 +21,9 @@ from tests.support.backfilling import BackfillRunner
 def main() -> None:
     """Run the backfill."""
     options: dict[str, Any] = json.loads(sys.argv[1])
-    bomb = Bomb(options.get("boundary"), options.get("nth", 1), options.get("delay_ms"))
+    bomb = Bomb(options.get("failpoint"), options.get("nth", 1), options.get("delay_ms"))
 
-    def at_boundary(name: str) -> None:
+    def at_failpoint(name: str) -> None:
         bomb(name)
         if name == "file_renamed":
             time.sleep(options.get("pause_ms", 0) / 1000)
@@ -34,7 +34,7 @@ def main() -> None:
         ),
         Path(options["folder"]),
     )
-    job = runner.job(at_boundary=at_boundary, **options.get("options", {}))
+    job = runner.job(at_failpoint=at_failpoint, **options.get("options", {}))
     summary = job.run(Filters())
     told = {
         "is_finished": summary.is_finished,

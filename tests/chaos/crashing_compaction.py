@@ -1,6 +1,6 @@
-"""Merges the landing zone of a `Yard`, removes what was replaced, and kills itself at a boundary; a script.
+"""Merges the landing zone of a `Yard`, removes what was replaced, and kills itself at a failpoint; a script.
 
-python crashing_compaction.py <folder> <time of the merge> <boundary> <n-th reach>
+python crashing_compaction.py <folder> <time of the merge> <failpoint> <n-th reach>
 """
 
 import os
@@ -13,17 +13,17 @@ from tests.support.maintaining import HOUR, Yard
 
 
 def main() -> None:
-    """Go on until the boundary."""
-    folder, now, boundary, nth = sys.argv[1:]
+    """Go on until the failpoint."""
+    folder, now, failpoint, nth = sys.argv[1:]
     left = int(nth)
 
     def crash(reached: str) -> None:
         nonlocal left
-        left -= reached == boundary
+        left -= reached == failpoint
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    yard = Yard(Path(folder), datetime.fromisoformat(now), at_boundary=crash)
+    yard = Yard(Path(folder), datetime.fromisoformat(now), at_failpoint=crash)
     yard.compaction.merge()
     yard.now += HOUR
     yard.compaction.remove_replaced()

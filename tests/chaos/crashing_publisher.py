@@ -1,6 +1,6 @@
-"""Builds and publishes one round of a `Shop`, and kills itself at a boundary; a script of the chaos tests.
+"""Builds and publishes one round of a `Shop`, and kills itself at a failpoint; a script of the chaos tests.
 
-python crashing_publisher.py <folder> <round> <boundary> <n-th reach> [more SQL]
+python crashing_publisher.py <folder> <round> <failpoint> <n-th reach> [more SQL]
 """
 
 import os
@@ -12,17 +12,17 @@ from tests.support.publishing import Shop
 
 
 def main() -> None:
-    """Publish until the boundary."""
-    folder, number, boundary, nth, *more = sys.argv[1:]
+    """Publish until the failpoint."""
+    folder, number, failpoint, nth, *more = sys.argv[1:]
     left = int(nth)
 
     def crash(reached: str) -> None:
         nonlocal left
-        left -= reached == boundary
+        left -= reached == failpoint
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    shop = Shop(Path(folder), at_boundary=crash)
+    shop = Shop(Path(folder), at_failpoint=crash)
     shop.build(int(number), more=" ".join(more))
     shop.publish(int(number))
 

@@ -1,10 +1,10 @@
-"""A stream worker that kills itself with SIGKILL at a boundary; a script, run by the chaos tests.
+"""A stream worker that kills itself with SIGKILL at a failpoint; a script, run by the chaos tests.
 
     python crashing_worker.py '<JSON>'
 
-Keys: `uri`, `database`, `collection`, `folder`; `boundary` and `nth` (kill at the n-th reach), `delay_ms` (so
-much later, from a thread, while the work goes on); `settings` of the stream; `metrics_port`;
-`until_idle_seconds`. Without a boundary it runs until it is told to stop, and prints its summary.
+Keys: `uri`, `database`, `collection`, `folder`; `failpoint` and `nth` (kill at the n-th reach), `delay_ms`
+(so much later, from a thread, while the work goes on); `settings` of the stream; `metrics_port`;
+`until_idle_seconds`. Without a failpoint it runs until it is told to stop, and prints its summary.
 """
 
 import json
@@ -29,16 +29,16 @@ from tests.support.backfilling import collection_reader
 
 
 class Bomb:
-    """Called at every boundary; goes off at the n-th reach of its own."""
+    """Called at every failpoint; goes off at the n-th reach of its own."""
 
-    def __init__(self, boundary: str | None, nth: int, delay_ms: float | None) -> None:
-        self._boundary = boundary
+    def __init__(self, failpoint: str | None, nth: int, delay_ms: float | None) -> None:
+        self._failpoint = failpoint
         self._left = nth
         self._delay_ms = delay_ms
 
-    def __call__(self, boundary: str) -> None:
-        """Count a boundary that was reached."""
-        if boundary != self._boundary:
+    def __call__(self, failpoint: str) -> None:
+        """Count a failpoint that was reached."""
+        if failpoint != self._failpoint:
             return
         self._left -= 1
         if self._left == 0:
@@ -59,7 +59,7 @@ def main() -> None:
     """Run the worker."""
     options: dict[str, Any] = json.loads(sys.argv[1])
     folder = Path(options["folder"])
-    bomb = Bomb(options.get("boundary"), options.get("nth", 1), options.get("delay_ms"))
+    bomb = Bomb(options.get("failpoint"), options.get("nth", 1), options.get("delay_ms"))
     registry = CollectorRegistry()
     serve(registry, host="127.0.0.1", port=options.get("metrics_port", 0))
     landing = LandingZone(folder / "landing", clock=utc_now)
@@ -78,7 +78,7 @@ def main() -> None:
         clock=utc_now,
         threads=1,
         memory_limit=settings.memory_limit,
-        at_boundary=bomb,
+        at_failpoint=bomb,
     )
     mongo = MongoSettings(
         MONGO_URI=options["uri"], MONGO_DB=options["database"], MONGO_COLLECTION=options["collection"]
@@ -94,8 +94,8 @@ def main() -> None:
         warehouse=warehouse,
         registry=registry,
         log=log,
-        at_boundary=bomb,
-        read_everything=collection_reader(mongo, folder, log, at_boundary=bomb),
+        at_failpoint=bomb,
+        read_collection=collection_reader(mongo, folder, log, at_failpoint=bomb),
     )
     summary = worker.run(until_idle_seconds=options.get("until_idle_seconds"))
     told = {

@@ -16,7 +16,7 @@ from batch.mongod.replica_set import EmbeddedMongo
 from tests.chaos.conftest import BACKFILL, WORKER, Arena
 from tests.support.streaming import wait_until
 
-BOUNDARIES = (
+FAILPOINTS = (
     "window_closed",
     "dead_letters_stored",
     "file_written",
@@ -66,7 +66,7 @@ class Soak:
         self._worker: subprocess.Popen[str] | None = None
         self._faults: tuple[Callable[[], None], ...] = (
             self._kill_worker,
-            self._kill_worker_at_a_boundary,
+            self._kill_worker_at_a_failpoint,
             self._stop_worker,
             self._freeze_worker,
             self._step_down,
@@ -162,10 +162,10 @@ class Soak:
         self._worker.kill()
         self._await_end()
 
-    def _kill_worker_at_a_boundary(self) -> None:
+    def _kill_worker_at_a_failpoint(self) -> None:
         self._kill_worker()
         self._note_ending()
-        self._start(boundary=self._chance.choice(BOUNDARIES), nth=self._chance.randrange(1, 4))
+        self._start(failpoint=self._chance.choice(FAILPOINTS), nth=self._chance.randrange(1, 4))
         self._await_end()
 
     def _stop_worker(self) -> None:
@@ -204,12 +204,12 @@ class Soak:
         self._nodes.wait_for_primary()
 
     def _hold_lease(self) -> None:
-        with self._arena.stream.warehouse.lease.held(timeout_seconds=_PATIENCE_SECONDS):
+        with self._arena.stream.warehouse.lock.held(timeout_seconds=_PATIENCE_SECONDS):
             self._let_pass(1, 15)
 
     def _destroy_warehouse(self) -> None:
         warehouse = self._arena.stream.warehouse
-        with warehouse.lease.held(timeout_seconds=_PATIENCE_SECONDS):
+        with warehouse.lock.held(timeout_seconds=_PATIENCE_SECONDS):
             warehouse.path.unlink(missing_ok=True)
             Path(f"{warehouse.path}.wal").unlink(missing_ok=True)
 

@@ -24,7 +24,7 @@ from tests.support.streaming import wait_until
 pytestmark = pytest.mark.chaos
 
 HISTORY = 1200
-BOUNDARIES = [
+FAILPOINTS = [
     "planned",
     "dead_letters_stored",
     "file_written",
@@ -62,12 +62,12 @@ class BackfillArena:
         with self.arena.running(BACKFILL, **options) as process:
             yield process
 
-    def crash_at(self, boundary: str, nth: int, **options: Any) -> None:
-        """Run a backfill until it kills itself at a boundary."""
-        with self.backfill(boundary=boundary, nth=nth, **options) as process:
+    def crash_at(self, failpoint: str, nth: int, **options: Any) -> None:
+        """Run a backfill until it kills itself at a failpoint."""
+        with self.backfill(failpoint=failpoint, nth=nth, **options) as process:
             said, errors = process.communicate(timeout=60)
         assert process.returncode == -9, (
-            f"ended with {process.returncode}, not at `{boundary}`:\n{said}{errors}"
+            f"ended with {process.returncode}, not at `{failpoint}`:\n{said}{errors}"
         )
 
     def finish(self, **options: Any) -> dict[str, Any]:
@@ -108,17 +108,17 @@ def scene(arena: Arena, mongo: MongoSettings) -> BackfillArena:
     "`kill -9` of a backfill at each of nine points, with writes before, in and behind the range",
     "no range twice, no gap, no stale overwrite",
 )
-@pytest.mark.parametrize("boundary", BOUNDARIES)
-def test_a_crash_at_a_boundary(scene: BackfillArena, boundary: str) -> None:
+@pytest.mark.parametrize("failpoint", FAILPOINTS)
+def test_a_crash_at_a_failpoint(scene: BackfillArena, failpoint: str) -> None:
     """A kill -9 between any two steps, then again; the stream is started only afterwards: raw = collection.
 
     Ranges that have landed are not read again: their files are those of the crashed runs.
     """
     with scene.arena.writer.writing():
-        scene.crash_at(boundary, 1)
+        scene.crash_at(failpoint, 1)
         first = scene.landed_files()
-        if boundary not in REACHED_ONCE:
-            scene.crash_at(boundary, 1)
+        if failpoint not in REACHED_ONCE:
+            scene.crash_at(failpoint, 1)
         second = scene.landed_files()
         summary = scene.finish()
 

@@ -22,11 +22,11 @@ pytestmark = pytest.mark.chaos
     "warehouses that had loaded all, some or none of it end with the same rows",
 )
 @pytest.mark.parametrize(
-    ("boundary", "nth"),
+    ("failpoint", "nth"),
     [("file_written", 1), ("file_synced", 2), ("file_renamed", 1), ("file_renamed", 2), ("file_removed", 2)],
     ids=str,
 )
-def test_a_kill_at_a_boundary(tmp_path: Path, boundary: str, nth: int) -> None:
+def test_a_kill_at_a_failpoint(tmp_path: Path, failpoint: str, nth: int) -> None:
     """A warehouse that had loaded a part, one made anew, and the next merge all end right."""
     yard = Yard(tmp_path)
     for day in range(2):
@@ -44,7 +44,7 @@ def test_a_kill_at_a_boundary(tmp_path: Path, boundary: str, nth: int) -> None:
 
     script = Path(__file__).with_name("crashing_compaction.py")
     crashed = subprocess.run(
-        [sys.executable, script, yard.folder, yard.now.isoformat(), boundary, str(nth)],
+        [sys.executable, script, yard.folder, yard.now.isoformat(), failpoint, str(nth)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         check=False,
     )

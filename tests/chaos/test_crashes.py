@@ -15,7 +15,7 @@ from tests.support.streaming import wait_until
 
 pytestmark = pytest.mark.chaos
 
-BOUNDARIES = [
+FAILPOINTS = [
     "window_closed",
     "dead_letters_stored",
     "file_written",
@@ -32,15 +32,15 @@ BOUNDARIES = [
     "`kill -9` at each of eight points between reading, landing, loading and committing, twice in a row",
     "nothing lost, nothing twice",
 )
-@pytest.mark.parametrize("boundary", BOUNDARIES)
-def test_a_crash_at_a_boundary_loses_nothing_and_doubles_nothing(arena: Arena, boundary: str) -> None:
+@pytest.mark.parametrize("failpoint", FAILPOINTS)
+def test_a_crash_at_a_failpoint_loses_nothing_and_doubles_nothing(arena: Arena, failpoint: str) -> None:
     """A kill -9 between any two steps, twice in a row, during live changes: raw = collection afterwards."""
-    if boundary == "position_saved":
+    if failpoint == "position_saved":
         arena.writer.pause_seconds = 1.2  # that is saved only when the collection is idle for a moment
     arena.stream.take_position()
     with arena.writer.writing():
-        arena.crash_at(boundary, 1)
-        arena.crash_at(boundary, 2)
+        arena.crash_at(failpoint, 1)
+        arena.crash_at(failpoint, 2)
 
     assert arena.assert_nothing_lost_nothing_twice() > 0
 
@@ -132,7 +132,7 @@ def test_a_signal_is_obeyed_while_the_warehouse_is_held(arena: Arena) -> None:
     arena.stream.take_position()
     with (
         arena.worker(until_idle_seconds=0.3) as process,
-        arena.stream.warehouse.lease.held(timeout_seconds=5),
+        arena.stream.warehouse.lock.held(timeout_seconds=5),
     ):
         arena.collection.insert_many([{"type": "user", "message": f"{n}"} for n in range(50)])
         wait_until(lambda: len(arena.stream.landed_rows()) == 50)

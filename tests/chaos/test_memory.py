@@ -47,7 +47,7 @@ def test_a_backlog_passes_in_bounded_memory(arena: Arena, tmp_path: Path, change
         return [line["upserts"] + line["deletes"] for line in told if line["event"] == "micro_batch_landed"]
 
     with (tmp_path / "log").open("w") as log, arena.worker(output=log, settings=DEFAULTS) as process:
-        with arena.stream.warehouse.lease.held(timeout_seconds=5):
+        with arena.stream.warehouse.lock.held(timeout_seconds=5):
             wait_until(lambda: bool(landed()), seconds=PATIENCE_SECONDS)
             worker = psutil.Process(process.pid)
             at_first = at_most = worker.memory_info().rss

@@ -34,7 +34,7 @@ def shop(tmp_path: Path) -> Shop:
 
 @pytest.mark.fault(15, "a publish is killed at each step", "readers keep the previous build")
 @pytest.mark.parametrize(
-    ("boundary", "nth", "seen_after_crash"),
+    ("failpoint", "nth", "seen_after_crash"),
     [
         ("table_written", 2, 1),
         ("tables_written", 1, 1),
@@ -47,13 +47,13 @@ def shop(tmp_path: Path) -> Shop:
     ],
     ids=str,
 )
-def test_a_kill_at_a_boundary(shop: Shop, boundary: str, nth: int, seen_after_crash: int) -> None:
+def test_a_kill_at_a_failpoint(shop: Shop, failpoint: str, nth: int, seen_after_crash: int) -> None:
     """Readers see the old build or the new one, whole; the next publish repairs and clears away the rest."""
     shop.build(1)
     shop.publish(1)
     script = Path(__file__).with_name("crashing_publisher.py")
     crashed = subprocess.run(
-        [sys.executable, script, shop.folder, "2", boundary, str(nth), NEW_TABLE],
+        [sys.executable, script, shop.folder, "2", failpoint, str(nth), NEW_TABLE],
         env=ENVIRONMENT,
         check=False,
     )
@@ -67,7 +67,7 @@ def test_a_kill_at_a_boundary(shop: Shop, boundary: str, nth: int, seen_after_cr
     assert [(1,)] == shop.ask("select x from marts.agg")
     assert [] == list(shop.serving.root.rglob(".*"))
     finished = ["build-0001", "build-0002", "build-0003"]
-    half_written = boundary in {"table_written", "tables_written"}
+    half_written = failpoint in {"table_written", "tables_written"}
     assert [each for each in finished if not (half_written and each == "build-0002")] == shop.serving.builds()
 
 

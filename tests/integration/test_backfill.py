@@ -22,7 +22,7 @@ from stream.errors import (
     StepFailedError,
     WarehouseBusyError,
 )
-from stream.landing.zone import Boundary
+from stream.landing.zone import Failpoint
 from stream.settings import MongoSettings
 from tests.support.backfilling import BackfillRunner
 from tests.support.equality import assert_manifest_is_sound, assert_same, warehouse_rows
@@ -53,14 +53,14 @@ def lines(count: int, **fields: Any) -> list[dict[str, Any]]:
     ]
 
 
-def fail_at(boundary: str, nth: int) -> Boundary:
-    """Give what fails when a boundary is reached for the n-th time."""
+def fail_at(failpoint: str, nth: int) -> Failpoint:
+    """Give what fails when a failpoint is reached for the n-th time."""
     left = nth
 
     def reached(name: str) -> None:
         nonlocal left
-        left -= name == boundary
-        if name == boundary and left == 0:
+        left -= name == failpoint
+        if name == failpoint and left == 0:
             raise StepFailedError("no more", hint="none")
 
     return reached
@@ -150,7 +150,7 @@ def test_a_range_that_has_landed_is_not_read_again(backfill: BackfillRunner, col
     """A run that dies after some ranges: the next one reads the others, and only those."""
     collection.insert_many(lines(1000))
     with pytest.raises(AnalyticsError, match="no more"):
-        backfill.run(at_boundary=fail_at("file_renamed", 4), threads=1)
+        backfill.run(at_failpoint=fail_at("file_renamed", 4), threads=1)
     (before,) = backfill.landed().values()
 
     summary = backfill.run()
@@ -166,7 +166,7 @@ def test_restart_begins_anew(backfill: BackfillRunner, collection: Documents) ->
     """The unfinished plan is forgotten, all ranges are read again, the rows are the same."""
     collection.insert_many(lines(500))
     with pytest.raises(AnalyticsError):
-        backfill.run(at_boundary=fail_at("file_renamed", 2))
+        backfill.run(at_failpoint=fail_at("file_renamed", 2))
 
     summary = backfill.run(restart=True)
 
@@ -178,7 +178,7 @@ def test_a_collection_made_anew_is_not_resumed(backfill: BackfillRunner, collect
     """Dropped and filled again it has the same name and another id: refused, with a way out."""
     collection.insert_many(lines(500))
     with pytest.raises(AnalyticsError):
-        backfill.run(at_boundary=fail_at("file_renamed", 2))
+        backfill.run(at_failpoint=fail_at("file_renamed", 2))
     collection.drop()
     collection.insert_many(lines(10))
 
@@ -191,13 +191,13 @@ def test_a_collection_dropped_meanwhile(backfill: BackfillRunner, collection: Do
     """What was read of the new one does not land as if it were the old one."""
     collection.insert_many(lines(500))
 
-    def drop(boundary: str) -> None:
-        if boundary == "planned":
+    def drop(failpoint: str) -> None:
+        if failpoint == "planned":
             collection.drop()
             collection.insert_many(lines(10))
 
     with pytest.raises(BackfillMismatchError, match="has been dropped or replaced"):
-        backfill.run(at_boundary=drop)
+        backfill.run(at_failpoint=drop)
     assert [[]] == list(backfill.landed().values())
 
 
@@ -205,7 +205,7 @@ def test_other_filters_are_not_mixed(backfill: BackfillRunner, collection: Docum
     """An unfinished backfill of one project is not finished with another's documents."""
     collection.insert_many(lines(500))
     with pytest.raises(AnalyticsError):
-        backfill.run(Filters(project="project-0"), at_boundary=fail_at("file_renamed", 1))
+        backfill.run(Filters(project="project-0"), at_failpoint=fail_at("file_renamed", 1))
 
     with pytest.raises(BackfillMismatchError, match="--project project-0"):
         backfill.run()
@@ -247,7 +247,7 @@ def test_a_held_warehouse_does_not_keep_ranges_from_landing(
     """Everything lands, the run ends with an error that may pass, and the next one only loads."""
     collection.insert_many(lines(500))
     with (
-        backfill.warehouse.lease.held(timeout_seconds=1),
+        backfill.warehouse.lock.held(timeout_seconds=1),
         pytest.raises(WarehouseBusyError, match="in use by"),
     ):
         backfill.run(lease_timeout_seconds=0.5)
@@ -276,16 +276,16 @@ def test_the_position_is_taken_before_anything_is_read(
     found = lines(300)
     collection.insert_many(found)
 
-    def change(boundary: str) -> None:
-        if boundary == "planned":
+    def change(failpoint: str) -> None:
+        if failpoint == "planned":
             collection.delete_one({"_id": found[0]["_id"]})
             collection.update_one({"_id": found[1]["_id"]}, {"$set": {"message": "changed"}})
-        if boundary == "all_read":
+        if failpoint == "all_read":
             collection.delete_one({"_id": found[2]["_id"]})
             collection.replace_one({"_id": found[3]["_id"]}, {"type": "replaced"})
             collection.insert_many(lines(20))
 
-    backfill.run(at_boundary=change)
+    backfill.run(at_failpoint=change)
     StreamRunner(backfill.mongo, backfill.folder).catch_up()
 
     assert 318 == assert_same(collection, backfill.warehouse)
@@ -329,8 +329,8 @@ def test_an_outage_is_waited_out(
     collection.insert_many(lines(2000))
     reached = threading.Event()
 
-    def pause(boundary: str) -> None:
-        if boundary == "file_renamed":
+    def pause(failpoint: str) -> None:
+        if failpoint == "file_renamed":
             reached.set()
             time.sleep(0.3)
 
@@ -343,7 +343,7 @@ def test_an_outage_is_waited_out(
 
     with meanwhile(restart):
         backfill.run(
-            at_boundary=pause, mongo=backfill.mongo.model_copy(update={"connect_timeout_seconds": 1})
+            at_failpoint=pause, mongo=backfill.mongo.model_copy(update={"connect_timeout_seconds": 1})
         )
 
     assert "range_waits" in {entry["event"] for entry in backfill.logged}

@@ -186,16 +186,16 @@ def test_a_dropped_collection_may_need_a_person(
         assert [(0,)] == connection.execute("select count(*) from raw.conversations").fetchall()
 
 
-def test_a_replaced_collection_can_be_read_anew(
+def test_a_replaced_collection_can_be_resnapshot(
     program: Program, collection: Collection[dict[str, Any]]
 ) -> None:
     """`$out` over the collection stops the worker with exit code 2; told to, it reads what is there now."""
     program.run("stream", "--until-idle", "0.3")
     collection.insert_many([{"_id": number, "type": "user"} for number in range(3)])
     collection.aggregate([{"$match": {"_id": {"$gt": 0}}}, {"$out": collection.name}])
-    refused(program.run("stream"), 2, "replaced", "--on-history-lost=rebackfill")
+    refused(program.run("stream"), 2, "replaced", "--on-history-lost=resnapshot")
 
-    result = program.run("stream", "--until-idle", "0.3", "--on-history-lost", "rebackfill")
+    result = program.run("stream", "--until-idle", "0.3", "--on-history-lost", "resnapshot")
 
     assert 0 == result.returncode, result
     with duckdb.connect(program.folder / "data" / "analytics.duckdb") as connection:

@@ -12,7 +12,7 @@ import pytest
 
 from batch.maintenance import compaction
 from batch.publish.live_views import live_views
-from stream.core.normalise import DeadLetter, floor
+from stream.core.normalise import DeadLetter, truncate_marker
 from stream.core.schema import Row
 from stream.errors import LandingFullError, MicroBatchCorruptError, StepFailedError
 from stream.landing.micro_batch import read_footer
@@ -104,11 +104,11 @@ def test_files_with_dead_letters_stay_what_they_are(yard: Yard) -> None:
     assert len(yard.letters.list(yard.zone)) == 1
 
 
-def test_floors_stay_what_they_are(yard: Yard) -> None:
-    """What is above and below one is not mixed; a warehouse that loads late sweeps what the floor says."""
+def test_truncate_markers_stay_what_they_are(yard: Yard) -> None:
+    """What is above and below one is not mixed; a warehouse that loads late removes what the marker says."""
     yard.land(upsert("gone", 10))
     yard.land(upsert("gone too", 11))
-    yard.land(floor(20), upsert("back", 20))
+    yard.land(truncate_marker(20), upsert("back", 20))
     yard.land(upsert("new", 21))
     yard.land(upsert("newer", 22))
     yard.land()
@@ -330,12 +330,12 @@ def test_a_writer_and_a_merge_do_not_mind_each_other(yard: Yard) -> None:
     yard.now += DAY
     landed: list[str] = []
 
-    def write(boundary: str) -> None:
-        if boundary == "file_written":
+    def write(failpoint: str) -> None:
+        if failpoint == "file_written":
             with lane_of(yard.folder).writing():
                 landed.append(yard.land(upsert(40, 40)).id)
 
-    yard.at_boundary = write
+    yard.at_failpoint = write
     with lane_of(yard.folder, "other").writing():
         assert yard.compaction.merge().files == 2
 
@@ -352,7 +352,7 @@ def test_a_rebuild_under_way_keeps_its_files(yard: Yard) -> None:
     yard.compaction.merge()
     yard.now += HOUR
 
-    with yard.warehouse().lease.held(timeout_seconds=5):
+    with yard.warehouse().lock.held(timeout_seconds=5):
         done = replace(yard.maintenance(), lease_timeout_seconds=0).run()
 
     assert done == ["the warehouse is busy, the rest is left for the next run"]

@@ -99,8 +99,8 @@ def test_the_file_is_closed_afterwards(warehouse: MartsWarehouse) -> None:
 
 def test_a_busy_warehouse_is_left_alone(warehouse: MartsWarehouse) -> None:
     """Somebody else's lease is respected: nothing is built."""
-    with warehouse.warehouse.lease.held(timeout_seconds=5), pytest.raises(WarehouseBusyError):
-        transform(warehouse.project, lease=warehouse.warehouse.lease.held(timeout_seconds=0.1))
+    with warehouse.warehouse.lock.held(timeout_seconds=5), pytest.raises(WarehouseBusyError):
+        transform(warehouse.project, lease=warehouse.warehouse.lock.held(timeout_seconds=0.1))
     schemas = warehouse.rows("select count(*) from information_schema.schemata where schema_name = 'marts'")
     assert schemas == [(0,)]
 
@@ -110,7 +110,7 @@ def test_any_name_of_a_file_will_do(warehouse: MartsWarehouse, name: str) -> Non
     """Whoever opens the file can read its views, whatever DuckDB has to call the database."""
     path = warehouse.path.rename(warehouse.path.with_name(f"{name}.duckdb"))
     project = replace(warehouse.project, warehouse=path)
-    lease = warehouse.warehouse.lease.held(timeout_seconds=5)
+    lease = warehouse.warehouse.lock.held(timeout_seconds=5)
     transform(project, lease=lease, models=["+stg_conversations"])
     with duckdb.connect(path, read_only=True) as connection:
         assert connection.execute("select count(*) from staging.stg_conversations").fetchall() == [(2,)]

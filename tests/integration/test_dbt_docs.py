@@ -19,7 +19,7 @@ def test_every_mart_and_column_is_described(tmp_path: Path) -> None:
     warehouse = MartsWarehouse(tmp_path)
     warehouse.change()
     warehouse.build()
-    index = generate_docs(warehouse.project, lease=warehouse.warehouse.lease.held(timeout_seconds=5))
+    index = generate_docs(warehouse.project, lease=warehouse.warehouse.lock.held(timeout_seconds=5))
     text = index.read_text()
     assert [mart for mart in MARTS if f"model.claude_analytics.{mart}" not in text] == []
     with serving_docs(index, port=0) as server:
@@ -42,7 +42,7 @@ def test_the_site_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
     """Scripts and styles are inside: a machine without a network shows all of it."""
     warehouse = MartsWarehouse(tmp_path)
     warehouse.change()
-    index = generate_docs(warehouse.project, lease=warehouse.warehouse.lease.held(timeout_seconds=5))
+    index = generate_docs(warehouse.project, lease=warehouse.warehouse.lock.held(timeout_seconds=5))
     loaded = re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=[\"'](https?://[^\"']+)", index.read_text())
     assert loaded == []
 
@@ -51,7 +51,7 @@ def test_no_warehouse_to_describe(tmp_path: Path) -> None:
     """The message says what to run first."""
     warehouse = MartsWarehouse(tmp_path)
     with pytest.raises(StepFailedError, match="there is no warehouse"):
-        generate_docs(warehouse.project, lease=warehouse.warehouse.lease.held(timeout_seconds=5))
+        generate_docs(warehouse.project, lease=warehouse.warehouse.lock.held(timeout_seconds=5))
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_a_foreign_position_fails(filled: StreamRunner, tmp_path: Path) -> None:
 
 def test_a_held_warehouse_is_named(filled: StreamRunner) -> None:
     """While another process has the lease, the line says who took it."""
-    with filled.warehouse.lease.held(timeout_seconds=1):
+    with filled.warehouse.lock.held(timeout_seconds=1):
         checks = examine(filled)
     assert ("warn", True) == (checks["lease"].level, "process" in checks["lease"].text)
 

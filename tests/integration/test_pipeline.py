@@ -62,7 +62,7 @@ def run(context: Context) -> Callable[..., RunSummary]:
     def go(**options: Any) -> RunSummary:
         run_id = new_run_id(utc_now())
         cycle = make_cycle(context, run_id)
-        with context.turn.taken(timeout_seconds=5):
+        with context.pipeline_lock.taken(timeout_seconds=5):
             return make_pipeline(context, run_id, cycle).run(
                 chosen := Options(**options), cycle.works(chosen)
             )
@@ -148,7 +148,7 @@ def test_a_pipeline_that_is_killed(
         context.warehouse.path,
         "select step, outcome from ops.runs where outcome = 'running' order by step",
     )
-    with context.turn.taken(timeout_seconds=5):
+    with context.pipeline_lock.taken(timeout_seconds=5):
         closed = context.journal.close_abandoned()
     assert ["killed", "killed"] == [step.outcome for step in closed]
 

@@ -9,7 +9,7 @@ import pytest
 
 from batch.runs.ops_tables import PUBLISHED, note_runs
 from stream.clock import utc_now
-from stream.core.normalise import deletion, floor
+from stream.core.normalise import deletion, truncate_marker
 from stream.errors import LandingNotWritableError, SettingsError, StepFailedError
 from tests.support.platform_runs import platform_runs
 from tests.support.publishing import Shop, message
@@ -196,13 +196,13 @@ def test_live_views_are_as_fresh_as_the_landing_zone(shop: Shop) -> None:
 
 
 def test_live_views_forget_a_dropped_collection(shop: Shop) -> None:
-    """What is older than the floor is not shown, what came after it is."""
+    """What is older than the truncate marker is not shown, what came after it is."""
     shop.land(message(1, version=1), message(2, version=2))
     shop.build(1)
     shop.publish(1)
     assert [(2,)] == shop.ask("select count(*) from live.documents")
 
-    shop.land(floor(10), message(2, version=11))
+    shop.land(truncate_marker(10), message(2, version=11))
 
     assert [(f"{2:024x}",)] == shop.ask("select _id from live.documents")
 

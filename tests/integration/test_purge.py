@@ -55,7 +55,7 @@ def run_pipeline(context: Context, **options: Any) -> None:
     chosen = Options(**options)
     run_id = new_run_id(utc_now())
     cycle = make_cycle(context, run_id)
-    with context.turn.taken(timeout_seconds=5):
+    with context.pipeline_lock.taken(timeout_seconds=5):
         summary = make_pipeline(context, run_id, cycle).run(chosen, cycle.works(chosen))
     assert summary.error is None, summary.line
 

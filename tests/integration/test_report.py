@@ -156,7 +156,7 @@ def test_published_marts_are_read_without_the_lease(sample_marts: MartsWarehouse
     """While another process holds the warehouse, a published build is reported all the same."""
     published = tmp_path / "serving.duckdb"
     published.write_bytes(sample_marts.path.read_bytes())
-    with sample_marts.warehouse.lease.held(timeout_seconds=5):
+    with sample_marts.warehouse.lock.held(timeout_seconds=5):
         with opened_marts(published, sample_marts.warehouse, timeout_seconds=0.1) as connection:
             write_report(connection, tmp_path / "report.html", now=NOW)
         with (

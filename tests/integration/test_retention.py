@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from stream.core.normalise import DeadLetter, floor
+from stream.core.normalise import DeadLetter, truncate_marker
 from stream.errors import LandingTrimmedError, MicroBatchCorruptError
 from stream.landing.micro_batch import MicroBatch
-from stream.landing.retention import note_trimmed, trimmed_before
+from stream.landing.retention import low_water_mark, raise_low_water_mark
 from tests.support.landing import upsert
 from tests.support.maintaining import DAY, HOUR, Yard, rows_of
 
@@ -37,7 +37,7 @@ def test_nothing_is_removed_unless_it_is_asked_for(yard: Yard) -> None:
 
     assert yard.maintenance().run() == []
     assert in_sight(yard) == [0, 1, 2, 3, 4]
-    assert trimmed_before(yard.zone.root) is None
+    assert low_water_mark(yard.zone.root) is None
 
 
 def test_old_files_go_once_they_are_loaded(yard: Yard) -> None:
@@ -45,21 +45,21 @@ def test_old_files_go_once_they_are_loaded(yard: Yard) -> None:
     with yard.warehouse().opened(timeout_seconds=5):
         pass
     assert yard.maintenance(retention_days=2).run() == []
-    assert trimmed_before(yard.zone.root) is None
+    assert low_water_mark(yard.zone.root) is None
 
     yard.warehouse().load(timeout_seconds=5)
     assert yard.maintenance(retention_days=2).run() == ["3 old landed files removed"]
 
     assert in_sight(yard) == [3, 4]
-    assert trimmed_before(yard.zone.root) == date(2026, 1, 6)
+    assert low_water_mark(yard.zone.root) == date(2026, 1, 6)
     assert len(rows_of(yard.warehouse())) == 5
     assert yard.warehouse().load(timeout_seconds=5).micro_batches == 0
 
 
 def test_what_is_still_needed_stays(yard: Yard) -> None:
-    """Dead letters in the queue, the newest of a lane, an unfinished backfill, and floors."""
+    """Dead letters in the queue, the newest of a lane, an unfinished backfill, and truncate markers."""
     other = Yard(yard.folder)
-    other.land(floor(5), upsert(99, 10), lane="other")
+    other.land(truncate_marker(5), upsert(99, 10), lane="other")
     other.land(lane="other")
     for number in range(3):
         other.land(upsert(100 + number, 10), lane="replay", letters=[LETTER] if number == 0 else None)
@@ -131,13 +131,13 @@ def test_a_warehouse_is_not_made_from_what_is_left(yard: Yard) -> None:
 
 def test_how_far_it_was_trimmed_is_never_taken_back(tmp_path: Path) -> None:
     """A longer retention later does not bring files back; a damaged note is no note of nothing."""
-    note_trimmed(tmp_path, before=date(2026, 1, 6))
-    note_trimmed(tmp_path, before=date(2026, 1, 2))
-    assert trimmed_before(tmp_path) == date(2026, 1, 6)
+    raise_low_water_mark(tmp_path, before=date(2026, 1, 6))
+    raise_low_water_mark(tmp_path, before=date(2026, 1, 2))
+    assert low_water_mark(tmp_path) == date(2026, 1, 6)
 
-    (tmp_path / "trimmed.json").write_text("{")
+    (tmp_path / "low_water_mark.json").write_text("{")
     with pytest.raises(MicroBatchCorruptError, match=r"cannot read .*trimmed"):
-        trimmed_before(tmp_path)
+        low_water_mark(tmp_path)
 
 
 def test_the_note_comes_first(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +145,7 @@ def test_the_note_comes_first(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> No
     yard.warehouse().load(timeout_seconds=5)
 
     def killed(_files: list[MicroBatch]) -> None:
-        assert trimmed_before(yard.zone.root) == date(2026, 1, 6)
+        assert low_water_mark(yard.zone.root) == date(2026, 1, 6)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("batch.maintenance.retention.remove_files", killed)

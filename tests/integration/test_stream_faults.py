@@ -393,7 +393,7 @@ def test_landing_goes_on_while_the_warehouse_is_held(stream: StreamRunner, colle
     pending: list[float | None] = []
 
     def hold() -> None:
-        with other.lease.held(timeout_seconds=5):
+        with other.lock.held(timeout_seconds=5):
             for number in range(3):
                 collection.insert_one(line(number))
                 wait_until(lambda number=number: len(stream.lane.micro_batches()) == number + 1)
@@ -416,7 +416,7 @@ def test_a_run_that_cannot_load_says_so(stream: StreamRunner, collection: Docume
     collection.insert_one(line(1))
     worker = stream.worker()
     object.__setattr__(worker, "duckdb", worker.duckdb.model_copy(update={"lease_timeout_seconds": 0.2}))
-    with make_warehouse(stream.folder).lease.held(timeout_seconds=5), pytest.raises(WarehouseBusyError):
+    with make_warehouse(stream.folder).lock.held(timeout_seconds=5), pytest.raises(WarehouseBusyError):
         worker.run(until_idle_seconds=0.3)
     assert len(stream.landed_rows()) == 1
 
@@ -443,34 +443,34 @@ def test_the_reason_to_stop_comes_before_a_trouble_with_the_warehouse(
 
 
 class Failing:
-    """Raises at a boundary, some times."""
+    """Raises at a failpoint, some times."""
 
-    def __init__(self, boundary: str, error: Exception, *, times: int) -> None:
+    def __init__(self, failpoint: str, error: Exception, *, times: int) -> None:
         self.left = times
-        self._boundary = boundary
+        self._failpoint = failpoint
         self._error = error
 
-    def __call__(self, boundary: str) -> None:
+    def __call__(self, failpoint: str) -> None:
         """Fail, if it is time to."""
-        if boundary == self._boundary and self.left:
+        if failpoint == self._failpoint and self.left:
             self.left -= 1
             raise self._error
 
 
-@pytest.mark.parametrize("boundary", ["file_written", "dead_letters_stored"])
+@pytest.mark.parametrize("failpoint", ["file_written", "dead_letters_stored"])
 def test_a_full_disk_is_waited_out(
-    stream: StreamRunner, collection: Documents, monkeypatch: pytest.MonkeyPatch, boundary: str
+    stream: StreamRunner, collection: Documents, monkeypatch: pytest.MonkeyPatch, failpoint: str
 ) -> None:
     """The window is tried again until there is room; nothing is lost, doubled or left behind."""
     monkeypatch.setattr("stream.landing.flush._RETRY_SECONDS", 0.05)
     stream.take_position()
     collection.insert_many([line(1), {"_id": "bad"}, line(2)])
     error: Exception = OSError(errno.ENOSPC, "No space left on device")
-    if boundary == "dead_letters_stored":
+    if failpoint == "dead_letters_stored":
         error = LandingFullError("full", hint="")
-    failing = Failing(boundary, error, times=3)
+    failing = Failing(failpoint, error, times=3)
 
-    stream.catch_up(at_boundary=failing, idle_seconds=1)
+    stream.catch_up(at_failpoint=failing, idle_seconds=1)
 
     assert failing.left == 0
     assert stream.events_logged().count("disk_full") == 3
@@ -532,7 +532,7 @@ def test_a_disk_that_turns_read_only_stops_the_worker(stream: StreamRunner, coll
     failing = Failing("file_written", OSError(errno.EROFS, "Read-only file system"), times=1)
 
     with pytest.raises(LandingNotWritableError, match="Read-only file system"):
-        stream.catch_up(at_boundary=failing)
+        stream.catch_up(at_failpoint=failing)
     assert stream.lane.micro_batches() == []
     stream.catch_up()
     assert assert_same(collection, stream.warehouse) == 1
@@ -553,7 +553,7 @@ def test_the_loader_survives_what_nobody_foresaw(
         wait_until(lambda: "load_waits" in stream.events_logged())
         collection.insert_one(line(2))
 
-    worker = stream.worker(at_boundary=failing)
+    worker = stream.worker(at_failpoint=failing)
     with meanwhile(write_later):
         worker.run(until_idle_seconds=2)
 
@@ -574,7 +574,7 @@ def test_an_unforeseen_error_in_a_step_is_not_swallowed(
         pytest.raises(ValueError, match="unforeseen"),
         meanwhile(lambda: collection.insert_many([line(number) for number in range(2, 9)])),
     ):
-        stream.catch_up(at_boundary=Failing("window_closed", ValueError("unforeseen"), times=1))
+        stream.catch_up(at_failpoint=Failing("window_closed", ValueError("unforeseen"), times=1))
     assert not stream.lane.is_being_written
     assert stream.landed_rows() == []
     assert stream.catch_up().events == 8

@@ -15,7 +15,7 @@ from batch.backfill.backfill import BackfillSummary
 from batch.backfill.filters import Filters
 from stream.core.position import Position
 from stream.errors import HistoryLostError, MicroBatchCorruptError, StepFailedError
-from stream.source.resnapshot import RescanStore
+from stream.source.resnapshot import ResnapshotStore
 from tests.support.backfilling import BackfillRunner, reading_anew
 from tests.support.equality import assert_manifest_is_sound, assert_same, warehouse_rows
 from tests.support.losing import LostHistory, line, losing_history, push_out
@@ -49,21 +49,21 @@ def test_lost_history_is_said(away: StreamRunner) -> None:
             away.catch_up()
         assert caught.value.exit_code == 2
         assert f"changes from {taken.instant:%Y-%m-%dT%H:%M:%SZ} to 20" in caught.value.message
-        assert "--on-history-lost=rebackfill" in caught.value.hint
+        assert "--on-history-lost=resnapshot" in caught.value.hint
         assert away.lane.position() == taken
     assert len(away.landed_rows()) == 200
 
 
-@pytest.mark.fault(4, "the same with `rebackfill`", "all is read anew, then what is gone is removed")
-def test_everything_is_read_anew(away: StreamRunner, lost: LostHistory) -> None:
+@pytest.mark.fault(4, "the same with `resnapshot`", "all is read anew, then what is gone is removed")
+def test_everything_is_resnapshot(away: StreamRunner, lost: LostHistory) -> None:
     """What was deleted meanwhile goes, but not before all has been read; until then readers have it."""
     seen: list[set[str]] = []
 
-    def look(boundary: str) -> None:
-        if boundary == "all_done":
+    def look(failpoint: str) -> None:
+        if failpoint == "all_done":
             seen.append(set(warehouse_rows(away.warehouse)))
 
-    reading_anew(away, at_boundary=look).run(until_idle_seconds=0.5)
+    reading_anew(away, at_failpoint=look).run(until_idle_seconds=0.5)
 
     assert seen == [{f"i:{number}" for number in range(220)}]
     assert assert_same(lost.collection, away.warehouse) == 200
@@ -109,16 +109,16 @@ def test_a_backfill_at_work_is_waited_for(
     worker = reading_anew(away)
     has_met = threading.Event()
 
-    def hold(boundary: str) -> None:
-        if boundary == "planned":
+    def hold(failpoint: str) -> None:
+        if failpoint == "planned":
             wait_until(has_met.is_set, seconds=60)
 
     def release() -> None:
-        wait_until(lambda: "rescan_waits" in away.events_logged(), seconds=60)
+        wait_until(lambda: "resnapshot_waits" in away.events_logged(), seconds=60)
         has_met.set()
 
     backfill = BackfillRunner(away.mongo, away.folder)
-    with meanwhile(lambda: assert_finished(backfill.run(at_boundary=hold))), meanwhile(release):
+    with meanwhile(lambda: assert_finished(backfill.run(at_failpoint=hold))), meanwhile(release):
         wait_until(lambda: len(backfill.landing.lanes()) == 2, seconds=60)
         worker.run(until_idle_seconds=0.5)
 
@@ -132,19 +132,19 @@ def assert_finished(summary: BackfillSummary) -> None:
 def test_one_under_way_goes_on_whatever_the_setting(away: StreamRunner, lost: LostHistory) -> None:
     """Without its end the copy would never be right."""
     with pytest.raises(StepFailedError):
-        away.catch_up(STREAM_ON_HISTORY_LOST="rebackfill")
-    assert RescanStore(away.lane).load() is not None
+        away.catch_up(STREAM_ON_HISTORY_LOST="resnapshot")
+    assert ResnapshotStore(away.lane).load() is not None
 
     reading_anew(away, STREAM_ON_HISTORY_LOST="stop").run(until_idle_seconds=0.5)
 
-    assert RescanStore(away.lane).load() is None
+    assert ResnapshotStore(away.lane).load() is None
     assert assert_same(lost.collection, away.warehouse) == 200
 
 
 def test_a_collection_that_is_dropped_meanwhile_is_read_again(
     stream: StreamRunner, collection: Collection[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The unfinished reading is of no use; the drop's floor and the new reading agree on what is there."""
+    """The unfinished reading is of no use; the drop's marker and the new reading agree on what is there."""
     monkeypatch.setattr("batch.backfill.everything._RETRY_SECONDS", 0.1)
     stream.take_position()
     other = collection.database["other"]
@@ -152,35 +152,35 @@ def test_a_collection_that_is_dropped_meanwhile_is_read_again(
     other.rename(collection.name)
     has_dropped: list[bool] = []
 
-    def drop(boundary: str) -> None:
-        if boundary == "planned" and not has_dropped:
+    def drop(failpoint: str) -> None:
+        if failpoint == "planned" and not has_dropped:
             has_dropped.append(True)
             collection.drop()
             collection.insert_many([line(number) for number in (1, 1000)])
 
-    reading_anew(stream, at_boundary=drop).run(until_idle_seconds=0.5)
+    reading_anew(stream, at_failpoint=drop).run(until_idle_seconds=0.5)
 
-    assert "rescan_waits" in stream.events_logged()
+    assert "resnapshot_waits" in stream.events_logged()
     assert assert_same(collection, stream.warehouse) == 2
-    assert RescanStore(stream.lane).load() is None
+    assert ResnapshotStore(stream.lane).load() is None
 
 
-def test_a_process_that_cannot_read_anew_says_so(away: StreamRunner) -> None:
+def test_a_process_that_cannot_resnapshot_says_so(away: StreamRunner) -> None:
     """Rather than go on from the new position as if nothing were missing."""
     for _ in range(2):
         with pytest.raises(
-            StepFailedError, match="must be read anew, which this process cannot do"
+            StepFailedError, match="must be read again, which this process cannot do"
         ) as caught:
-            away.catch_up(STREAM_ON_HISTORY_LOST="rebackfill")
+            away.catch_up(STREAM_ON_HISTORY_LOST="resnapshot")
         assert "claude-analytics stream" in caught.value.hint
 
 
 def test_a_damaged_state_is_said(away: StreamRunner) -> None:
     """The message names the file and what moving it away means."""
-    path = away.lane.folder / "rescan.json"
-    path.write_text(json.dumps({"floor": 1}))
+    path = away.lane.folder / "resnapshot.json"
+    path.write_text(json.dumps({"truncate": 1}))
 
-    with pytest.raises(MicroBatchCorruptError, match=r"cannot read `.*rescan\.json`") as caught:
+    with pytest.raises(MicroBatchCorruptError, match=r"cannot read `.*resnapshot\.json`") as caught:
         away.catch_up()
     assert "claude-analytics backfill" in caught.value.hint
 
@@ -188,12 +188,12 @@ def test_a_damaged_state_is_said(away: StreamRunner) -> None:
 def test_a_position_that_is_lost_at_once_ends_it(away: StreamRunner, lost: LostHistory) -> None:
     """An oplog so small that not even the new position lasts: exit 2, rather than begin anew for ever."""
 
-    def push(boundary: str) -> None:
-        if boundary == "position_saved":
+    def push(failpoint: str) -> None:
+        if failpoint == "position_saved":
             push_out(lost.collection.database.client, away)
 
     with pytest.raises(HistoryLostError, match="have left the oplog unread"):
-        reading_anew(away, at_boundary=push).run(until_idle_seconds=0.5)
+        reading_anew(away, at_failpoint=push).run(until_idle_seconds=0.5)
     assert away.events_logged().count("history_lost") == 1
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import shutil
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,12 @@ import duckdb
 import pytest
 
 from stream.clock import utc_now
+from stream.errors import LandingTrimmedError
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.micro_batch import read_footer
+from stream.landing.retention import low_water_mark, raise_low_water_mark
 from stream.landing.zone import LandingZone
+from stream.source.resnapshot import ResnapshotStore
 from stream.warehouse import database
 from stream.warehouse.database import WAREHOUSE_SCHEMA_VERSION
 from tests.support.paths import DATA
@@ -19,21 +23,31 @@ from tests.support.streaming import make_warehouse, stream_lane
 
 pytestmark = pytest.mark.integration
 
-FIXTURE = DATA / "state_of_version_1"
 KEYS = [f"{0x68000000 + number:08x}{'0' * 16}" for number in range(16) if number not in {3, 9}]
 """The documents that were there in the end, waiting ones included."""
 WAITING = 2
+DROPPED_AT = (1_764_000_000 << 32) + 30
+"""Cluster time of the second drop in the state of version 2."""
 
 
-@pytest.fixture
-def old(tmp_path: Path) -> Path:
-    """Give a data folder as version 1 left it."""
-    folder = tmp_path / "data"
-    shutil.copytree(FIXTURE, folder)
+def unpacked(version: int, folder: Path) -> Path:
+    shutil.copytree(DATA / f"state_of_version_{version}", folder)
     packed = folder / "analytics.duckdb.gz"
     (folder / "analytics.duckdb").write_bytes(gzip.decompress(packed.read_bytes()))
     packed.unlink()
     return folder
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """Return a data folder as version 1 left it."""
+    return unpacked(1, tmp_path / "data")
+
+
+@pytest.fixture
+def dropped(tmp_path: Path) -> Path:
+    """Return a data folder as version 2 left it, with two drops of the collection under their old name."""
+    return unpacked(2, tmp_path / "data")
 
 
 def rows_of(folder: Path) -> list[tuple[Any, ...]]:
@@ -93,6 +107,44 @@ def test_old_dead_letters_are_listed(old: Path) -> None:
     """With the reason they were given then."""
     landing = LandingZone(old / "landing", clock=utc_now)
     assert 1 == DeadLetterStore(old / "dead_letter", clock=utc_now).count(landing)
+
+
+def test_a_drop_under_its_old_name_still_removes_what_is_older(dropped: Path) -> None:
+    """Rows of op `floor` and the table `raw.floors` go on to mean what a truncate marker means."""
+    landing = LandingZone(dropped / "landing", clock=utc_now)
+    assert {2} == {read_footer(each).schema_version for each in landing.micro_batches()}
+    assert [1, 2] == versions(dropped)
+
+    make_warehouse(dropped).load(timeout_seconds=30)
+
+    assert ["i:10", "i:8"] == [row[0] for row in rows_of(dropped)]
+    assert list(range(1, WAREHOUSE_SCHEMA_VERSION + 1)) == versions(dropped)
+    make_warehouse(dropped).load(timeout_seconds=30)
+    migrated = rows_of(dropped)
+    (dropped / "analytics.duckdb").unlink()
+    warehouse = make_warehouse(dropped)
+    assert DROPPED_AT == max(read_footer(each).truncate_marker or 0 for each in landing.micro_batches())
+    with pytest.raises(LandingTrimmedError):  # `trimmed.json` is still believed
+        warehouse.rebuild(timeout_seconds=30)
+    warehouse.rebuild(timeout_seconds=30, is_incomplete=True)
+    assert migrated == rows_of(dropped)
+
+
+def test_marks_under_their_old_names_are_believed_and_renamed(dropped: Path) -> None:
+    """`trimmed.json` and `rescan.json` of version 2."""
+    landing = dropped / "landing"
+    assert date(2026, 11, 1) == low_water_mark(landing)
+    raise_low_water_mark(landing, before=date(2026, 11, 2))
+    assert date(2026, 11, 2) == low_water_mark(landing)
+    assert ["low_water_mark.json"] == [path.name for path in landing.glob("*.json")]
+
+    store = ResnapshotStore(stream_lane(dropped))
+    state = store.load()
+    assert state is not None
+    assert DROPPED_AT + 10 == state.truncate_marker
+    assert stream_lane(dropped).position() == state.position
+    store.forget()
+    assert store.load() is None
 
 
 def test_a_migration_that_fails_leaves_the_old_warehouse(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -212,7 +212,7 @@ def test_what_is_not_loaded_yet_is_pending(
 def test_a_drop_that_is_not_loaded_yet_is_pending(
     filled: StreamRunner, collection: Collection[dict[str, Any]]
 ) -> None:
-    """Neither one behind the position, nor a floor that has landed, makes all rows extra."""
+    """Neither one behind the position, nor a truncate marker that has landed, makes all rows extra."""
     collection.drop()
     collection.insert_one({"_id": "new", "type": "user"})
     pending = NOTHING | {"pending": 301}
@@ -298,7 +298,7 @@ def test_a_sample_compares_a_share(stream: StreamRunner, collection: Collection[
     result = verifier_of(stream, range_size_bytes=20_000).run(fraction=0.5, seed=7)
     assert 0 < result.documents < 3000
     assert result.documents == result.rows == result.counts["different"]
-    assert round(result.pieces_in_all * 0.5) == result.pieces
+    assert round(result.ranges_in_all * 0.5) == result.pieces
 
 
 def test_progress_is_told(filled: StreamRunner) -> None:

@@ -43,8 +43,8 @@ sys.stdin.read()
 """
 LEASE = """
 from stream.clock import utc_now
-from stream.warehouse.lock import Lease
-holding = Lease(Path(sys.argv[1]), clock=utc_now).held(timeout_seconds=5)
+from stream.warehouse.lock import WarehouseLock
+holding = WarehouseLock(Path(sys.argv[1]), clock=utc_now).held(timeout_seconds=5)
 holding.__enter__()
 """
 FILE = """
@@ -107,7 +107,7 @@ def test_a_lease_is_waited_for_as_long_as_told(tmp_path: Path) -> None:
     holding = threading.Event()
 
     def hold() -> None:
-        with other.lease.held(timeout_seconds=1):
+        with other.lock.held(timeout_seconds=1):
             holding.set()
             time.sleep(0.3)
 
@@ -138,10 +138,10 @@ def test_two_processes_may_load_at_once(tmp_path: Path) -> None:
 def test_the_holder_of_a_free_lease_is_nobody_known(tmp_path: Path) -> None:
     """The note about the holder is for messages only; without or with a damaged one nothing fails."""
     warehouse = make_warehouse(tmp_path)
-    assert warehouse.lease.holder() == "another process"
+    assert warehouse.lock.holder() == "another process"
     for damaged in ("", "[]", "{}", "no json"):
         (tmp_path / "analytics.duckdb.lease.json").write_text(damaged)
-        assert warehouse.lease.holder() == "another process"
+        assert warehouse.lock.holder() == "another process"
 
 
 def test_the_note_about_the_holder_may_fail(tmp_path: Path) -> None:
@@ -229,8 +229,8 @@ def test_a_file_that_a_crash_leaves_is_no_damage(tmp_path: Path) -> None:
     folder, crashed = tmp_path / "data", tmp_path / "crashed"
     chance = random.Random(8)
 
-    def crash(boundary: str) -> None:
-        if boundary == "load_committed":
+    def crash(failpoint: str) -> None:
+        if failpoint == "load_committed":
             crashed.mkdir()
             for path in folder.glob("analytics.duckdb*"):
                 shutil.copy(path, crashed / path.name)
@@ -242,7 +242,7 @@ def test_a_file_that_a_crash_leaves_is_no_damage(tmp_path: Path) -> None:
             [upsert(number, version, message=chance.randbytes(300).hex()) for number in range(rows)]
             + [delete(number, version + 1) for number in range(0 if version % 20 else 1000)],
         )
-        make_warehouse(folder, at_boundary=crash).load(timeout_seconds=5)
+        make_warehouse(folder, at_failpoint=crash).load(timeout_seconds=5)
         for path in folder.glob("analytics.duckdb*"):
             path.unlink()
         for path in crashed.iterdir():
@@ -322,14 +322,14 @@ def test_a_load_that_duckdb_refuses_is_halved(tmp_path: Path, error: type[duckdb
     files = [land(tmp_path, [upsert(number, 10)]) for number in range(9)]
     refused: list[int] = []
 
-    def refuse(boundary: str) -> None:
-        if boundary == "load_before_commit" and warehouse._connection is not None:
+    def refuse(failpoint: str) -> None:
+        if failpoint == "load_before_commit" and warehouse._connection is not None:
             found = warehouse._connection.execute("select _id from raw.conversations order by _id").fetchall()
             if ("i:6",) in found:
                 refused.append(len(found))
                 raise error("refused")
 
-    warehouse = make_warehouse(tmp_path, at_boundary=refuse)
+    warehouse = make_warehouse(tmp_path, at_failpoint=refuse)
     for _ in range(2):
         with pytest.raises(StepFailedError, match=f"cannot load micro-batch `{files[6].path}`") as caught:
             warehouse.load(timeout_seconds=5)
@@ -345,14 +345,14 @@ def test_a_disk_that_is_full_at_the_commit_is_no_fault_of_the_file(tmp_path: Pat
     """DuckDB tells it in the words of a failed transaction."""
     files = [land(tmp_path, [upsert(number, 10)]) for number in range(2)]
 
-    def refuse(boundary: str) -> None:
-        if boundary == "load_before_commit":
+    def refuse(failpoint: str) -> None:
+        if failpoint == "load_before_commit":
             raise duckdb.TransactionException(
                 'Failed to commit: Could not write file "x.wal": No space left on device'
             )
 
     with pytest.raises(LandingFullError, match="No space left") as caught:
-        make_warehouse(tmp_path, at_boundary=refuse).load(timeout_seconds=5)
+        make_warehouse(tmp_path, at_failpoint=refuse).load(timeout_seconds=5)
     assert "free some space" in caught.value.hint
     assert make_warehouse(tmp_path).load(timeout_seconds=5).rows == len(files)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stream.core.normalise import floor
+from stream.core.normalise import truncate_marker
 from stream.core.schema import Row
 from stream.warehouse import load
 from stream.warehouse.warehouse import Warehouse
@@ -141,7 +141,7 @@ def test_one_cluster_time_is_told_apart_by_order(warehouse: Warehouse, tmp_path:
     assert types_of(warehouse) == {"i:1": "c", "i:2": "c", "i:5": "b"}
 
 
-OPERATIONS = st.sampled_from(["upsert", "upsert", "delete", "floor"])
+OPERATIONS = st.sampled_from(["upsert", "upsert", "delete", "truncate"])
 CHANGES = st.lists(st.tuples(st.integers(1, 4), OPERATIONS), min_size=1, max_size=12)
 """Changes in cluster-time order: of which document, and what happened to it, or to all at once."""
 
@@ -152,14 +152,14 @@ CHANGES = st.lists(st.tuples(st.integers(1, 4), OPERATIONS), min_size=1, max_siz
 def test_the_newest_version_wins_in_any_order_of_arrival(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[int, str]], chance: random.Random
 ) -> None:
-    """Whatever lands and loads when, floors too: each document is in the state of its highest version."""
+    """Whatever lands and loads when, markers too: each document is in the state of its highest version."""
     folder = tmp_path_factory.mktemp("order")
     warehouse = make_warehouse(folder)
     rows: list[Row] = []
     expected: dict[str, str | None] = {}
     for version, (number, operation) in enumerate(changes, start=1):
-        if operation == "floor":
-            rows.append(floor(version))
+        if operation == "truncate":
+            rows.append(truncate_marker(version))
             expected.clear()
             continue
         is_delete = operation == "delete"
@@ -183,17 +183,17 @@ def test_the_newest_version_wins_in_any_order_of_arrival(
     assert the_state(warehouse) == before
 
 
-def test_a_floor_removes_what_is_older(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_a_truncate_marker_removes_what_is_older(warehouse: Warehouse, tmp_path: Path) -> None:
     """Rows from before the collection was dropped go in one load, which says that all may have changed."""
     land(tmp_path, [upsert(1, 10), upsert(2, 11), upsert(3, 12), delete(4, 12)])
     warehouse.load(timeout_seconds=5)
-    dropped = land(tmp_path, [floor(20), upsert(2, 21, type="reborn")])
+    dropped = land(tmp_path, [truncate_marker(20), upsert(2, 21, type="reborn")])
 
     result = warehouse.load(timeout_seconds=5)
 
     assert result == load.LoadResult(micro_batches=1, rows=2, rows_upserted=1, rows_deleted=3)
     assert types_of(warehouse) == {"i:2": "reborn"}
-    assert query(warehouse, "select * from raw.floors") == [(20, dropped.id)]
+    assert query(warehouse, "select * from raw.truncate_markers") == [(20, dropped.id)]
     assert query(warehouse, "select * from raw.tombstones") == []
     assert query(warehouse, "select rows_deleted, is_bulk from raw.loads") == [(0, False), (3, True)]
     assert query(warehouse, "select rows, upserts, deletes from raw.micro_batches where sequence = 1") == [
@@ -202,12 +202,12 @@ def test_a_floor_removes_what_is_older(warehouse: Warehouse, tmp_path: Path) -> 
 
     make_warehouse(tmp_path).rebuild(timeout_seconds=5)
     assert types_of(warehouse) == {"i:2": "reborn"}
-    assert query(warehouse, "select * from raw.floors") == [(20, dropped.id)]
+    assert query(warehouse, "select * from raw.truncate_markers") == [(20, dropped.id)]
 
 
-def test_what_is_older_than_a_floor_stays_away(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_what_is_older_than_a_truncate_marker_stays_away(warehouse: Warehouse, tmp_path: Path) -> None:
     """A range of a backfill that loads late brings nothing back, as a whole file or as part of one."""
-    land(tmp_path, [floor(20)])
+    land(tmp_path, [truncate_marker(20)])
     warehouse.load(timeout_seconds=5)
     land(tmp_path, [upsert(1, 10), upsert(2, 19)], lane="backfill-1")
     land(tmp_path, [upsert(3, 19), upsert(4, 20), upsert(5, 21)], lane="backfill-1")
@@ -225,7 +225,7 @@ def test_a_file_without_its_free_blocks_is_whole(warehouse: Warehouse, tmp_path:
     noise = random.Random(1)
     land(tmp_path, [upsert(number, 10, message=f"{noise.randbytes(500).hex()}") for number in range(3000)])
     warehouse.load(timeout_seconds=5)
-    land(tmp_path, [floor(20)])
+    land(tmp_path, [truncate_marker(20)])
     warehouse.load(timeout_seconds=5)
     for version in (21, 22, 23):
         land(tmp_path, [upsert(1, version)])
@@ -234,30 +234,30 @@ def test_a_file_without_its_free_blocks_is_whole(warehouse: Warehouse, tmp_path:
     assert list(types_of(warehouse)) == ["i:1"]
 
 
-def test_a_lower_floor_changes_nothing(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_a_lower_truncate_marker_changes_nothing(warehouse: Warehouse, tmp_path: Path) -> None:
     """Floors load in any order; the highest counts."""
-    land(tmp_path, [floor(20), upsert(1, 21)])
+    land(tmp_path, [truncate_marker(20), upsert(1, 21)])
     warehouse.load(timeout_seconds=5)
-    land(tmp_path, [floor(15), upsert(2, 16)], lane="other")
+    land(tmp_path, [truncate_marker(15), upsert(2, 16)], lane="other")
     warehouse.load(timeout_seconds=5)
 
     assert list(types_of(warehouse)) == ["i:1"]
     assert query(warehouse, "select is_bulk from raw.loads") == [(False,), (False,)]
 
 
-def test_a_warehouse_from_before_floors_learns_them(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_a_warehouse_from_before_truncate_markers_learns_them(warehouse: Warehouse, tmp_path: Path) -> None:
     """A file of schema version 1 gets the table; its rows stay."""
     land(tmp_path, [upsert(1, 10)])
     warehouse.load(timeout_seconds=5)
     with warehouse.opened(timeout_seconds=5) as connection:
-        connection.execute("drop table raw.floors")
+        connection.execute("drop table raw.truncate_markers")
         connection.execute("delete from main.claude_analytics_schema where version > 1")
-    land(tmp_path, [floor(10)])
+    land(tmp_path, [truncate_marker(10)])
 
     warehouse.load(timeout_seconds=5)
 
     assert list(types_of(warehouse)) == ["i:1"]
-    assert query(warehouse, "select floor from raw.floors") == [(10,)]
+    assert query(warehouse, "select cluster_time from raw.truncate_markers") == [(10,)]
 
 
 def changed(warehouse: Warehouse, load_id: int) -> list[Any]:
@@ -420,12 +420,12 @@ def test_odd_text_survives(warehouse: Warehouse, tmp_path: Path) -> None:
     assert row["extra"].count('{"in":[') == 100
 
 
-def test_the_boundaries_are_reached_in_order(tmp_path: Path) -> None:
+def test_the_failpoints_are_reached_in_order(tmp_path: Path) -> None:
     """Tests crash before and after the commit; both are called once a transaction."""
     reached: list[str] = []
     at: Callable[[str], None] = reached.append
     land(tmp_path, [upsert(1, 10)])
 
-    make_warehouse(tmp_path, at_boundary=at).load(timeout_seconds=5)
+    make_warehouse(tmp_path, at_failpoint=at).load(timeout_seconds=5)
 
     assert reached == ["load_before_commit", "load_committed"]

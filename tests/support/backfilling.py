@@ -14,7 +14,7 @@ from batch.backfill.filters import Filters
 from batch.backfill.progress import BackfillMetrics
 from stream.clock import utc_now
 from stream.landing.dead_letters import DeadLetterStore
-from stream.landing.zone import Boundary, LandingZone, no_boundary
+from stream.landing.zone import Failpoint, LandingZone, no_failpoint
 from stream.settings import DataSettings, MongoSettings
 from stream.worker import Worker
 from tests.support.streaming import StreamRunner, make_warehouse
@@ -41,7 +41,7 @@ class BackfillRunner:
         self,
         *,
         loads: bool = True,
-        at_boundary: Boundary = no_boundary,
+        at_failpoint: Failpoint = no_failpoint,
         range_size_bytes: int = 10_000,
         **options: Any,
     ) -> Backfill:
@@ -53,14 +53,14 @@ class BackfillRunner:
             "mongo": self.mongo,
             "landing": self.landing,
             "dead_letters": self.dead_letters,
-            "warehouse": make_warehouse(self.folder, at_boundary=at_boundary) if loads else None,
+            "warehouse": make_warehouse(self.folder, at_failpoint=at_failpoint) if loads else None,
             "metrics": BackfillMetrics(self.registry),
             "log": structlog.wrap_logger(None, processors=[capture]),
             "threads": 2,
             "range_size_bytes": range_size_bytes,
             "batch_size": 40,
             "lease_timeout_seconds": 10,
-            "at_boundary": at_boundary,
+            "at_failpoint": at_failpoint,
         }
         return Backfill(**(settings | options))
 
@@ -84,19 +84,19 @@ class BackfillRunner:
 
 
 def collection_reader(
-    mongo: MongoSettings, folder: Path, log: Any, *, at_boundary: Boundary = no_boundary
+    mongo: MongoSettings, folder: Path, log: Any, *, at_failpoint: Failpoint = no_failpoint
 ) -> CollectionReader:
     """Give what reads a collection anew for a stream worker, in small ranges."""
     runner = BackfillRunner(mongo, folder)
     return CollectionReader(
-        lambda is_landing_only: runner.job(loads=not is_landing_only, at_boundary=at_boundary, log=log),
+        lambda is_landing_only: runner.job(loads=not is_landing_only, at_failpoint=at_failpoint, log=log),
         landing=runner.landing,
         log=log,
     )
 
 
-def reading_anew(stream: StreamRunner, *, at_boundary: Boundary = no_boundary, **settings: Any) -> Worker:
+def reading_anew(stream: StreamRunner, *, at_failpoint: Failpoint = no_failpoint, **settings: Any) -> Worker:
     """Give a worker that reads the collection anew where it must."""
-    worker = stream.worker(**({"STREAM_ON_HISTORY_LOST": "rebackfill"} | settings), at_boundary=at_boundary)
-    reader = collection_reader(stream.mongo, stream.folder, worker.log, at_boundary=at_boundary)
-    return replace(worker, read_everything=reader)
+    worker = stream.worker(**({"STREAM_ON_HISTORY_LOST": "resnapshot"} | settings), at_failpoint=at_failpoint)
+    reader = collection_reader(stream.mongo, stream.folder, worker.log, at_failpoint=at_failpoint)
+    return replace(worker, read_collection=reader)

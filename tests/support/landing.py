@@ -11,7 +11,7 @@ from stream.core.schema import Row, to_table
 from stream.core.window import ClosedWindow
 from stream.landing.flush import footer_of
 from stream.landing.micro_batch import MicroBatch
-from stream.landing.zone import STREAM_LANE, Boundary, LandingZone, Lane, no_boundary
+from stream.landing.zone import STREAM_LANE, Failpoint, LandingZone, Lane, no_failpoint
 
 SOURCE = Fingerprint("6507", "rs0", "claude_logs.conversations", "1")
 EXTRACTED_AT = 1_767_434_400_000_000
@@ -43,10 +43,10 @@ def land(
     dead_letters: Sequence[DeadLetter] = (),
     position: Position | None = None,
     clock: Clock = utc_now,
-    at_boundary: Boundary = no_boundary,
+    at_failpoint: Failpoint = no_failpoint,
 ) -> MicroBatch:
     """Land rows as the next micro-batch of a lane below `<folder>/landing`."""
-    target = lane_of(folder, lane, clock=clock, at_boundary=at_boundary)
+    target = lane_of(folder, lane, clock=clock, at_failpoint=at_failpoint)
     target.folder.mkdir(parents=True, exist_ok=True)
     newest = target.newest()
     named = target.new_name(newest.sequence + 1 if newest else 0)
@@ -57,7 +57,7 @@ def land(
 
 
 def lane_of(
-    folder: Path, name: str = STREAM_LANE, *, clock: Clock = utc_now, at_boundary: Boundary = no_boundary
+    folder: Path, name: str = STREAM_LANE, *, clock: Clock = utc_now, at_failpoint: Failpoint = no_failpoint
 ) -> Lane:
     """Give a lane below `<folder>/landing`."""
-    return LandingZone(folder / "landing", clock=clock).lane(name, at_boundary=at_boundary)
+    return LandingZone(folder / "landing", clock=clock).lane(name, at_failpoint=at_failpoint)

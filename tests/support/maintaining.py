@@ -12,7 +12,7 @@ from stream.core.normalise import DeadLetter
 from stream.core.schema import Row
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.micro_batch import MicroBatch
-from stream.landing.zone import Boundary, LandingZone, no_boundary
+from stream.landing.zone import Failpoint, LandingZone, no_failpoint
 from stream.warehouse.warehouse import Warehouse
 from tests.support import landing
 
@@ -32,7 +32,7 @@ class Yard:
 
     folder: Path
     now: datetime = START
-    at_boundary: Boundary = no_boundary
+    at_failpoint: Failpoint = no_failpoint
 
     def clock(self) -> datetime:
         """Give the time."""
@@ -69,7 +69,7 @@ class Yard:
             clock=self.clock,
             memory_limit="512MB",
             grace=HOUR,
-            at_boundary=self.at_boundary,
+            at_failpoint=self.at_failpoint,
         )
 
     def maintenance(self, *, retention_days: int | None = None) -> Maintenance:

@@ -126,7 +126,7 @@ class MartsWarehouse:
 
     def build(self, *models: str, full_refresh: bool = False) -> BuildResult:
         """Build the marts."""
-        lease = self.warehouse.lease.held(timeout_seconds=20)
+        lease = self.warehouse.lock.held(timeout_seconds=20)
         return transform(self.project, lease=lease, models=models, full_refresh=full_refresh)
 
     def build_unchecked(self, *models: str, full_refresh: bool = False) -> None:
@@ -134,7 +134,7 @@ class MartsWarehouse:
         arguments = ["build", "--exclude-resource-types", "test", "unit_test"]
         arguments += ["--select", *models] if models else []
         arguments += ["--full-refresh"] if full_refresh else []
-        with self.warehouse.lease.held(timeout_seconds=20):
+        with self.warehouse.lock.held(timeout_seconds=20):
             outcome = self.project.invoke(self.project.arguments(*arguments))
         failed = [
             result.message for result in outcome.results if result.status.value not in {"success", "pass"}

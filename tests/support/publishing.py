@@ -12,7 +12,7 @@ from batch.publish.reader_group import ReaderGroup
 from stream.clock import utc_now
 from stream.core.schema import Row, to_table
 from stream.landing.micro_batch import Footer
-from stream.landing.zone import STREAM_LANE, Boundary, LandingZone, Lane, no_boundary
+from stream.landing.zone import STREAM_LANE, Failpoint, LandingZone, Lane, no_failpoint
 from stream.warehouse.warehouse import Warehouse
 
 TIMEOUT_SECONDS = 30
@@ -30,7 +30,7 @@ class Shop:
         *,
         keep: int = 2,
         readers: ReaderGroup | None = None,
-        at_boundary: Boundary = no_boundary,
+        at_failpoint: Failpoint = no_failpoint,
     ) -> None:
         self.folder = folder
         self.landing = LandingZone(folder / "landing", clock=utc_now)
@@ -46,7 +46,7 @@ class Shop:
             timezone="UTC",
             keep=keep,
             clock=utc_now,
-            at_boundary=at_boundary,
+            at_failpoint=at_failpoint,
         )
 
     def build(self, number: int, *, more: str = "") -> None:

@@ -15,7 +15,7 @@ from structlog.testing import LogCapture
 
 from stream.clock import utc_now
 from stream.core.position import Position
-from stream.landing.zone import STREAM_LANE, Boundary, LandingZone, Lane, no_boundary
+from stream.landing.zone import STREAM_LANE, Failpoint, LandingZone, Lane, no_failpoint
 from stream.settings import DataSettings, DuckDBSettings, MongoSettings, StreamSettings
 from stream.warehouse.warehouse import Warehouse
 from stream.worker import Worker, WorkerSummary
@@ -27,7 +27,7 @@ def make_worker(
     mongo: MongoSettings,
     folder: Path,
     *,
-    at_boundary: Boundary = no_boundary,
+    at_failpoint: Failpoint = no_failpoint,
     log: Any = None,
     **settings: Any,
 ) -> Worker:
@@ -41,10 +41,10 @@ def make_worker(
             **{"STREAM_MAX_AGE_SECONDS": 0.1, "STREAM_IDLE_POSITION_SECONDS": 0.2} | settings
         ),
         duckdb=duckdb,
-        warehouse=make_warehouse(folder, at_boundary=at_boundary),
+        warehouse=make_warehouse(folder, at_failpoint=at_failpoint),
         registry=CollectorRegistry(),
         log=log or structlog.wrap_logger(None, processors=[LogCapture()]),
-        at_boundary=at_boundary,
+        at_failpoint=at_failpoint,
     )
 
 
@@ -97,12 +97,12 @@ class StreamRunner:
         ]
 
 
-def make_warehouse(folder: Path, *, at_boundary: Boundary = no_boundary) -> Warehouse:
+def make_warehouse(folder: Path, *, at_failpoint: Failpoint = no_failpoint) -> Warehouse:
     """Give the warehouse of a data folder."""
     data = DataSettings(DATA_DIR=folder)
     landing = LandingZone(data.landing_dir, clock=utc_now)
     return Warehouse(
-        folder / "analytics.duckdb", landing=landing, clock=utc_now, threads=1, at_boundary=at_boundary
+        folder / "analytics.duckdb", landing=landing, clock=utc_now, threads=1, at_failpoint=at_failpoint
     )
 
 
@@ -121,7 +121,7 @@ def stream_lane(folder: Path) -> Lane:
     return LandingZone(DataSettings(DATA_DIR=folder).landing_dir, clock=utc_now).lane(STREAM_LANE)
 
 
-def wait_until(is_so: Callable[[], bool], *, seconds: float = 20) -> None:
+def wait_until(is_so: Callable[[], bool], *, seconds: float = 120) -> None:
     """Wait for something that must become true."""
     deadline = time.monotonic() + seconds
     while not is_so():

@@ -28,7 +28,7 @@ def opened_marts(
     Args:
         published: The DuckDB file of views.
         warehouse: Opened if that file is not there.
-        timeout_seconds: How long to wait for the lease.
+        timeout_seconds: How long to wait for the warehouse lock.
 
     Raises:
         MartsMissingError: There is neither.

@@ -11,7 +11,7 @@ from bson.objectid import ObjectId
 
 from batch.dead_letters import AS_IS_FIELD, REPLAY_LANE, Replay, replay
 from stream.clock import utc_now
-from stream.core.normalise import DeadLetter, floor, normalise, undecodable
+from stream.core.normalise import DeadLetter, normalise, truncate_marker, undecodable
 from stream.core.schema import Row
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.zone import LandingZone
@@ -130,7 +130,7 @@ def test_a_replayed_row_wins_over_earlier_changes(queue: Queue) -> None:
 def test_a_letter_from_before_a_drop_brings_nothing_back(queue: Queue) -> None:
     """Unlike one that was rejected behind it, be it in the very window of the drop."""
     queue.reject(letter(1), rows=(upsert(2, 5),))
-    queue.reject(letter(3), rows=(upsert(4, 6), floor(7), upsert(5, 8)))
+    queue.reject(letter(3), rows=(upsert(4, 6), truncate_marker(7), upsert(5, 8)))
     queue.replay(normalise_document=lenient)
     assert {"i:3": "mended", "i:5": "user"} == queue.rows()
 

@@ -163,7 +163,7 @@ SHAPES = {
     "shell input": _said("<bash-input>"),
     "task notifications": [line for line in LINES if (line.get("origin") or {}).get("kind")],
     "compact summaries": [line for line in LINES if line.get("isCompactSummary")],
-    "compact boundaries": [line for line in LINES if line.get("subtype") == "compact_boundary"],
+    "compact failpoints": [line for line in LINES if line.get("subtype") == "compact_boundary"],
     "meta lines": [line for line in LINES if line.get("isMeta")],
     "synthetic answers": [line for line in LINES if _message(line).get("model") == "<synthetic>"],
     "fast mode": [line for line in LINES if _usage(line).get("speed") == "fast"],

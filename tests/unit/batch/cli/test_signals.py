@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from batch.cli.signals import leave_if_told, leaving_at_signals
+from batch.cli.signals import exit_if_signalled, exiting_at_signals
 from stream.clock import utc_now
 from stream.landing.zone import LandingZone
 from stream.warehouse.warehouse import Warehouse
@@ -21,16 +21,16 @@ both_signals = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT]
 def test_a_signal_that_a_library_swallows(number: signal.Signals) -> None:
     """It leaves at once; and if somebody catches that, when asked."""
     before = signal.getsignal(number)
-    with leaving_at_signals():
-        leave_if_told()
+    with exiting_at_signals():
+        exit_if_signalled()
         with contextlib.suppress(SystemExit):
             os.kill(os.getpid(), number)
             pytest.fail("it should have left at once")
         with pytest.raises(SystemExit) as caught:
-            leave_if_told()
+            exit_if_signalled()
     assert 128 + number == caught.value.code
     assert before == signal.getsignal(number)
-    leave_if_told()  # what was told is over with the block
+    exit_if_signalled()  # what was told is over with the block
 
 
 def test_a_signal_during_a_query(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_a_signal_during_a_query(tmp_path: Path) -> None:
     for seconds in (0.15, 0.2, 0.25, 0.3, 0.35, 0.4):
         kill = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
         begun = time.monotonic()
-        with leaving_at_signals():
+        with exiting_at_signals():
             kill.start()
             with (
                 pytest.raises((RuntimeError, SystemExit)),  # the latter if it comes before the query
@@ -51,4 +51,4 @@ def test_a_signal_during_a_query(tmp_path: Path) -> None:
             kill.join()
             assert time.monotonic() - begun < 5
             with pytest.raises(SystemExit, match=str(128 + signal.SIGTERM)):
-                leave_if_told()
+                exit_if_signalled()

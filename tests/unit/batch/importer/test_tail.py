@@ -68,7 +68,7 @@ def test_a_whole_object_without_line_end_counts(path: Path) -> None:
     assert second.content["_id"] != before.content["_id"]
 
 
-def test_a_truncated_log_is_read_anew(path: Path) -> None:
+def test_a_truncated_log_is_resnapshot(path: Path) -> None:
     """A log that became shorter is read from its start."""
     path.write_text('{"v": 1}\n{"v": 2}\n')
     tail = tail_of(path)
@@ -78,7 +78,7 @@ def test_a_truncated_log_is_read_anew(path: Path) -> None:
     assert values(tail) == [9]
 
 
-def test_a_log_replaced_under_its_name_is_read_anew(path: Path) -> None:
+def test_a_log_replaced_under_its_name_is_resnapshot(path: Path) -> None:
     """Another file under the same name is read from its start, with the same `_id`s for the same lines."""
     path.write_text('{"v": 1}\n')
     tail = tail_of(path)
@@ -93,7 +93,7 @@ def test_a_log_replaced_under_its_name_is_read_anew(path: Path) -> None:
     assert len(again) == 2
 
 
-def test_a_log_rewritten_in_place_is_read_anew(path: Path) -> None:
+def test_a_log_rewritten_in_place_is_resnapshot(path: Path) -> None:
     """Other bytes before the place reached tell that the log is another, even if it grew."""
     path.write_text('{"v": 1}\n')
     tail = tail_of(path)

@@ -12,7 +12,7 @@ from batch.pipeline.timetable import Timetable
 from batch.publish.folder import ServingFolder
 from batch.publish.manifest import Manifest, Source
 from batch.runs.journal import Journal, StepRun
-from batch.runs.lock import Turn
+from batch.runs.lock import PipelineLock
 from batch.status.cycle import CycleStatus, look_at_cycle
 from stream.clock import utc_now
 from stream.errors import WarehouseBusyError
@@ -90,8 +90,8 @@ class Look:
 
     def __init__(self, folder: Path) -> None:
         self.journal = Journal(folder / "runs.jsonl", clock=lambda: NOW - timedelta(minutes=5))
-        self.turn = Turn(folder, "pipeline", clock=utc_now)
-        self.scheduling = Turn(folder, "schedule", clock=utc_now)
+        self.turn = PipelineLock(folder, "pipeline", clock=utc_now)
+        self.scheduling = PipelineLock(folder, "schedule", clock=utc_now)
         self.serving = ServingFolder(folder / "serving")
 
     def publish(self, hours: float) -> None:
@@ -105,7 +105,7 @@ class Look:
         """Look."""
         return look_at_cycle(
             self.journal,
-            turn=self.turn,
+            pipeline_lock=self.turn,
             scheduling=self.scheduling,
             serving=self.serving,
             timetable=Timetable("0 * * * *", "0 2 * * *", "UTC"),

@@ -190,11 +190,11 @@ def test_a_signal_that_a_step_made_an_error_of(bench: Bench) -> None:
         told.append(143)
         raise RuntimeError("Query interrupted")
 
-    def leave_if_told() -> None:
+    def exit_if_signalled() -> None:
         if told:
             raise SystemExit(*told)
 
-    bench.pipeline = replace(bench.pipeline, leave_if_told=leave_if_told)
+    bench.pipeline = replace(bench.pipeline, exit_if_signalled=exit_if_signalled)
     with pytest.raises(SystemExit):
         bench.run(maintain=interrupted)
     assert ("stopped", "stopped") == tuple(bench.outcomes()[step] for step in ("maintain", "pipeline"))

@@ -12,7 +12,7 @@ from bson.decimal128 import Decimal128
 from bson.objectid import ObjectId
 
 from batch.backfill.ranges import Bound
-from batch.verify.ranges import Piece, choose_sample, plan_pieces
+from batch.verify.ranges import KeyRange, choose_sample, plan_ranges
 from stream.core.normalise import document_key
 
 ASCENDING: list[Any] = [
@@ -41,7 +41,7 @@ ASCENDING: list[Any] = [
 """In MongoDB's order."""
 
 
-def pieces_of_rows(pieces: list[Piece], keys: list[str]) -> Counter[tuple[str, int]]:
+def pieces_of_rows(pieces: list[KeyRange], keys: list[str]) -> Counter[tuple[str, int]]:
     """Let DuckDB say which piece takes which key."""
     with duckdb.connect() as connection:
         connection.execute("create table rows (_id varchar)")
@@ -63,7 +63,7 @@ def place_of(value: Any) -> int:
 def test_each_id_lies_where_its_row_lies(seed: int) -> None:
     """Wherever a collection is cut, the range of a document and the predicate of its row are of one piece."""
     chosen = sorted(random.Random(seed).sample(range(len(ASCENDING)), seed))
-    pieces = plan_pieces([Bound({"_id": ASCENDING[number]}) for number in chosen])
+    pieces = plan_ranges([Bound({"_id": ASCENDING[number]}) for number in chosen])
     expected: Counter[tuple[str, int]] = Counter()
     for number, piece in enumerate(pieces):
         for part in piece.ranges:
@@ -78,19 +78,19 @@ def test_each_id_lies_where_its_row_lies(seed: int) -> None:
 def test_damaged_keys_lie_somewhere() -> None:
     """A row whose key is of no known form is looked at as well, once."""
     keys = ["", "nonsense", "ffffffffffffffffffffffffff", "zz", "ABC", "s", "é", "x:"]
-    pieces = plan_pieces([Bound({"_id": ObjectId("b" * 24)}), Bound({"_id": True})])
+    pieces = plan_ranges([Bound({"_id": ObjectId("b" * 24)}), Bound({"_id": True})])
     assert dict.fromkeys(keys, 1) == Counter(key for key, _ in pieces_of_rows(pieces, keys).elements())
 
 
 def test_text_with_quotes_is_no_sql() -> None:
     """A bound with quotes stays a value."""
-    pieces = plan_pieces([Bound({"_id": "it's"})])
+    pieces = plan_ranges([Bound({"_id": "it's"})])
     assert {("s:it's", 1): 1} == pieces_of_rows(pieces, ["s:it's"])
 
 
 def test_a_sample_is_a_share_of_the_pieces() -> None:
     """The share is drawn by chance, in order, the same for the same seed, and never empty."""
-    pieces = plan_pieces([Bound({"_id": f"{number:03d}"}) for number in range(97)])
+    pieces = plan_ranges([Bound({"_id": f"{number:03d}"}) for number in range(97)])
     assert pieces == choose_sample(pieces, 1.0, seed=1)
     sample = choose_sample(pieces, 0.1, seed=1)
     assert (10, sample) == (len(sample), choose_sample(pieces, 0.1, seed=1))

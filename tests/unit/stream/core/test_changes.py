@@ -8,7 +8,7 @@ from bson import json_util
 
 from stream.core.change_event import parse_reply
 from stream.core.changes import Changes, read_changes
-from stream.core.collection_event import UpheavalPolicy
+from stream.core.collection_event import InvalidationPolicy
 from stream.core.normalise import deletion, normalise
 from stream.core.position import cluster_time_of
 from stream.core.schema import Row
@@ -24,12 +24,15 @@ from tests.support.replies import (
 )
 
 NOW = 1_767_434_400_000_000
-DELETING = UpheavalPolicy()
-STOPPING = UpheavalPolicy("stop")
+DELETING = InvalidationPolicy()
+STOPPING = InvalidationPolicy("stop")
 
 
 def changes_of(
-    events: list[dict[str, Any]], *, token: dict[str, Any] | None = None, policy: UpheavalPolicy = DELETING
+    events: list[dict[str, Any]],
+    *,
+    token: dict[str, Any] | None = None,
+    policy: InvalidationPolicy = DELETING,
 ) -> Changes:
     reply = parse_reply(raw_reply(events, token=token))
     return read_changes(reply, behind=BEGINNING, extracted_at=NOW, policy=policy)
@@ -119,7 +122,7 @@ def test_a_token_without_time_takes_the_server_s() -> None:
 
 
 @pytest.mark.parametrize("operation", ["drop", "rename", "dropDatabase"])
-def test_a_dropped_collection_becomes_a_floor(operation: str) -> None:
+def test_a_dropped_collection_becomes_a_truncate_marker(operation: str) -> None:
     """All that is older is gone, and the position moves on; what was rejected before is gone as well."""
     events = [
         insert(document(1), 50),
@@ -134,24 +137,24 @@ def test_a_dropped_collection_becomes_a_floor(operation: str) -> None:
 
     assert [(row.id, row.op, row.source_version) for row in changes.batch.rows] == [
         ("i:1", "upsert", cluster_time_of(50, 1)),
-        ("", "floor", cluster_time_of(52, 1)),
+        ("", "truncate", cluster_time_of(52, 1)),
         ("i:4", "upsert", cluster_time_of(54, 1)),
     ]
     assert [letter.document_id for letter in changes.batch.dead_letters] == ["i:3"]
-    assert changes.batch.has_floor
+    assert changes.batch.has_truncate_marker
     assert changes.batch.position == position_at(60)
-    assert [each.operation for each in changes.upheavals] == [operation]
+    assert [each.operation for each in changes.invalidating_events] == [operation]
     assert changes.operations == {"insert": 4}
     assert changes.ended_by is None
 
 
 def test_a_drop_may_leave_the_rows() -> None:
     """Nothing lands for it, and the position moves on all the same."""
-    changes = changes_of([event("drop", 51)], token=token_at(60), policy=UpheavalPolicy("keep"))
+    changes = changes_of([event("drop", 51)], token=token_at(60), policy=InvalidationPolicy("keep"))
 
-    assert (changes.batch.rows, changes.batch.has_floor) == ([], False)
+    assert (changes.batch.rows, changes.batch.has_truncate_marker) == ([], False)
     assert changes.batch.position == position_at(60)
-    assert [each.consequence for each in changes.upheavals] == ["keep"]
+    assert [each.action for each in changes.invalidating_events] == ["keep"]
 
 
 @pytest.mark.parametrize("operation", ["drop", "rename", "dropDatabase"])

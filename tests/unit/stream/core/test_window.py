@@ -67,12 +67,12 @@ def test_the_age_is_that_of_the_first_row() -> None:
     assert sizes(waiting.due(9.1)) == [(1, 0)]
 
 
-def test_a_floor_begins_a_window() -> None:
-    """What waits is closed first: its dead letters are older than the floor."""
+def test_a_truncate_marker_begins_a_window() -> None:
+    """What waits is closed first: its dead letters are older than the truncate marker."""
     waiting = window()
     waiting.add(batch(1, rows=1, letters=1), 0.0)
 
-    [closed] = waiting.add(replace(batch(2, rows=1, letters=1), has_floor=True), 0.0)
+    [closed] = waiting.add(replace(batch(2, rows=1, letters=1), has_truncate_marker=True), 0.0)
 
     assert (sizes([closed]), closed.position) == ([(1, 1)], position_at(1))
     assert len(waiting) == 2

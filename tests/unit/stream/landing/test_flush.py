@@ -35,7 +35,7 @@ class Fixture:
         self.logged: list[Any] = (capture := LogCapture()).entries
         self.registry = CollectorRegistry()
         self.stop = StopSignal()
-        self.lane: Lane = lane_of(folder, clock=lambda: NOON, at_boundary=self.at_boundary)
+        self.lane: Lane = lane_of(folder, clock=lambda: NOON, at_failpoint=self.at_failpoint)
         self.landing = LandingZone(folder / "landing", clock=lambda: NOON)
         self.dead_letters = DeadLetterStore(folder / "dead_letter", clock=lambda: NOON)
         self.flusher = Flusher(
@@ -46,10 +46,10 @@ class Fixture:
             stop=self.stop,
             metrics=StreamMetrics(self.registry),
             log=structlog.wrap_logger(None, processors=[capture]),
-            at_boundary=self.at_boundary,
+            at_failpoint=self.at_failpoint,
         )
 
-    def at_boundary(self, name: str) -> None:
+    def at_failpoint(self, name: str) -> None:
         """Note it; raise what waits for it."""
         self.reached.append(name)
         if self.problems.get(name):
@@ -138,11 +138,13 @@ def test_one_line_is_logged_a_micro_batch(fixture: Fixture) -> None:
     }
 
 
-@pytest.mark.parametrize("boundary", ["window_closed", "dead_letters_stored", "file_written", "file_renamed"])
-def test_a_full_disk_is_tried_again(fixture: Fixture, boundary: str) -> None:
+@pytest.mark.parametrize(
+    "failpoint", ["window_closed", "dead_letters_stored", "file_written", "file_renamed"]
+)
+def test_a_full_disk_is_tried_again(fixture: Fixture, failpoint: str) -> None:
     """Until there is room; then there is one file, one set of dead letters, and the next number is free."""
     full = [LandingFullError("full", hint="free some"), LandingFullError("full", hint="free some")]
-    fixture.problems[boundary] = list(full)
+    fixture.problems[failpoint] = list(full)
 
     fixture.flusher.flush(window(upsert(1, 10), letters=1))
     fixture.flusher.flush(window(upsert(2, 20), letters=1))

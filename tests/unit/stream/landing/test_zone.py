@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from stream import disk
-from stream.core.normalise import floor
-from stream.core.schema import LANDING_SCHEMA, to_table
+from stream.core.normalise import truncate_marker
+from stream.core.schema import LANDING_SCHEMA, LANDING_SCHEMA_VERSION, to_table
 from stream.errors import (
     AlreadyRunningError,
     LandingFullError,
@@ -143,24 +143,26 @@ def test_a_file_of_a_newer_program_is_said(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     pq.write_table(LANDING_SCHEMA.empty_table().replace_schema_metadata(footer.to_metadata()), path)
 
-    with pytest.raises(SchemaTooNewError, match="has schema version 99, this program knows 2"):
+    with pytest.raises(SchemaTooNewError, match=f"version 99, .* knows {LANDING_SCHEMA_VERSION}"):
         read_footer(MicroBatch(path, "stream", 0))
 
 
-def test_a_file_from_before_floors_is_read(tmp_path: Path) -> None:
+def test_a_file_from_before_truncate_markers_is_read(tmp_path: Path) -> None:
     """Schema version 1 had no such field."""
     footer = Footer("stream/x", 0, 0, 0, 0, None, None, None, "", schema_version=1)
     fields = json.loads(footer.to_metadata()[b"claude_analytics"])
-    del fields["floor"]
+    del fields["truncate_marker"]
 
     assert Footer.from_metadata({b"claude_analytics": json.dumps(fields).encode()}) == footer
 
 
-def test_a_floor_is_a_row_and_in_the_footer(tmp_path: Path) -> None:
+def test_a_truncate_marker_is_a_row_and_in_the_footer(tmp_path: Path) -> None:
     """Neither an upsert nor a delete."""
-    footer = read_footer(land(tmp_path, [upsert(1, 10), floor(20), floor(15), upsert(1, 21)]))
+    footer = read_footer(
+        land(tmp_path, [upsert(1, 10), truncate_marker(20), truncate_marker(15), upsert(1, 21)])
+    )
 
-    assert (footer.rows, footer.upserts, footer.deletes, footer.floor) == (4, 2, 0, 20)
+    assert (footer.rows, footer.upserts, footer.deletes, footer.truncate_marker) == (4, 2, 0, 20)
 
 
 def test_a_vanished_file_is_said(tmp_path: Path) -> None:
@@ -313,7 +315,7 @@ def test_a_damaged_newest_file_gives_no_position(lane: Lane, tmp_path: Path) -> 
         lane.position()
 
 
-def test_the_boundaries_are_reached_in_order(tmp_path: Path) -> None:
+def test_the_failpoints_are_reached_in_order(tmp_path: Path) -> None:
     """What a crash at each of them finds: nothing visible before the rename, all of it afterwards."""
     reached: list[tuple[str, int, int]] = []
 
@@ -322,8 +324,8 @@ def test_the_boundaries_are_reached_in_order(tmp_path: Path) -> None:
         visible = sum(1 for name in files if name.endswith(".parquet"))
         reached.append((name, visible, len(files) - visible))
 
-    land(tmp_path, [upsert(1, 10)], at_boundary=look)
-    lane_of(tmp_path, at_boundary=look).save_position(position_at(1), behind=None)
+    land(tmp_path, [upsert(1, 10)], at_failpoint=look)
+    lane_of(tmp_path, at_failpoint=look).save_position(position_at(1), behind=None)
 
     assert reached == [
         ("file_written", 0, 1),
@@ -333,15 +335,15 @@ def test_the_boundaries_are_reached_in_order(tmp_path: Path) -> None:
     ]
 
 
-def failing_at(boundary: str, error: Exception, tmp_path: Path) -> Lane:
+def failing_at(failpoint: str, error: Exception, tmp_path: Path) -> Lane:
     def fail(reached: str) -> None:
-        if reached == boundary:
+        if reached == failpoint:
             raise error
 
-    return lane_of(tmp_path, at_boundary=fail)
+    return lane_of(tmp_path, at_failpoint=fail)
 
 
-@pytest.mark.parametrize("boundary", ["file_written", "file_synced"])
+@pytest.mark.parametrize("failpoint", ["file_written", "file_synced"])
 @pytest.mark.parametrize(
     ("number", "expected"),
     [
@@ -355,10 +357,10 @@ def failing_at(boundary: str, error: Exception, tmp_path: Path) -> Lane:
     ids=["ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EIO"],
 )
 def test_a_disk_that_fails_leaves_nothing(
-    tmp_path: Path, boundary: str, number: int, expected: type[Exception]
+    tmp_path: Path, failpoint: str, number: int, expected: type[Exception]
 ) -> None:
     """Neither a file nor half of one; the error tells a full disk from one that cannot be written."""
-    lane = failing_at(boundary, OSError(number, os.strerror(number)), tmp_path)
+    lane = failing_at(failpoint, OSError(number, os.strerror(number)), tmp_path)
     named = lane.new_name(0)
 
     with pytest.raises(expected, match="cannot write `.*`: " + os.strerror(number)):
@@ -467,7 +469,7 @@ def test_a_folder_is_made_with_those_above_it(tmp_path: Path) -> None:
 
 
 class RacingZone(LandingZone):
-    """A landing zone in which a rescan's last range and its floor land while it is being listed."""
+    """A landing zone in which a resnapshot's last range and its marker land while it is being listed."""
 
     def lanes(self) -> list[Lane]:
         """Give lanes of which the one that is looked at first lets both land, right behind its own list."""
@@ -482,11 +484,11 @@ class RacingLane(Lane):
         found = super().micro_batches()
         if not list(self.folder.parent.glob("*/date=*")):
             land(self.folder.parents[1], [upsert(1, 20)], lane="backfill-1")
-            land(self.folder.parents[1], [floor(15)])
+            land(self.folder.parents[1], [truncate_marker(15)])
         return found
 
 
-def test_a_floor_is_never_listed_without_what_landed_before_it(tmp_path: Path) -> None:
+def test_a_truncate_marker_is_never_listed_without_what_landed_before_it(tmp_path: Path) -> None:
     """Or a load would remove rows for a moment whose new version has landed already."""
     listed = RacingZone(tmp_path / "landing", clock=lambda: LATE).micro_batches()
 

@@ -10,9 +10,9 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import LogCapture
 
 from stream.core.change_event import Reply, parse_reply
-from stream.core.collection_event import UpheavalPolicy
+from stream.core.collection_event import InvalidationPolicy
 from stream.core.dead_letter_limit import DeadLetterLimit
-from stream.core.normalise import floor
+from stream.core.normalise import truncate_marker
 from stream.core.position import Position, cluster_time_of
 from stream.core.schema import Row
 from stream.core.window import NormalisedBatch
@@ -31,20 +31,20 @@ class FakeFlusher:
     durable: Position
 
 
-class FakeRescan:
-    """Notes what it is told, and has a floor once it is given one."""
+class FakeResnapshot:
+    """Notes what it is told, and has a truncate marker once it is given one."""
 
     def __init__(self) -> None:
         self.begun: list[int] = []
-        self.floor: Row | None = None
+        self.truncate_marker: Row | None = None
 
-    def begin(self, floor: int) -> None:
+    def begin(self, truncate_marker: int) -> None:
         """Note it."""
-        self.begun.append(floor)
+        self.begun.append(truncate_marker)
 
-    def take_floor(self) -> Row | None:
-        """Give the floor once."""
-        taken, self.floor = self.floor, None
+    def take_truncate_marker(self) -> Row | None:
+        """Give the truncate marker once."""
+        taken, self.truncate_marker = self.truncate_marker, None
         return taken
 
 
@@ -53,7 +53,7 @@ class Fixture:
 
     def __init__(self, on_drop: OnDrop = "delete") -> None:
         self.capture = LogCapture()
-        self.rescan = FakeRescan()
+        self.resnapshot = FakeResnapshot()
         self.registry = CollectorRegistry()
         self.stop = StopSignal()
         self.flusher = FakeFlusher(position_at(100))
@@ -64,8 +64,8 @@ class Fixture:
             metrics=StreamMetrics(self.registry),
             flusher=self.flusher,  # type: ignore[arg-type]
             limit=DeadLetterLimit(3),
-            policy=UpheavalPolicy(on_drop, "rebackfill"),
-            rescan=self.rescan,  # type: ignore[arg-type]
+            policy=InvalidationPolicy(on_drop, "resnapshot"),
+            resnapshot=self.resnapshot,  # type: ignore[arg-type]
             log=structlog.wrap_logger(None, processors=[self.capture]),
         )
 
@@ -151,33 +151,33 @@ def test_a_drop_is_said_and_lived_through(fixture: Fixture) -> None:
     batch = fixture.reader.read(reply(insert(document(1), 110), event("drop", 111), reached=120, server=120))
 
     assert batch is not None
-    assert [row.op for row in batch.rows] == ["upsert", "floor"]
+    assert [row.op for row in batch.rows] == ["upsert", "truncate"]
     assert fixture.reader.position == position_at(120)
     [told] = fixture.capture.entries
-    assert (told["event"], told["operation"], told["consequence"]) == ("collection_dropped", "drop", "sweep")
+    assert (told["event"], told["operation"], told["action"]) == ("collection_dropped", "drop", "truncate")
     assert "STREAM_ON_DROP" in told["hint"]
     assert told["log_level"] == "warning"
-    assert fixture.rescan.begun == []
+    assert fixture.resnapshot.begun == []
 
 
-def test_a_replaced_collection_is_read_anew(fixture: Fixture) -> None:
+def test_a_replaced_collection_is_resnapshot(fixture: Fixture) -> None:
     """From the moment of the rename on; nothing is removed before that has been done."""
     renamed = event("rename", 111, to={"db": "claude_logs", "coll": "conversations"})
     batch = fixture.reader.read(reply(renamed, reached=120, server=120))
 
     assert batch is not None
-    assert (len(batch), fixture.rescan.begun) == (0, [cluster_time_of(111, 1)])
+    assert (len(batch), fixture.resnapshot.begun) == (0, [cluster_time_of(111, 1)])
     assert [entry["event"] for entry in fixture.capture.entries] == ["collection_replaced"]
 
 
-def test_a_rescan_s_floor_comes_with_a_tick(fixture: Fixture) -> None:
+def test_a_resnapshot_s_truncate_marker_comes_with_a_tick(fixture: Fixture) -> None:
     """Once, and alone."""
     fixture.reader.read(reply(reached=120, server=120))
-    fixture.rescan.floor = floor(5)
+    fixture.resnapshot.truncate_marker = truncate_marker(5)
 
     batch = fixture.reader.read(None)
 
-    assert batch == NormalisedBatch([floor(5)], [], 0, position_at(120), has_floor=True)
+    assert batch == NormalisedBatch([truncate_marker(5)], [], 0, position_at(120), has_truncate_marker=True)
     assert fixture.reader.read(None) == NormalisedBatch([], [], 0, position_at(120))
 
 

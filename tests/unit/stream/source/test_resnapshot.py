@@ -1,4 +1,4 @@
-"""Everything is read anew beside the stream: when the floor is due, and what ends it."""
+"""Everything is read anew beside the stream: when the truncate marker is due, and what ends it."""
 
 import threading
 from collections.abc import Callable
@@ -8,10 +8,10 @@ import pytest
 import structlog
 from structlog.testing import LogCapture
 
-from stream.core.normalise import floor
+from stream.core.normalise import truncate_marker
 from stream.errors import AnalyticsError, SourceUnreachableError, StepFailedError
 from stream.landing.zone import Lane
-from stream.source.resnapshot import Rescan, RescanState, RescanStore, cannot_read_everything
+from stream.source.resnapshot import Resnapshot, ResnapshotState, ResnapshotStore, cannot_resnapshot
 from stream.stop import StopSignal
 from tests.support.landing import land, lane_of, position_at, upsert
 
@@ -24,10 +24,10 @@ class FakeReading:
         self.may_end = threading.Event()
         self._error = error
 
-    def __call__(self, floor: int, must_leave: Callable[[], bool], is_landing_only: bool) -> bool:  # noqa: FBT001 - as it is called
+    def __call__(self, truncate_marker: int, must_leave: Callable[[], bool], is_landing_only: bool) -> bool:  # noqa: FBT001 - as it is called
         """Give whether it came to its end."""
         assert not is_landing_only
-        self.calls.append(floor)
+        self.calls.append(truncate_marker)
         if self._error:
             raise self._error
         while not self.may_end.wait(0.01):
@@ -43,72 +43,72 @@ def lane(tmp_path: Path) -> Lane:
     return found
 
 
-def rescan_of(lane: Lane, reading: FakeReading, stop: StopSignal) -> Rescan:
+def resnapshot_of(lane: Lane, reading: FakeReading, stop: StopSignal) -> Resnapshot:
     log = structlog.wrap_logger(None, processors=[LogCapture()])
-    return Rescan(RescanStore(lane), reading, stop=stop, log=log)
+    return Resnapshot(ResnapshotStore(lane), reading, stop=stop, log=log)
 
 
-def test_the_floor_comes_once_and_last(lane: Lane) -> None:
-    """It is durable that a rescan is under way before anything is read, and until its floor has landed."""
+def test_the_truncate_marker_comes_once_and_last(lane: Lane) -> None:
+    """A resnapshot under way is durable before anything is read, and until its marker has landed."""
     reading = FakeReading()
-    rescan = rescan_of(lane, reading, StopSignal())
+    resnapshot = resnapshot_of(lane, reading, StopSignal())
 
-    rescan.begin(5)
-    assert rescan.take_floor() is None
-    assert rescan.is_under_way
-    assert RescanStore(lane).load() == RescanState(5, None)
+    resnapshot.begin(5)
+    assert resnapshot.take_truncate_marker() is None
+    assert resnapshot.is_under_way
+    assert ResnapshotStore(lane).load() == ResnapshotState(5, None)
     reading.may_end.set()
-    rescan.join(60)
+    resnapshot.join(60)
 
-    assert rescan.take_floor() == floor(5)
-    assert rescan.take_floor() is None
-    assert not rescan.is_under_way
-    assert RescanStore(lane).load() is not None
-    rescan.land(5)
-    assert RescanStore(lane).load() is None
+    assert resnapshot.take_truncate_marker() == truncate_marker(5)
+    assert resnapshot.take_truncate_marker() is None
+    assert not resnapshot.is_under_way
+    assert ResnapshotStore(lane).load() is not None
+    resnapshot.land(5)
+    assert ResnapshotStore(lane).load() is None
     assert reading.calls == [5]
 
 
 def test_a_later_reason_begins_it_again(lane: Lane) -> None:
-    """The collection was replaced meanwhile: what has been read is worth nothing, and one floor comes."""
+    """The collection was replaced meanwhile: what has been read is worth nothing, and one marker comes."""
     reading = FakeReading()
-    rescan = rescan_of(lane, reading, StopSignal())
+    resnapshot = resnapshot_of(lane, reading, StopSignal())
 
-    rescan.begin(5)
-    rescan.begin(9)
+    resnapshot.begin(5)
+    resnapshot.begin(9)
     reading.may_end.set()
-    rescan.join(60)
+    resnapshot.join(60)
 
     assert reading.calls[-1] == 9
-    assert rescan.take_floor() == floor(9)
+    assert resnapshot.take_truncate_marker() == truncate_marker(9)
 
 
-def test_the_floor_of_a_drop_makes_it_needless(lane: Lane) -> None:
-    """All that would have been removed is removed; a lower floor changes nothing."""
-    rescan = rescan_of(lane, FakeReading(), StopSignal())
-    rescan.begin(5)
+def test_the_truncate_marker_of_a_drop_makes_it_needless(lane: Lane) -> None:
+    """All that would have been removed is removed; a lower truncate_marker changes nothing."""
+    resnapshot = resnapshot_of(lane, FakeReading(), StopSignal())
+    resnapshot.begin(5)
 
-    rescan.land(4)
-    assert rescan.is_under_way
-    assert RescanStore(lane).load() is not None
-    rescan.land(6)
+    resnapshot.land(4)
+    assert resnapshot.is_under_way
+    assert ResnapshotStore(lane).load() is not None
+    resnapshot.land(6)
 
-    rescan.join(60)
-    assert not rescan.is_under_way
-    assert RescanStore(lane).load() is None
+    resnapshot.join(60)
+    assert not resnapshot.is_under_way
+    assert ResnapshotStore(lane).load() is None
 
 
 def test_it_ends_with_the_worker(lane: Lane) -> None:
     """And is taken up by the next one."""
     stop = StopSignal()
-    rescan = rescan_of(lane, FakeReading(), stop)
-    rescan.begin(5)
+    resnapshot = resnapshot_of(lane, FakeReading(), stop)
+    resnapshot.begin(5)
 
     stop.finish()
-    rescan.join(60)
+    resnapshot.join(60)
 
-    assert rescan.take_floor() is None
-    assert RescanStore(lane).load() == RescanState(5, None)
+    assert resnapshot.take_truncate_marker() is None
+    assert ResnapshotStore(lane).load() == ResnapshotState(5, None)
 
 
 @pytest.mark.parametrize(
@@ -121,23 +121,23 @@ def test_it_ends_with_the_worker(lane: Lane) -> None:
 def test_its_errors_end_the_worker(lane: Lane, error: Exception, expected: type[AnalyticsError]) -> None:
     """A thread does not die in silence."""
     stop = StopSignal()
-    rescan = rescan_of(lane, FakeReading(error), stop)
+    resnapshot = resnapshot_of(lane, FakeReading(error), stop)
 
-    rescan.begin(5)
-    rescan.join(60)
+    resnapshot.begin(5)
+    resnapshot.join(60)
 
     assert isinstance(stop.error, expected)
     assert str(error) in stop.error.message
-    assert RescanStore(lane).load() is not None
+    assert ResnapshotStore(lane).load() is not None
 
 
 def test_the_state_brings_the_position_along(lane: Lane, tmp_path: Path) -> None:
     """Killed after the state was saved, the new position is saved by the next worker; never an older one."""
     land(tmp_path, [upsert(1, 10)], position=position_at(10))
-    store = RescanStore(lane)
-    store.save(RescanState(19, position_at(20)))
+    store = ResnapshotStore(lane)
+    store.save(ResnapshotState(19, position_at(20)))
 
-    assert store.load() == RescanState(19, position_at(20))
+    assert store.load() == ResnapshotState(19, position_at(20))
     assert lane.position() == position_at(20)
 
     land(tmp_path, [upsert(1, 30)], position=position_at(30))
@@ -145,18 +145,18 @@ def test_the_state_brings_the_position_along(lane: Lane, tmp_path: Path) -> None
     assert lane.position() == position_at(30)
 
 
-def test_a_floor_that_has_landed_is_the_end(lane: Lane, tmp_path: Path) -> None:
+def test_a_truncate_marker_that_has_landed_is_the_end(lane: Lane, tmp_path: Path) -> None:
     """Killed between the landing and the forgetting."""
-    store = RescanStore(lane)
-    store.save(RescanState(19, None))
-    land(tmp_path, [floor(19)])
+    store = ResnapshotStore(lane)
+    store.save(ResnapshotState(19, None))
+    land(tmp_path, [truncate_marker(19)])
 
     assert store.load() is None
-    assert not (lane.folder / "rescan.json").exists()
+    assert not (lane.folder / "resnapshot.json").exists()
 
 
 def test_a_process_without_a_way_to_read_says_so() -> None:
     """Exit code 1, and which command can."""
     with pytest.raises(StepFailedError, match="which this process cannot do") as caught:
-        cannot_read_everything(5, lambda: False, True)  # noqa: FBT003 - as it is called
+        cannot_resnapshot(5, lambda: False, True)  # noqa: FBT003 - as it is called
     assert "`claude-analytics stream`" in caught.value.hint

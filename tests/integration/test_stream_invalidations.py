@@ -14,7 +14,7 @@ from tests.support.streaming import StreamRunner, meanwhile, wait_until
 pytestmark = pytest.mark.integration
 
 Documents = Collection[dict[str, Any]]
-Upheaval = Callable[[Documents], None]
+InvalidatingEvent = Callable[[Documents], None]
 
 
 def line(number: int, **fields: Any) -> dict[str, Any]:
@@ -33,7 +33,9 @@ def drop_database(collection: Documents) -> None:
     collection.database.client.drop_database(collection.database.name)
 
 
-GONE = pytest.mark.parametrize("upheaval", [drop, rename, drop_database], ids=lambda each: each.__name__)
+GONE = pytest.mark.parametrize(
+    "invalidating_event", [drop, rename, drop_database], ids=lambda each: each.__name__
+)
 
 
 def replace_by_rename(collection: Documents) -> None:
@@ -49,7 +51,7 @@ def replace_by_out(collection: Documents) -> None:
 
 
 REPLACED = pytest.mark.parametrize(
-    "upheaval", [replace_by_rename, replace_by_out], ids=lambda each: each.__name__
+    "invalidating_event", [replace_by_rename, replace_by_out], ids=lambda each: each.__name__
 )
 
 
@@ -60,16 +62,16 @@ REPLACED = pytest.mark.parametrize(
 )
 @GONE
 def test_what_happened_while_the_worker_was_down(
-    stream: StreamRunner, collection: Documents, upheaval: Upheaval
+    stream: StreamRunner, collection: Documents, invalidating_event: InvalidatingEvent
 ) -> None:
     """Twice in a row gone and made again: the copy is what the collection holds, also built anew."""
     stream.take_position()
     collection.insert_many([line(number) for number in range(5)])
     stream.catch_up()
     for number in (10, 20):
-        upheaval(collection)
+        invalidating_event(collection)
         collection.insert_many([line(1, uuid=f"{number}"), line(number)])
-    upheaval(collection)
+    invalidating_event(collection)
     collection.insert_one(line(30))
     collection.update_one({"_id": 30}, {"$set": {"uuid": "changed"}})
 
@@ -88,7 +90,7 @@ def test_what_happened_while_the_worker_was_down(
 )
 @GONE
 def test_what_happens_while_the_worker_runs(
-    stream: StreamRunner, collection: Documents, upheaval: Upheaval
+    stream: StreamRunner, collection: Documents, invalidating_event: InvalidatingEvent
 ) -> None:
     """It goes on behind the event, and what is inserted afterwards arrives."""
     stream.take_position()
@@ -96,7 +98,7 @@ def test_what_happens_while_the_worker_runs(
 
     def change() -> None:
         wait_until(lambda: len(stream.landed_rows()) == 3)
-        upheaval(collection)
+        invalidating_event(collection)
         wait_until(lambda: "collection_dropped" in stream.events_logged())
         collection.insert_one(line(7))
 
@@ -105,7 +107,7 @@ def test_what_happens_while_the_worker_runs(
         worker.run(until_idle_seconds=2)
 
     assert assert_same(collection, stream.warehouse) == 1
-    assert [row["op"] for row in stream.landed_rows()] == [*["upsert"] * 3, "floor", "upsert"]
+    assert [row["op"] for row in stream.landed_rows()] == [*["upsert"] * 3, "truncate", "upsert"]
     assert worker.registry.get_sample_value("claude_analytics_stream_reconnects_total") == 0
 
 
@@ -142,33 +144,33 @@ def test_the_stream_may_stop_before_it(stream: StreamRunner, collection: Documen
 
 
 @pytest.mark.fault(
-    7, "another collection is renamed onto it, `$out` writes it", "exit 2; with `rebackfill` it is read anew"
+    7, "another collection is renamed onto it, `$out` writes it", "exit 2; with `resnapshot` it is read anew"
 )
 @REPLACED
 def test_a_replaced_collection_stops_the_stream(
-    stream: StreamRunner, collection: Documents, upheaval: Upheaval
+    stream: StreamRunner, collection: Documents, invalidating_event: InvalidatingEvent
 ) -> None:
     """No event tells what it holds now: exit code 2 with the way out, and the old rows stay."""
     stream.take_position()
     collection.insert_many([line(number) for number in range(3)])
-    upheaval(collection)
+    invalidating_event(collection)
 
     for _ in range(2):
         with pytest.raises(CollectionInvalidatedError, match="has been replaced as a whole") as caught:
             stream.catch_up()
-        assert "--on-history-lost=rebackfill" in caught.value.hint
+        assert "--on-history-lost=resnapshot" in caught.value.hint
     assert list(warehouse_rows(stream.warehouse)) == ["i:0", "i:1", "i:2"]
 
 
 @REPLACED
-def test_a_replaced_collection_is_read_anew(
-    stream: StreamRunner, collection: Documents, upheaval: Upheaval
+def test_a_replaced_collection_is_resnapshot(
+    stream: StreamRunner, collection: Documents, invalidating_event: InvalidatingEvent
 ) -> None:
     """The copy is the new collection, with what was changed since, before and after a rebuild."""
     stream.take_position()
     collection.insert_many([line(number) for number in range(3)])
     stream.catch_up()
-    upheaval(collection)
+    invalidating_event(collection)
     collection.insert_one(line(7))
     collection.delete_one({"_id": 3})
 
@@ -176,7 +178,7 @@ def test_a_replaced_collection_is_read_anew(
 
     assert assert_same(collection, stream.warehouse) == 3
     assert "collection_replaced" in stream.events_logged()
-    assert not (stream.lane.folder / "rescan.json").exists()
+    assert not (stream.lane.folder / "resnapshot.json").exists()
     stream.warehouse.rebuild(timeout_seconds=10)
     assert assert_same(collection, stream.warehouse) == 3
     assert stream.catch_up().events == 0

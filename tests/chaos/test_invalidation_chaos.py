@@ -14,7 +14,7 @@ from tests.support.losing import LostHistory, losing_history
 
 pytestmark = pytest.mark.chaos
 
-REBACKFILL = {"STREAM_ON_HISTORY_LOST": "rebackfill"}
+RESNAPSHOT = {"STREAM_ON_HISTORY_LOST": "resnapshot"}
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +28,9 @@ def lost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LostHistory]:
     4, "`kill -9` at each step of reading anew, twice", "resumed; the copy is what is there now"
 )
 @pytest.mark.parametrize(
-    ("boundary", "nth"),
+    ("failpoint", "nth"),
     [
-        ("rescan_saved", 1),
+        ("resnapshot_saved", 1),
         ("position_saved", 1),
         ("planned", 1),
         ("file_renamed", 1),
@@ -38,17 +38,19 @@ def lost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LostHistory]:
         ("file_renamed", 3),
         ("load_before_commit", 1),
     ],
-    ids=lambda value: {3: "of the floor", 1: ""}.get(value, value) if isinstance(value, int) else value,
+    ids=lambda value: (
+        {3: "of the truncate marker", 1: ""}.get(value, value) if isinstance(value, int) else value
+    ),
 )
-def test_a_kill_while_everything_is_read_anew(
-    lost: LostHistory, tmp_path: Path, boundary: str, nth: int
+def test_a_kill_while_everything_is_resnapshot(
+    lost: LostHistory, tmp_path: Path, failpoint: str, nth: int
 ) -> None:
     """What has been read is not read again, what is gone is removed at the end, whatever came in between."""
     stream = lost.stream(tmp_path / "data")
     arena = Arena(stream.mongo, lost.collection, stream.folder, seed=1)
-    arena.crash_at(boundary, nth, settings=REBACKFILL)
-    if boundary in {"rescan_saved", "planned"}:
-        arena.crash_at("file_renamed", 1, settings=REBACKFILL)
+    arena.crash_at(failpoint, nth, settings=RESNAPSHOT)
+    if failpoint in {"resnapshot_saved", "planned"}:
+        arena.crash_at("file_renamed", 1, settings=RESNAPSHOT)
 
     reading_anew(stream).run(until_idle_seconds=0.5)
 
@@ -56,7 +58,7 @@ def test_a_kill_while_everything_is_read_anew(
     assert_manifest_is_sound(stream.warehouse)
     plans = list((stream.folder / "landing").glob("backfill-*/plan.json"))
     assert len(plans) == 1
-    assert not (stream.lane.folder / "rescan.json").exists()
+    assert not (stream.lane.folder / "resnapshot.json").exists()
     assert list(stream.folder.rglob("*.inflight")) == []
 
 
@@ -68,7 +70,7 @@ def test_drops_and_replacements_and_kills(arena: Arena, seed: int) -> None:
     arena.stream.take_position()
     with arena.writer.writing():
         for number in range(4):
-            with arena.worker(settings=REBACKFILL) as process:
+            with arena.worker(settings=RESNAPSHOT) as process:
                 time.sleep(chance.uniform(0.5, 1.5))
                 if chance.random() < 0.5:
                     arena.collection.drop()
