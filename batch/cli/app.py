@@ -52,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with exiting_at_signals():
         try:
             app(args=None if arguments is None else list(arguments))
+        except SystemExit:
+            exit_if_signalled()  # it may have come behind the last query
+            raise
         except Exception as error:
             exit_if_signalled()
             if not isinstance(error, AnalyticsError):
