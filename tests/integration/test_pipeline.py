@@ -16,7 +16,7 @@ from pymongo.collection import Collection
 from rich.console import Console
 
 from batch.cli.context import Context
-from batch.cli.work import make_cycle, make_pipeline
+from batch.cli.cycle import make_cycle, make_pipeline
 from batch.pipeline.runner import Options, RunSummary
 from batch.runs.journal import new_run_id
 from batch.settings import Settings

@@ -1,4 +1,4 @@
-"""The scheduler as a process: signals, metrics, alerts, and the runs as children."""
+"""Run the pipeline every hour, and every night with a full refresh, for ever."""
 
 import signal
 import sys
@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
+from typing import Annotated
 
+import typer
 from prometheus_client import CollectorRegistry
 
+from batch.cli.alerts import send_alerts
 from batch.cli.context import Context
 from batch.pipeline.metrics import BatchMetrics
 from batch.pipeline.scheduler import Scheduler, last_look, start_pipeline
@@ -22,7 +25,15 @@ _PROGRAM = (sys.executable, "-c", "from batch.cli import main; main()")
 _REFRESH_SECONDS = 30.0
 
 
-def run_schedule(context: Context, *, run_now: bool) -> int | None:
+def command(
+    run_now: Annotated[bool, typer.Option("--run-now", help="Begin with a run, whatever the time.")] = False,
+) -> None:
+    signal_number = _run(Context.from_environment(), run_now=run_now)
+    if signal_number is not None:
+        raise typer.Exit(128 + signal_number)
+
+
+def _run(context: Context, *, run_now: bool) -> int | None:
     """Run until a signal says stop; give its number.
 
     Raises:
@@ -82,8 +93,6 @@ class _Refresh:
 def _after_run(context: Context, exit_code: int | None, refresh: Callable[[], None]) -> None:
     """Write down and tell what a run that was killed could not."""
     if exit_code is not None and exit_code < 0:
-        from batch.cli.work import send_alerts  # noqa: PLC0415 - only then
-
         try:
             with context.pipeline_lock.taken(timeout_seconds=1):
                 if context.journal.close_abandoned():
