@@ -1,6 +1,5 @@
 """Commands that are imported when they are called: the program's help need not import what they work with."""
 
-import ast
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,14 @@ class LazyCommand(TyperCommand):
 
     def __init__(self, module: str) -> None:
         source = (_FOLDER / f"{module}.py").read_text(encoding="utf-8")
-        super().__init__(name=module.rstrip("_").replace("_", "-"), help=ast.get_docstring(ast.parse(source)))
-        self._module = f"{__package__}.commands.{module}"
+        _, docstring, _ = source.split('"""', 2)
+        super().__init__(name=module.rstrip("_").replace("_", "-"), help=docstring)
+        self.module = module
 
     # Typer brings a copy of Click along, whose classes have no public names: hence Any.
     def load(self) -> Any:  # noqa: ANN401
         """Return the command, or the group of commands, itself."""
-        command = import_module(self._module).command
+        command = import_module(f"{__package__}.commands.{self.module}").command
         if not isinstance(command, typer.Typer):
             command, function = typer.Typer(add_completion=False, rich_markup_mode="markdown"), command
             command.command(self.name, help=self.help)(function)
