@@ -13,9 +13,10 @@ from batch.cli.signals import exit_if_signalled
 from batch.maintenance.compaction import Compaction
 from batch.maintenance.maintain import Maintenance
 from batch.maintenance.retention import Retention
-from batch.pipeline.runner import EXTRACT, LOAD, TRANSFORM, Pipeline, RetryPolicy
+from batch.pipeline.runner import Pipeline, RetryPolicy
 from batch.pipeline.steps import Cycle, OnProgress, no_progress
 from batch.publish.publish import Publisher
+from batch.runs.journal import EXTRACT, LOAD, TRANSFORM
 from batch.shipped import gx_project
 from batch.transform.dbt_project import DbtProject
 from batch.transform.transform import BuildResult, transform

@@ -13,8 +13,8 @@ from rich.console import Console
 from batch.cli.alerts import send_alerts
 from batch.cli.context import Context
 from batch.cli.cycle import make_cycle, make_pipeline
-from batch.pipeline.runner import EXTRACT, LOAD, TRANSFORM, Options, RetryPolicy, StepResult, Work
-from batch.runs.journal import new_run_id
+from batch.pipeline.runner import Options, RetryPolicy, StepResult, Work
+from batch.runs.journal import EXTRACT, LOAD, TRANSFORM, new_run_id
 from stream.clock import utc_now
 from stream.disk import keep_to_owner
 from stream.errors import AnalyticsError

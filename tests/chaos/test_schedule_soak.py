@@ -22,9 +22,8 @@ from typing import Any
 import psutil
 import pytest
 
-from batch.pipeline.runner import PUBLISH
 from batch.publish.folder import ServingFolder
-from batch.runs.journal import PIPELINE, SUCCEEDED, Journal
+from batch.runs.journal import PIPELINE, PUBLISH, SUCCEEDED, Journal
 from batch.shipped import sample_logs
 from stream.clock import utc_now
 from stream.settings import MongoSettings

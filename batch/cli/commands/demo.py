@@ -23,8 +23,7 @@ from batch.dashboards.report.write import REPORT_NAME, write_report
 from batch.importer.importer import import_logs
 from batch.importer.report import ImportReport
 from batch.mongod.replica_set import EmbeddedMongo
-from batch.pipeline.runner import PUBLISH, TRANSFORM, VALIDATE
-from batch.runs.journal import new_run_id
+from batch.runs.journal import PUBLISH, TRANSFORM, VALIDATE, new_run_id
 from batch.settings import Settings
 from batch.shipped import sample_logs
 from batch.status.warehouse import summarise

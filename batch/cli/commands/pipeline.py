@@ -13,8 +13,8 @@ from batch.cli.context import Context
 from batch.cli.cycle import make_cycle, make_pipeline
 from batch.cli.prefect import run_flow
 from batch.cli.printing.runs import print_run
-from batch.pipeline.runner import EXTRACT, LOAD, TRANSFORM, Options
-from batch.runs.journal import new_run_id
+from batch.pipeline.runner import Options
+from batch.runs.journal import EXTRACT, LOAD, TRANSFORM, new_run_id
 from stream.clock import utc_now
 
 _TRIGGERS = ("manual", "schedule", "daily")

@@ -7,9 +7,8 @@ import typer
 from batch.cli.context import Context
 from batch.cli.cycle import make_cycle, make_pipeline, make_publisher
 from batch.cli.printing.runs import print_published
-from batch.pipeline.runner import PUBLISH
 from batch.pipeline.steps import may_publish
-from batch.runs.journal import new_run_id
+from batch.runs.journal import PUBLISH, new_run_id
 from stream.clock import utc_now
 from stream.errors import ChecksFailedError
 

@@ -7,8 +7,7 @@ import typer
 from batch.cli.context import Context
 from batch.cli.cycle import make_cycle, make_pipeline
 from batch.cli.printing.progress import counting
-from batch.pipeline.runner import TRANSFORM
-from batch.runs.journal import new_run_id
+from batch.runs.journal import TRANSFORM, new_run_id
 from stream.clock import utc_now
 
 

@@ -7,9 +7,9 @@ import typer
 from batch.cli.context import Context
 from batch.cli.cycle import make_cycle, make_pipeline
 from batch.cli.printing.runs import print_validation
-from batch.pipeline.runner import VALIDATE, StepResult
+from batch.pipeline.runner import StepResult
 from batch.pipeline.steps import judged
-from batch.runs.journal import new_run_id
+from batch.runs.journal import VALIDATE, new_run_id
 from batch.validate.validate import LAYERS
 from stream.clock import utc_now
 
