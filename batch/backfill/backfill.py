@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 
 from batch.backfill.filters import Filters
-from batch.backfill.guards import ensure_position, only_one, stopped_by_signals
+from batch.backfill.guards import ensure_position, only_one
 from batch.backfill.loading import RangeLoader
 from batch.backfill.plan import Plan, PlanStore
 from batch.backfill.progress import BackfillMetrics, Progress, Tally
@@ -24,7 +24,7 @@ from stream.landing.zone import Failpoint, LandingZone, Lane, no_failpoint
 from stream.logs import Logger
 from stream.settings import MongoSettings
 from stream.source.client import Client, connect
-from stream.stop import StopSignal
+from stream.stop import StopSignal, stopped_by_signals
 from stream.warehouse.load import LoadResult
 from stream.warehouse.warehouse import Warehouse
 

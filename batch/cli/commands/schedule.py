@@ -1,11 +1,9 @@
 """Run the pipeline every hour, and every night with a full refresh, for ever."""
 
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -19,7 +17,7 @@ from batch.pipeline.timetable import HOURLY
 from stream import logs, metrics
 from stream.clock import utc_now
 from stream.errors import AlreadyRunningError, AnalyticsError, WarehouseBusyError
-from stream.stop import StopSignal
+from stream.stop import StopSignal, stopped_by_signals
 
 _PROGRAM = (sys.executable, "-c", "from batch.cli import main; main()")
 _REFRESH_SECONDS = 30.0
@@ -48,7 +46,7 @@ def _run(context: Context, *, run_now: bool) -> int | None:
     batch_metrics = BatchMetrics(registry, build_age_seconds=lambda: _build_age_seconds(context))
     metrics.DiskMetrics(registry, context.settings.data.data_dir)
     refresh = _Refresh(context, batch_metrics)
-    with _only_one(context), _signals(stop):
+    with _only_one(context), stopped_by_signals(stop):
         endpoint = context.settings.metrics
         server = metrics.serve(registry, host=endpoint.host, port=settings.metrics_port, token=endpoint.token)
         try:
@@ -120,16 +118,3 @@ def _only_one(context: Context) -> Iterator[None]:
                 hint="one is enough: it runs every pipeline; stop it first, or use another DATA_DIR",
             ) from error
         yield
-
-
-@contextmanager
-def _signals(stop: StopSignal) -> Iterator[None]:
-    def interrupt(number: int, _frame: FrameType | None) -> None:
-        stop.interrupt(number)
-
-    previous = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
