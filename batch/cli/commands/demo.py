@@ -16,22 +16,24 @@ from rich.console import Console
 from batch.cli.context import Context
 from batch.cli.cycle import make_cycle, make_pipeline
 from batch.cli.printing.progress import counting, reading
-from batch.cli.printing.tables import duration_text, print_highlights, print_summary, size_text
+from batch.cli.printing.questions import print_answers
+from batch.cli.printing.tables import duration_text, print_summary, size_text
 from batch.cli.readers import make_worker
-from batch.dashboards.highlights import highlights
+from batch.dashboards.questions import read_questions
 from batch.dashboards.report.write import REPORT_NAME, write_report
 from batch.importer.importer import import_logs
 from batch.importer.report import ImportReport
 from batch.mongod.replica_set import EmbeddedMongo
 from batch.runs.journal import PUBLISH, TRANSFORM, VALIDATE, new_run_id
 from batch.settings import Settings
-from batch.shipped import sample_logs
+from batch.shipped import questions, sample_logs
 from batch.status.warehouse import summarise
 from stream.clock import utc_now
 from stream.source.client import connect
 from stream.worker import WorkerSummary
 
 _IDLE_SECONDS = 1.0
+_QUESTIONS = ("spend_over_time", "spend_by_model", "tools_used", "headline")
 _LAG = "claude_analytics_stream_durable_lag_seconds"
 
 
@@ -65,7 +67,8 @@ def command(
         console.print()
         print_summary(summarise(connection), console)
         console.print()
-        print_highlights(highlights(connection), console)
+        asked = {each.name: each for each in read_questions(questions())}
+        print_answers(connection, [asked[name] for name in _QUESTIONS], console)
         write_report(connection, folder / REPORT_NAME, now=utc_now())
     _print_places(context, console)
     console.print(
