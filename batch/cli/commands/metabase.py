@@ -9,7 +9,7 @@ from batch.cli.context import Context
 from batch.cli.printing.tables import facts
 from batch.dashboards.metabase.access import Account, enter, wait_until_started
 from batch.dashboards.metabase.client import MetabaseClient
-from batch.dashboards.metabase.sync import Source, Sync, Synced
+from batch.dashboards.metabase.sync import MartsSource, Sync, Synced
 from batch.dashboards.questions import read_questions
 from batch.shipped import questions
 
@@ -30,7 +30,7 @@ def sync() -> None:
     """
     context = Context.from_environment()
     settings = context.settings.metabase
-    source = Source(context.serving.database, settings.memory_limit)
+    source = MartsSource(context.serving.database, settings.memory_limit)
     source.details()
     client = MetabaseClient(settings.url)
     try:
