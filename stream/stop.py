@@ -66,23 +66,41 @@ class StopSignal:
         return self.is_set
 
 
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
 @contextmanager
-def stopped_by_signals(stop: StopSignal) -> Iterator[None]:
-    """Let SIGTERM and SIGINT end the worker after a last flush, once; a second one kills as usual."""
+def handling_signals(handle: Callable[[int], None]) -> Iterator[None]:
+    """Call a function with the number of each SIGTERM and SIGINT, in place of what was called before.
 
-    def interrupt(number: int, _frame: FrameType | None) -> None:
-        stop.interrupt(number)
-        for each in previous:
-            signal.signal(each, signal.SIG_DFL)
+    In a thread that is not the main one signals are the caller's business.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
-    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    def handler(number: int, _frame: FrameType | None) -> None:
+        handle(number)
+
+    previous = {number: signal.signal(number, handler) for number in _SIGNALS}
     try:
-        for number in previous:
-            signal.signal(number, interrupt)
         yield
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        for number, before in previous.items():
+            signal.signal(number, before)
+
+
+@contextmanager
+def stopped_by_signals(stop: StopSignal) -> Iterator[None]:
+    """Let SIGTERM and SIGINT end the work in good order, once; a second one kills as usual."""
+
+    def interrupt(number: int) -> None:
+        stop.interrupt(number)
+        for each in _SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
+
+    with handling_signals(interrupt):
+        yield
 
 
 class _NativeCalls:

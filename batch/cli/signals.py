@@ -4,13 +4,11 @@ A query of DuckDB is interrupted and raises an error of its own; other libraries
 So the signal is remembered, and who catches an error asks before believing it.
 """
 
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 
-from stream.stop import end_interrupts, interrupt_native_calls
+from stream.stop import end_interrupts, handling_signals, interrupt_native_calls
 
 _received: list[int] = []
 
@@ -18,18 +16,16 @@ _received: list[int] = []
 @contextmanager
 def exiting_at_signals() -> Iterator[None]:
     """Unwind whatever is open at a signal, then exit as a shell expects: 143 or 130."""
-    previous = {number: signal.signal(number, _exit) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        _received.clear()
-        end_interrupts()
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    with handling_signals(_exit):
+        try:
+            yield
+        finally:
+            _received.clear()
+            end_interrupts()
 
 
 def exit_if_signalled() -> None:
-    """Exit, if a signal has come and something swallowed that.
+    """Exit if a signal has come, and something has swallowed that.
 
     Raises:
         SystemExit: 128 and the signal's number.
@@ -38,7 +34,7 @@ def exit_if_signalled() -> None:
         sys.exit(128 + _received[0])
 
 
-def _exit(number: int, _frame: FrameType | None) -> None:
+def _exit(number: int) -> None:
     _received.append(number)
     if not interrupt_native_calls():
         exit_if_signalled()

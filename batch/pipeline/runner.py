@@ -5,19 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from batch.runs.journal import FAILED, PIPELINE, SKIPPED, SUCCEEDED, Journal, StepRun
+from batch.runs.journal import FAILED, PIPELINE, SKIPPED, STEPS, SUCCEEDED, Journal, StepRun
 from stream.errors import AnalyticsError, StepFailedError, TransientError
 from stream.logs import Logger
-
-EXTRACT, LOAD, TRANSFORM, VALIDATE, PUBLISH, MAINTAIN = (
-    "extract",
-    "load",
-    "transform",
-    "validate",
-    "publish",
-    "maintain",
-)
-STEPS = (EXTRACT, LOAD, TRANSFORM, VALIDATE, PUBLISH, MAINTAIN)
 
 
 @dataclass(frozen=True)

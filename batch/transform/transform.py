@@ -35,7 +35,7 @@ class BuiltNode:
 
 
 @dataclass(frozen=True)
-class Progress:
+class BuildProgress:
     """One step of a running build.
 
     Attributes:
@@ -78,7 +78,7 @@ def transform(
     lease: AbstractContextManager[object],
     models: Sequence[str] = (),
     full_refresh: bool = False,
-    on_progress: Callable[[Progress], None] = lambda _progress: None,
+    on_progress: Callable[[BuildProgress], None] = lambda _progress: None,
 ) -> BuildResult:
     """Build the models and run their checks.
 
@@ -179,7 +179,7 @@ def _built_node(result: Any) -> BuiltNode:  # noqa: ANN401 - dbt is untyped
 class _Observer:
     """Turns dbt's events into progress."""
 
-    def __init__(self, on_progress: Callable[[Progress], None]) -> None:
+    def __init__(self, on_progress: Callable[[BuildProgress], None]) -> None:
         self._on_progress = on_progress
         self._done = 0
         self._total = 0
@@ -192,7 +192,7 @@ class _Observer:
             node = event.data.node_info
             result = event.data.run_result
             self._on_progress(
-                Progress(
+                BuildProgress(
                     BuiltNode(
                         name=node.node_name,
                         kind=node.resource_type,
