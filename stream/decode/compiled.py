@@ -69,8 +69,9 @@ def _int32(data, at):
 
 @njit(inline="always")
 def _int64(data, at):
-    low = _int32(data, at) & 0xFFFF_FFFF
-    return low | (_int32(data, at + 4) << 32)
+    low = np.uint64(_int32(data, at) & 0xFFFF_FFFF)
+    high = np.uint64(_int32(data, at + 4) & 0xFFFF_FFFF)
+    return np.int64(low | (high << np.uint64(32)))
 
 
 @njit
@@ -344,9 +345,10 @@ def _write_scalar(data, kind, at, size, out, to):
 @njit
 def _is_known_key(data, start, end, hashes, first, last):
     """Whether a key may have been there before in its object; enters it at `last` of `hashes`."""
-    found = np.int64(end - start)
+    # Unsigned: a signed overflow is undefined, and where LLVM vectorises this loop it saturates.
+    found = np.uint64(end - start)
     for at in range(start, end):
-        found = found * 1_000_003 + np.int64(data[at])
+        found = found * np.uint64(1_000_003) + np.uint64(data[at])
     for number in range(first, last):
         if hashes[number] == found:
             return True
@@ -491,7 +493,9 @@ def _instant(data, kind, at, size):
         value = np.int64(number)
     else:
         return 0, False
-    return value * 1000, _MIN_MILLISECONDS <= value <= _MAX_MILLISECONDS
+    if not _MIN_MILLISECONDS <= value <= _MAX_MILLISECONDS:
+        return 0, False  # before the product, which could overflow
+    return value * 1000, True
 
 
 @njit
@@ -631,7 +635,7 @@ def transcribe(
     ends = np.empty(_MAX_DEPTH, dtype=np.int64)
     kinds = np.empty(_MAX_DEPTH, dtype=np.int64)
     bases = np.empty(_MAX_DEPTH, dtype=np.int64)
-    hashes = np.empty(_MAX_KEYS, dtype=np.int64)
+    hashes = np.empty(_MAX_KEYS, dtype=np.uint64)
     field_kind = np.empty(_FIELDS, dtype=np.int64)
     field_at = np.empty(_FIELDS, dtype=np.int64)
     field_size = np.empty(_FIELDS, dtype=np.int64)
