@@ -154,7 +154,7 @@ class _Attempt:
         self._plan = plan
         self._piece = piece
         self._parts = parts
-        self._documents = self._size_bytes = self._rows = 0
+        self._documents = self._compiled = self._size_bytes = self._rows = 0
         self._letters: list[DeadLetter] = []
 
     def land(self) -> None:
@@ -172,7 +172,7 @@ class _Attempt:
         parts.lane.land_groups(
             micro_batch, self._groups(scan), lambda: self._close(micro_batch, scan.source_version)
         )
-        parts.tally.land(self._piece.number, dead_letters=len(self._letters))
+        parts.tally.land(self._piece.number, dead_letters=len(self._letters), compiled=self._compiled)
         if parts.loader:
             parts.loader.notify(rows=self._rows, size_bytes=self._size_bytes)
         parts.log.info(
@@ -213,6 +213,7 @@ class _Attempt:
             self._letters += found.dead_letters
             self._rows += table.num_rows
             self._documents += found.documents
+            self._compiled += found.compiled
             self._size_bytes += len(reply.batch)
             self._parts.tally.read(self._piece.number, self._documents, self._size_bytes)
             if table.num_rows:

@@ -101,10 +101,13 @@ RAW_CONVERSATIONS_COLUMNS = {
 """Columns of `raw.conversations`, in order. No index and no key on purpose: see `stream.warehouse`."""
 
 
+NO_ROWS: pa.Table = LANDING_SCHEMA.empty_table()
+
+
 def to_table(rows: Sequence[Row]) -> pa.Table:
     """Lay rows out as columns of `LANDING_SCHEMA`, in the order given."""
     if not rows:
-        return LANDING_SCHEMA.empty_table()
+        return NO_ROWS
     columns = zip(*rows, strict=True)
     return pa.Table.from_arrays(
         [pa.array(values, type=field.type) for values, field in zip(columns, LANDING_SCHEMA, strict=True)],
