@@ -186,14 +186,15 @@ class _Attempt:
     def _groups(self, scan: RangeScan) -> Iterator[pa.Table]:
         """Give what is read in pieces that make good row groups."""
         pieces: list[pa.Table] = []
+        rows = size_bytes = 0
         for piece in self._tables(scan):
             pieces.append(piece)
-            if (
-                sum(each.num_rows for each in pieces) >= _GROUP_ROWS
-                or sum(each.nbytes for each in pieces) >= _GROUP_SIZE_BYTES
-            ):
+            rows += piece.num_rows
+            size_bytes += piece.nbytes
+            if rows >= _GROUP_ROWS or size_bytes >= _GROUP_SIZE_BYTES:
                 yield pa.concat_tables(pieces)
                 pieces.clear()
+                rows = size_bytes = 0
         if pieces:
             yield pa.concat_tables(pieces)
 
