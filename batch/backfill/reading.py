@@ -33,7 +33,7 @@ _FINISH_SECONDS = 4.0
 """After a stop signal a range may be finished for so long; then it is left for the next run."""
 _POLL_SECONDS = 0.1
 _GROUP_ROWS = 20_000
-_GROUP_SIZE_BYTES = 24_000_000
+_GROUP_SIZE_BYTES = 12_000_000
 """Of a row group before it is compressed: large enough for DuckDB to read it well, small in memory."""
 
 
