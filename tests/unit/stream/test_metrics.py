@@ -30,6 +30,8 @@ def test_the_names_are_those_of_the_contract() -> None:
         "rows_loaded": "counter",
         "dead_letters": "counter",
         "redactions": "counter",
+        "documents_decoded": "counter",
+        "compiled_way": "gauge",
         "flush_seconds": "histogram",
         "source_lag_seconds": "gauge",
         "durable_lag_seconds": "gauge",
