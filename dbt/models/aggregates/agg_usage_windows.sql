@@ -54,13 +54,14 @@ measured as (
         on
             windows.opening_hour <= calls.hour
             and windows.opening_hour + 5 >= calls.hour
-            -- The moment of its end is a window's own, the rest of that hour is not.
-            and (calls.hour < windows.opening_hour + 5 or calls.is_on_the_hour)
-            and (
-                windows.previous_end_hour is null
-                or calls.hour > windows.previous_end_hour
-                or (calls.hour = windows.previous_end_hour and not calls.is_on_the_hour)
-            )
+    where
+        -- The moment of its end is a window's own, the rest of that hour is not.
+        (calls.hour < windows.opening_hour + 5 or calls.is_on_the_hour)
+        and (
+            windows.previous_end_hour is null
+            or calls.hour > windows.previous_end_hour
+            or (calls.hour = windows.previous_end_hour and not calls.is_on_the_hour)
+        )
     group by windows.opening_hour
 ),
 
