@@ -1,10 +1,13 @@
 """Settings of the batch runner, and all groups together."""
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import NoDecode
 
 from stream.errors import mask_secrets
 from stream.settings import (
@@ -28,6 +31,18 @@ class PipelineSettings(SettingsGroup):
 
     reporting_timezone: str = Field(
         "UTC", validation_alias="REPORTING_TIMEZONE", description="time zone of days and hours in the marts"
+    )
+    project_aliases: Annotated[dict[str, str], NoDecode] = Field(
+        {},
+        validation_alias="PROJECT_ALIASES",
+        description="JSON object: folder → project that it and all below it count for",
+    )
+    usage_week_start_hour: int = Field(
+        0,
+        ge=0,
+        le=167,
+        validation_alias="USAGE_WEEK_START_HOUR",
+        description="hour at which a subscription's week begins: 0 (Monday 00:00, REPORTING_TIMEZONE) to 167",
     )
     load_retries: int = Field(
         3,
@@ -92,6 +107,20 @@ class PipelineSettings(SettingsGroup):
         if len(value.split()) != _CRON_FIELDS:
             raise ValueError("must have five fields: minute, hour, day, month, day of week")
         return value
+
+    @field_validator("project_aliases", mode="before")
+    @classmethod
+    def _name_folders(cls, value: object) -> dict[str, str]:
+        try:
+            entries: Any = json.loads(value) if isinstance(value, str) else value
+            aliases = {_folder(folder): project.strip() for folder, project in entries.items()}
+        except (ValueError, AttributeError):
+            raise ValueError(
+                'must be a JSON object, e.g. {"/home/ana/checkouts/1": "/home/ana/shop"}'
+            ) from None
+        if not all(folder and project for folder, project in aliases.items()):
+            raise ValueError("must name a folder and its project in each entry")
+        return aliases
 
     @field_validator("reporting_timezone", "schedule_timezone")
     @classmethod
@@ -294,9 +323,17 @@ class Settings:
         ]
 
 
+def _folder(path: str) -> str:
+    """Return a folder as the marts spell it: forward slashes, none at the end, a capital drive letter."""
+    folder = path.strip().replace("\\", "/").rstrip("/")
+    return folder[0].upper() + folder[1:] if folder[1:2] == ":" else folder
+
+
 def _shown(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, dict):
+        return json.dumps(value)
     if not isinstance(value, SecretStr):
         return mask_secrets(str(value))
     secret = value.get_secret_value()
