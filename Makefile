@@ -56,10 +56,12 @@ chaos: $(INSTALLED) ## Break every promise on purpose, in some minutes [SOAK=1: 
 	$(if $(SOAK),SOAK_MINUTES=$(SOAK_MINUTES) )$(BIN)/python -m pytest \
 	    $(if $(SOAK),-s tests/chaos/test_soak.py,-m 'chaos or fault') $(ARGS)
 
-check: $(INSTALLED) ## Format, lint, types, import contracts, SQL
+check: $(INSTALLED) ## Format, lint, types, dead and repeated code, import contracts, SQL
 	@echo '── ruff format' && $(BIN)/ruff format --check .
 	@echo '── ruff check' && $(BIN)/ruff check .
 	@echo '── mypy' && $(BIN)/mypy
+	@echo '── dead code' && $(BIN)/vulture
+	@echo '── repeated code' && $(BIN)/pylint stream batch
 	@echo '── import contracts' && $(BIN)/lint-imports
 	@if [ -d dbt/models ]; then echo '── sqlfluff' && $(BIN)/sqlfluff lint dbt; fi
 	@echo '── compose schema' && \

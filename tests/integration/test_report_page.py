@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ NOW = datetime(2026, 11, 7, 12, tzinfo=UTC)
 QUESTIONS = {question.name: question for question in read_questions(questions())}
 CHARTS = [name for name, question in QUESTIONS.items() if question.display not in {"numbers", "table"}]
 DRAWN = "document.documentElement.dataset.ready === 'true'"
-Ask = Callable[..., list[tuple[Any, ...]]]
 
 
 @pytest.fixture(scope="module")
