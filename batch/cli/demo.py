@@ -26,7 +26,7 @@ from stream.clock import utc_now
 from stream.source.client import connect
 from stream.worker import WorkerSummary
 
-_IDLE_SECONDS = 1.0
+_IDLE_SECONDS = 0.0
 _LAG = "claude_analytics_stream_durable_lag_seconds"
 
 
@@ -132,8 +132,7 @@ def _told_import(report: ImportReport, *, is_sample: bool) -> str:
 
 
 def _told_stream(streamed: WorkerSummary, lag_seconds: float | None) -> str:
-    busy_seconds = max(streamed.seconds - _IDLE_SECONDS, 0.001)
-    rate = f"; {streamed.events / busy_seconds:,.0f} events/s" if streamed.events else ""
+    rate = f"; {streamed.events / max(streamed.seconds, 0.001):,.0f} events/s" if streamed.events else ""
     lag = "unknown" if lag_seconds is None else f"{lag_seconds:.0f} s"
     return (
         f"{streamed.events:,} change events streamed, {streamed.loaded.rows:,} rows in "

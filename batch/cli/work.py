@@ -26,7 +26,8 @@ from batch.validate.project import DATA_DOCS_FOLDER, RESULTS_FOLDER
 from stream import logs
 from stream.clock import utc_now
 
-_IDLE_SECONDS = 2.0
+_IDLE_SECONDS = 0.0
+"""The first empty reply from behind the point where the server was at the start shows that all is read."""
 
 
 def make_gate(context: Context) -> Gate:
