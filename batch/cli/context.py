@@ -139,7 +139,7 @@ class Context:
         from batch.pipeline.timetable import Timetable  # noqa: PLC0415 - quick help
 
         settings = self.settings.pipeline
-        return Timetable(settings.hourly, settings.daily, settings.schedule_timezone)
+        return Timetable(settings.runs_at, settings.daily, settings.schedule_timezone)
 
     @cached_property
     def serving(self) -> ServingFolder:

@@ -106,12 +106,18 @@ def pipeline(  # noqa: PLR0917 - options, all of them by name
     prefect: Annotated[bool, typer.Option("--prefect", help="Run it as a flow of Prefect.")] = False,
     trigger: Annotated[str, typer.Option(hidden=True)] = "manual",
     supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
+    resident: Annotated[int | None, typer.Option("--resident", hidden=True)] = None,
 ) -> None:
     """Run the whole cycle once: extract, load, transform, validate, publish, maintain."""
     from batch.cli.printing.runs import print_run  # noqa: PLC0415 - quick help
     from batch.cli.work import make_cycle, make_pipeline, send_alerts  # noqa: PLC0415
     from batch.pipeline.runner import EXTRACT, LOAD, TRANSFORM, Options  # noqa: PLC0415
 
+    if resident is not None:
+        from batch.cli.resident import serve_runs  # noqa: PLC0415
+
+        serve_runs(resident)
+        return
     if prefect:
         from batch.cli.prefect import run_flow  # noqa: PLC0415
 
@@ -153,7 +159,7 @@ def pipeline(  # noqa: PLR0917 - options, all of them by name
 def schedule(
     run_now: Annotated[bool, typer.Option("--run-now", help="Begin with a run, whatever the time.")] = False,
 ) -> None:
-    """Run the pipeline every hour, and every night with a full refresh, for ever."""
+    """Run the pipeline every hour (or SCHEDULE_EVERY), and every night with a full refresh, for ever."""
     from batch.cli.scheduling import run_schedule  # noqa: PLC0415 - quick help
 
     context = Context.from_environment()

@@ -3,6 +3,8 @@
 import os
 import sys
 from collections.abc import Callable, Sequence
+from hashlib import sha256
+from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry
 
@@ -55,6 +57,8 @@ def make_cycle(context: Context, run_id: str, *, on_progress: OnProgress = no_pr
         read_changes=lambda: _read_changes(context),
         read_collection=lambda: _read_collection(context),
         build=lambda select, full_refresh: _build(context, select, full_refresh, on_progress),
+        inputs=lambda: _inputs(context),
+        clock=utc_now,
         volume_ratio=context.settings.great_expectations.volume_ratio,
         lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
         on_progress=on_progress,
@@ -70,14 +74,10 @@ def make_pipeline(
         context: Gives settings and journal.
         run_id: Of the run.
         cycle: Its steps.
-        on_note: Called with a step's name whenever something has been written down.
+        on_note: Called with a step's name when it begins, and with `pipeline` when the run has ended.
     """
     settings = context.settings.pipeline
     load = RetryPolicy(settings.load_retries, settings.load_retry_seconds)
-
-    def note(step: str) -> None:
-        on_note(step)
-        cycle.copy_journal()
 
     return Pipeline(
         run_id=run_id,
@@ -88,8 +88,10 @@ def make_pipeline(
             TRANSFORM: RetryPolicy(settings.transform_retries, settings.transform_retry_seconds),
         },
         log=logs.logger("pipeline"),
-        on_note=note,
+        on_note=on_note,
+        copy_journal=cycle.copy_journal,
         exit_if_signalled=exit_if_signalled,
+        up_to_date_build=cycle.up_to_date_build,
     )
 
 
@@ -172,6 +174,14 @@ def _leave_after(signal_number: int | None) -> None:
     """Go on leaving, if a signal was what ended a step that minds signals itself."""
     if signal_number is not None:
         sys.exit(128 + signal_number)
+
+
+def _inputs(context: Context) -> str:
+    checksum = sha256(context.dbt_project.checksum().encode())
+    checksum.update(f"{version('claude-analytics')} {context.settings.great_expectations!r}".encode())
+    for path in sorted(gx_project().rglob("*.json")):
+        checksum.update(path.read_bytes())
+    return checksum.hexdigest()
 
 
 def _build(

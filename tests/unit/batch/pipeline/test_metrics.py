@@ -35,7 +35,9 @@ class Scrape:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.age: float | None = None
-        self.metrics = BatchMetrics(self.registry, build_age_seconds=lambda: self.age)
+        self.metrics = BatchMetrics(
+            self.registry, build_age_seconds=lambda: self.age, marts_age_seconds=lambda: self.age
+        )
 
     def value(self, name: str, **labels: str) -> float | None:
         """Read one value."""
