@@ -1,7 +1,7 @@
 """How soon what is written can be read: import, stream, cycles and demo, as the program's own commands.
 
-`BENCH_FRESH_LINES` (1,000,000) is the history beside which a cycle is measured, `BENCH_IMPORT_MB` (256) the size
-of the imported logs, `BENCH_ROUNDS` (5) how often each is measured.
+`BENCH_FRESH_LINES` (1,000,000) is the history beside which a cycle is measured, `BENCH_IMPORT_MB` (256) the
+size of the imported logs, `BENCH_ROUNDS` (5) how often each is measured.
 """
 
 import os

@@ -166,6 +166,17 @@ def test_when_a_build_is_stale(look: Look, *, hours: float, is_scheduled: bool, 
     assert is_stale == any("the published build is stale" in problem for problem in problems)
 
 
+def test_a_build_that_a_run_found_up_to_date_is_not_stale(look: Look) -> None:
+    """A run that leaves everything out proves as much as one that publishes."""
+    look.publish(hours=5)
+    run = look.journal.begin("run-2", "pipeline", "schedule")
+    left_out = look.journal.begin("run-2", "publish", "schedule")
+    look.journal.end(left_out, outcome="skipped", details={"current_build": "build-1"})
+    look.journal.end(run, outcome="succeeded")
+    with look.scheduling.taken(timeout_seconds=0):
+        assert () == look.now().problems
+
+
 def test_a_step_that_failed_is_a_problem(look: Look) -> None:
     """With its reason and what to do; a later success clears it."""
     look.journal.end(
