@@ -110,7 +110,9 @@ class PipelineSettings(SettingsGroup):
     @field_validator("every")
     @classmethod
     def _divides_hour_or_day(cls, value: str | None) -> str | None:
-        found = _EVERY.fullmatch(value or "1h")
+        if value is None:
+            return None
+        found = _EVERY.fullmatch(value)
         if found:
             number, whole = int(found["number"]), {"m": 60, "h": 24}[found["unit"]]
             if number < whole and whole % number == 0:
