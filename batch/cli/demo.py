@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from rich.console import Console
 
+from batch.cli.companion import Companion
 from batch.cli.context import Context
 from batch.cli.printing.progress import counting, reading
 from batch.cli.printing.tables import duration_text, print_highlights, print_summary, size_text
@@ -43,7 +44,11 @@ def run_demo(settings: Settings, log_dir: Path | None, console: Console) -> None
     """
     started = time.monotonic()
     folder = (settings.data.data_dir / "demo" / ("sample" if log_dir is None else "logs")).resolve()
-    with EmbeddedMongo(folder / "mongo") as embedded:
+    # Neither parsing nor validating asks MongoDB.
+    with (
+        Companion(_own(settings, settings.mongo.uri.get_secret_value(), folder)) as companion,
+        EmbeddedMongo(folder / "mongo") as embedded,
+    ):
         _tell(console, 1, f"a MongoDB of its own runs: {embedded.uri}")
         context = Context(_own(settings, embedded.uri, folder), console)
         registry = CollectorRegistry()
@@ -56,7 +61,7 @@ def run_demo(settings: Settings, log_dir: Path | None, console: Console) -> None
             streamed = worker.run(until_idle_seconds=_IDLE_SECONDS)
         _tell(console, 3, _told_stream(streamed, registry.get_sample_value(_LAG)))
         with context.pipeline_lock.taken(timeout_seconds=settings.duckdb.lease_timeout_seconds):
-            _build_check_publish(context)
+            _build_check_publish(context, companion)
     with context.warehouse.opened(timeout_seconds=settings.duckdb.lease_timeout_seconds) as connection:
         console.print()
         print_summary(summarise(connection), console)
@@ -69,7 +74,7 @@ def run_demo(settings: Settings, log_dir: Path | None, console: Console) -> None
     )
 
 
-def _build_check_publish(context: Context) -> None:
+def _build_check_publish(context: Context, companion: Companion) -> None:
     """Do the hourly steps, each written down like those of a pipeline run.
 
     Raises:
@@ -80,10 +85,11 @@ def _build_check_publish(context: Context) -> None:
     with counting("building the marts", console) as show:
         cycle = make_cycle(context, run_id, on_progress=show)
         pipeline = make_pipeline(context, run_id, cycle)
+        companion.wait_until_parsed()
         built = pipeline.run_alone(TRANSFORM, cycle.transform)
     _tell(console, 4, f"{built.summary}{_took(context, TRANSFORM)}")
     with console.status("checking raw, staging and marts …"):
-        checked = pipeline.run_alone(VALIDATE, cycle.validate)
+        checked = pipeline.run_alone(VALIDATE, lambda: companion.validate(run_id))
     _tell(console, 5, f"{checked.summary} (Great Expectations){_took(context, VALIDATE)}")
     for finding in checked.details["findings"]:
         console.print(

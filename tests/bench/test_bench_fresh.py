@@ -254,7 +254,8 @@ def test_cycles(
 def write_new_lines(path: Path) -> None:
     """Write 1,000 lines of five conversations."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    source = [line for log in find_logs([shipped.sample_logs()]).files for line in log.path.open()]
+    texts = [log.path.read_text(encoding="utf-8") for log in find_logs([shipped.sample_logs()]).files]
+    source = "".join(texts).splitlines(keepends=True)
     written = [
         line.replace('"sessionId":"', f'"sessionId":"{path.stem}-').replace(
             '"uuid":"', f'"uuid":"{path.stem}-'
