@@ -13,15 +13,13 @@ from typing import Any
 
 import bson
 from bson import json_util
-from bson.codec_options import DatetimeConversion
 from bson.errors import BSONError
-from bson.json_util import JSONOptions
 
 from stream.clock import Clock
 from stream.core.change_event import CODEC_OPTIONS
+from stream.core.exact_json import EXACT_JSON
 from stream.core.normalise import DeadLetter, microseconds, normalise
-from stream.core.schema import Row, to_table
-from stream.disk import disk_errors, write_durably
+from stream.core.schema import MICROSECONDS_PER_DAY, Row, to_table
 from stream.landing.dead_letters import DeadLetterStore, StoredDeadLetter
 from stream.landing.micro_batch import Footer, MicroBatch, read_footer
 from stream.landing.zone import LandingZone
@@ -32,12 +30,6 @@ AS_IS_FIELD = "deadLetter"
 
 _UNKNOWN_TYPE = "unknown"
 _OLDEST_VERSION = 1
-_MICROSECONDS_PER_DAY = 86_400_000_000
-_JSON_OPTIONS = JSONOptions(
-    json_mode=json_util.JSONMode.CANONICAL,
-    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
-    tz_aware=False,
-)
 
 
 @dataclass(frozen=True)
@@ -80,12 +72,12 @@ def replay(
         LandingNotWritableError: A folder cannot be written.
         MicroBatchCorruptError: A landed file of a letter cannot be read.
     """
-    versions = _versions(landing, {_micro_batch_id(letter) for letter in letters})
+    versions = _versions(landing, {letter.micro_batch_id for letter in letters})
     rows: dict[str, Row] = {}
     replayed: list[StoredDeadLetter] = []
     rejected: list[StoredDeadLetter] = []
     for letter in letters:
-        version = versions[_micro_batch_id(letter)]
+        version = versions[letter.micro_batch_id]
         found = _again(letter, version, normalise_document)
         if isinstance(found, DeadLetter) and as_is and found.document_id is not None:
             found = _as_is(found, version, _extracted_at(letter))
@@ -96,12 +88,10 @@ def replay(
         else:
             rejected.append(replace(letter, letter=found))
     landed = _land(list(rows.values()), landing, clock) if rows else None
-    _discard({letter.id for letter in replayed}, store)
+    done = {letter.id for letter in replayed}
+    for micro_batch_id in {letter.micro_batch_id for letter in replayed}:
+        store.rewrite(micro_batch_id, lambda letter: letter.id not in done)
     return Replay(tuple(replayed), tuple(rejected), landed)
-
-
-def _micro_batch_id(letter: StoredDeadLetter) -> str:
-    return letter.id.partition("#")[0]
 
 
 def _extracted_at(letter: StoredDeadLetter) -> int:
@@ -139,7 +129,7 @@ def _again(
 
 def _document(raw: str) -> dict[str, Any]:
     """Decode a document as the server's bytes would be."""
-    held: Mapping[str, Any] = json_util.loads(raw, json_options=_JSON_OPTIONS)
+    held: Mapping[str, Any] = json_util.loads(raw, json_options=EXACT_JSON)
     content = held["$bson"] if held.keys() == {"$bson"} else bson.encode(held)
     return bson.decode(content, CODEC_OPTIONS)
 
@@ -155,7 +145,7 @@ def _as_is(letter: DeadLetter, version: int, extracted_at: int) -> Row:
         type=kind if isinstance(kind, str) and kind else _UNKNOWN_TYPE,
         extracted_at=extracted_at,
         extra=json.dumps(extra, ensure_ascii=False).encode(),
-        date=extracted_at // _MICROSECONDS_PER_DAY,
+        date=extracted_at // MICROSECONDS_PER_DAY,
     )
 
 
@@ -176,16 +166,3 @@ def _land(rows: Sequence[Row], landing: LandingZone, clock: Clock) -> MicroBatch
             landed_at=clock().isoformat(),
         )
         return lane.land(named, to_table(rows), footer)
-
-
-def _discard(ids: Collection[str], store: DeadLetterStore) -> None:
-    """Take letters out of their files; a file is there as a whole, before or after."""
-    by_path: dict[str, set[str]] = {}
-    for each in ids:
-        by_path.setdefault(each.partition("#")[0], set()).add(each)
-    for micro_batch_id, gone in by_path.items():
-        path = store.root / f"{micro_batch_id}.jsonl"
-        with disk_errors(path):
-            lines = [line for line in path.read_bytes().split(b"\n") if line]
-            kept = [line for line in lines if json.loads(line)["id"] not in gone]
-            write_durably(path, b"".join(line + b"\n" for line in kept))

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from functools import partial
 
 from batch.backfill.filters import Filters
-from batch.backfill.guards import ensure_position, only_one, stopped_by_signals
+from batch.backfill.guards import ensure_position, only_one
 from batch.backfill.loading import RangeLoader
 from batch.backfill.plan import Plan, PlanStore
-from batch.backfill.progress import BackfillMetrics, Progress, Tally
+from batch.backfill.progress import BackfillMetrics, BackfillProgress, RangeTally
 from batch.backfill.reading import Collaborators, RangeReaders
 from batch.backfill.survey import make_plan, origin_of
 from stream.clock import Clock, utc_now
@@ -24,11 +24,11 @@ from stream.landing.zone import Failpoint, LandingZone, Lane, no_failpoint
 from stream.logs import Logger
 from stream.settings import MongoSettings
 from stream.source.client import Client, connect
-from stream.stop import StopSignal
+from stream.stop import StopSignal, stopped_by_signals
 from stream.warehouse.load import LoadResult
 from stream.warehouse.warehouse import Warehouse
 
-OnProgress = Callable[[Progress], None]
+OnProgress = Callable[[BackfillProgress], None]
 _COMPILED_FROM = 50_000
 """Documents for which it pays to load the compiled code, and once in a lifetime to compile it."""
 
@@ -154,7 +154,7 @@ class Backfill:
             with rare_garbage_collection(), lane.writing(), stopped_by_signals(stop):
                 self.dead_letters.remove_orphans(self.landing, plan.lane)
                 landed = {micro_batch.sequence for micro_batch in lane.micro_batches()}
-                tally = Tally(
+                tally = RangeTally(
                     self.metrics, ranges=len(plan.ranges), landed=len(landed), documents=plan.documents
                 )
                 self.log.info(
@@ -223,7 +223,7 @@ class Backfill:
         plan: Plan,
         lane: Lane,
         landed: set[int],
-        tally: Tally,
+        tally: RangeTally,
         stop: StopSignal,
         on_progress: OnProgress,
     ) -> LoadResult:
@@ -253,7 +253,7 @@ class Backfill:
             on_progress(tally.look())
         return loader.total if loader else LoadResult()
 
-    def _tabulate_for(self, tally: Tally) -> Tabulate:
+    def _tabulate_for(self, tally: RangeTally) -> Tabulate:
         """Choose the way from documents to rows."""
         redactor = self.redactor and self.redactor.telling(self.metrics.count_redaction)
         in_python: Tabulate = partial(tabulate_in_python, redactor=redactor)

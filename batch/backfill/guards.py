@@ -1,11 +1,8 @@
-"""What holds before a backfill begins: nobody else does it, the stream has a position, signals are minded."""
+"""What holds before a backfill begins: nobody else does it, and the stream has a position."""
 
-import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 
 from filelock import FileLock, Timeout
 
@@ -15,7 +12,6 @@ from stream.landing.zone import STREAM_LANE, LandingZone
 from stream.settings import MongoSettings
 from stream.source.change_stream import PIPELINE_VERSION, start_position
 from stream.source.client import Client, fingerprint
-from stream.stop import StopSignal
 
 _LOCK_SECONDS = 0.2
 _POSITION_POLL_SECONDS = 0.1
@@ -66,26 +62,3 @@ def ensure_position(client: Client, settings: MongoSettings, landing: LandingZon
             time.sleep(_POSITION_POLL_SECONDS)
         else:
             return
-
-
-@contextmanager
-def stopped_by_signals(stop: StopSignal) -> Iterator[None]:
-    """Let SIGTERM and SIGINT end the backfill in good order, once; a second one kills as usual.
-
-    In a thread that is not the main one signals are the caller's business.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, _frame: FrameType | None) -> None:
-        stop.interrupt(number)
-        for each in previous:
-            signal.signal(each, signal.SIG_DFL)
-
-    previous = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

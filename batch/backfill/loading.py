@@ -3,7 +3,7 @@
 import threading
 import time
 
-from batch.backfill.progress import Tally
+from batch.backfill.progress import RangeTally
 from stream.errors import AnalyticsError, StepFailedError, WarehouseBusyError
 from stream.logs import Logger
 from stream.stop import StopSignal
@@ -32,7 +32,7 @@ class RangeLoader:
         total: What was loaded so far.
     """
 
-    def __init__(self, warehouse: Warehouse, *, tally: Tally, stop: StopSignal, log: Logger) -> None:
+    def __init__(self, warehouse: Warehouse, *, tally: RangeTally, stop: StopSignal, log: Logger) -> None:
         self._warehouse = warehouse
         self._tally = tally
         self._stop = stop

@@ -47,7 +47,7 @@ class BackfillMetrics:
 
 
 @dataclass(frozen=True)
-class Progress:
+class BackfillProgress:
     """One look at a running backfill.
 
     Attributes:
@@ -65,7 +65,7 @@ class Progress:
     is_read: bool
 
 
-class Tally:
+class RangeTally:
     """Counts; safe to use from all threads.
 
     Args:
@@ -115,11 +115,11 @@ class Tally:
             self._loaded = max(self._loaded, landed)
         self._publish()
 
-    def look(self) -> Progress:
+    def look(self) -> BackfillProgress:
         """Give the present state."""
         with self._lock:
             underway = list(self._underway.values())
-            return Progress(
+            return BackfillProgress(
                 documents=self.documents + sum(documents for documents, _ in underway),
                 size_bytes=self.size_bytes + sum(size for _, size in underway),
                 documents_expected=self._expected,

@@ -6,18 +6,12 @@ from typing import Any
 
 import bson
 from bson import json_util
-from bson.codec_options import DatetimeConversion
-from bson.json_util import JSONOptions
+
+from stream.core.exact_json import EXACT_JSON
 
 _USUAL_DOCUMENT_SIZE_BYTES = 2000
 """Of a log line, where the server does not tell."""
 _LEAST_DOCUMENTS = 100
-
-_JSON_OPTIONS = JSONOptions(
-    json_mode=json_util.JSONMode.CANONICAL,
-    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
-    tz_aware=False,
-)
 
 
 @dataclass(frozen=True)
@@ -32,7 +26,7 @@ class Bound:
 
     def to_json(self) -> str:
         """Write it as Extended JSON."""
-        return json_util.dumps(self.document, json_options=_JSON_OPTIONS)
+        return json_util.dumps(self.document, json_options=EXACT_JSON)
 
     @classmethod
     def from_json(cls, text: str) -> "Bound":
@@ -41,7 +35,7 @@ class Bound:
         Raises:
             TypeError, ValueError: It is something else.
         """
-        return cls(json_util.loads(text, json_options=_JSON_OPTIONS))
+        return cls(json_util.loads(text, json_options=EXACT_JSON))
 
     @property
     def is_writable(self) -> bool:

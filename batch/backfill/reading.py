@@ -11,7 +11,7 @@ from pymongo.errors import PyMongoError
 
 from batch.backfill.loading import RangeLoader
 from batch.backfill.plan import Plan
-from batch.backfill.progress import Tally
+from batch.backfill.progress import RangeTally
 from batch.backfill.ranges import Range
 from batch.backfill.scan import RangeScan, is_passing
 from batch.backfill.survey import require_origin
@@ -55,7 +55,7 @@ class Collaborators:
     mongo: MongoSettings
     lane: Lane
     dead_letters: DeadLetterStore
-    tally: Tally
+    tally: RangeTally
     loader: RangeLoader | None
     stop: StopSignal
     clock: Clock

@@ -1,27 +1,23 @@
 """Reads one range of a collection: raw replies, nothing older than a cluster time known before the first."""
 
-import contextlib
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
-from bson.codec_options import CodecOptions
-from bson.raw_bson import RawBSONDocument
 from bson.timestamp import Timestamp
-from pymongo import ReadPreference
-from pymongo.client_session import ClientSession
 from pymongo.errors import AutoReconnect, ConnectionFailure, OperationFailure, PyMongoError
 
 from batch.backfill.filters import Filters
 from batch.backfill.ranges import Range
-from stream.core.change_event import Reply, parse_reply
+from stream.core.change_event import Reply
 from stream.core.position import cluster_time_of
 from stream.errors import SourceUnsuitableError
 from stream.settings import MongoSettings
 from stream.source.client import Client
+from stream.source.raw_cursor import RawCursor
 
 _REPLY_SIZE_BYTES = 4_000_000
 _FIRST_BATCH_SIZE = 500
-_RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 
 _PASSING_CODES = frozenset({43, 50, 89, 91, 134, 175, 189, 237, 246, 262, 11600, 11602, 13388, 13435, 13436})
 """Cursor gone, time-outs, shutdown, election, query plan killed, no majority yet: another try may go well."""
@@ -59,12 +55,11 @@ class RangeScan:
         batch_size: int,
         not_before: int = 0,
     ) -> None:
-        self._database = client[settings.database]
-        self._collection = settings.collection
+        self._client = client
+        self._settings = settings
         self._piece = piece
         self._filters = filters
-        self._max_batch_size = batch_size
-        self._batch_size = min(batch_size, _FIRST_BATCH_SIZE)
+        self._batch_size = batch_size
         # A new primary may tell an older time than its predecessor; the read waits until it has caught up.
         self.source_version = max(present_cluster_time(client), not_before)
 
@@ -74,34 +69,27 @@ class RangeScan:
         Raises:
             PyMongoError: The range must be read again.
         """
-        with self._database.client.start_session(causal_consistency=False) as session:
-            cursor_id = 0
-            try:
-                reply = self._run(self._find(), session)
-                while True:
-                    cursor_id = reply.cursor_id
-                    if not reply.is_empty:
-                        yield reply
-                    if cursor_id == 0:
-                        return
-                    reply = self._run(
-                        {"getMore": cursor_id, "collection": self._collection, "batchSize": self._batch_size},
-                        session,
-                    )
-            finally:
-                if cursor_id:
-                    with contextlib.suppress(PyMongoError):
-                        self._database.command("killCursors", self._collection, cursors=[cursor_id])
+        with closing(self._cursor()) as cursor:
+            yield from cursor.replies(cursor.open(self._find(cursor.batch_size)))
 
-    def _find(self) -> dict[str, Any]:
+    def _cursor(self) -> RawCursor:
+        return RawCursor(
+            self._client,
+            self._settings,
+            first_batch_size=_FIRST_BATCH_SIZE,
+            max_batch_size=self._batch_size,
+            reply_size_bytes=_REPLY_SIZE_BYTES,
+        )
+
+    def _find(self, batch_size: int) -> dict[str, Any]:
         seconds, increment = self.source_version >> 32, self.source_version & 0xFFFF_FFFF
         command: dict[str, Any] = {
-            "find": self._collection,
+            "find": self._settings.collection,
             "filter": self._filters.to_query(),
             # `min` and `max` compare across BSON types, as `$gte` would not; they ask for the hint.
             "hint": {"_id": 1},
             "sort": {"_id": 1},
-            "batchSize": self._batch_size,
+            "batchSize": batch_size,
             # Without the time, a majority read may be older than the server's newest operation.
             "readConcern": {"level": "majority", "afterClusterTime": Timestamp(seconds, increment)},
         }
@@ -110,18 +98,6 @@ class RangeScan:
         if self._piece.upper is not None:
             command["max"] = self._piece.upper.document
         return command
-
-    def _run(self, command: dict[str, Any], session: ClientSession) -> Reply:
-        answer = self._database.command(
-            command, read_preference=ReadPreference.PRIMARY, codec_options=_RAW, session=session
-        )
-        reply = parse_reply(bytes(answer.raw))
-        size_bytes = len(reply.batch)
-        if size_bytes > _REPLY_SIZE_BYTES:
-            self._batch_size = max(1, self._batch_size // 2)
-        elif size_bytes < _REPLY_SIZE_BYTES // 2:
-            self._batch_size = min(self._max_batch_size, self._batch_size * 2)
-        return reply
 
 
 def present_cluster_time(client: Client) -> int:

@@ -8,17 +8,39 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from batch.cli import backfill, cycle, develop, look, metabase, prove, purge, report, steps
+from batch.cli.lazy import group_of
 from batch.cli.signals import exit_if_signalled, exiting_at_signals
 from stream.disk import keep_to_owner
 from stream.errors import AnalyticsError
 
-_EPILOG = "Settings come from the environment or `.env`; `claude-analytics config` shows them."
-
 app = typer.Typer(
     name="claude-analytics",
     help="Conversation logs of Claude Code, from MongoDB to a tested star schema in DuckDB, exactly once.",
-    epilog=_EPILOG,
+    epilog="Settings come from the environment or `.env`; `claude-analytics config` shows them.",
+    cls=group_of(
+        "demo",
+        "mongo",
+        "import_",
+        "stream",
+        "load",
+        "transform",
+        "docs",
+        "backfill",
+        "extract",
+        "validate",
+        "publish",
+        "pipeline",
+        "schedule",
+        "deploy",
+        "verify",
+        "doctor",
+        "dead_letters",
+        "purge",
+        "report",
+        "metabase",
+        "status",
+        "config",
+    ),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -42,16 +64,15 @@ def _options(
     pass
 
 
-for module in (develop, steps, backfill, cycle, prove, purge, report, metabase, look):
-    module.add_to(app)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit: 0 done, 1 may help to try again, 2 a person must act, 130/143 stopped."""
     keep_to_owner()
     with exiting_at_signals():
         try:
             app(args=None if arguments is None else list(arguments))
+        except SystemExit:
+            exit_if_signalled()  # it may have come behind the last query
+            raise
         except Exception as error:
             exit_if_signalled()
             if not isinstance(error, AnalyticsError):

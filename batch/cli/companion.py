@@ -16,7 +16,7 @@ from typing import Self
 from rich.console import Console
 
 from batch.cli.context import Context
-from batch.cli.work import make_cycle
+from batch.cli.cycle import make_cycle, make_dbt_project
 from batch.pipeline.runner import StepResult
 from batch.settings import Settings
 from stream import logs
@@ -94,7 +94,8 @@ def _serve(connection: Connection, settings: Settings) -> None:
     logs.configure(settings.logging, level="warning")
     context = Context(settings, Console(quiet=True))
     with suppress(AnalyticsError):  # the build meets it, too
-        context.dbt_project.invoke(context.dbt_project.arguments("parse"))
+        project = make_dbt_project(context)
+        project.invoke(project.arguments("parse"))
     try:
         connection.send((None, None))
         with warnings.catch_warnings():

@@ -10,10 +10,11 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from rich.console import Console
 
+from batch.cli.alerts import send_alerts
 from batch.cli.context import Context
-from batch.cli.work import make_cycle, make_pipeline, send_alerts
-from batch.pipeline.runner import EXTRACT, LOAD, TRANSFORM, Options, RetryPolicy, StepResult, Work
-from batch.runs.journal import new_run_id
+from batch.cli.cycle import make_cycle, make_pipeline
+from batch.pipeline.runner import Options, RetryPolicy, StepResult, Work
+from batch.runs.journal import EXTRACT, LOAD, TRANSFORM, new_run_id
 from stream.clock import utc_now
 from stream.disk import keep_to_owner
 from stream.errors import AnalyticsError
@@ -68,7 +69,7 @@ def _run(options: Options) -> str:
     keep_to_owner()
     context = Context.from_environment()
     context.console = Console(quiet=True)
-    with context.pipeline_lock.taken(timeout_seconds=context.settings.duckdb.lease_timeout_seconds):
+    with context.pipeline_locked():
         run_id = new_run_id(utc_now())
         cycle = make_cycle(context, run_id)
         own = make_pipeline(context, run_id, cycle)

@@ -8,8 +8,9 @@ import threading
 from pathlib import Path
 from queue import SimpleQueue
 
+from batch.cli.alerts import send_alerts
 from batch.cli.context import Context
-from batch.cli.work import make_cycle, make_pipeline, send_alerts
+from batch.cli.cycle import make_cycle, make_pipeline
 from batch.pipeline.resident import LEAVING
 from batch.pipeline.runner import Options
 from batch.runs.journal import new_run_id

@@ -1,40 +1,40 @@
-"""Leaves at SIGTERM and Ctrl-C, also when a library makes an error of its own out of that.
+"""Exits at SIGTERM and Ctrl-C, also from inside a native call or a library that catches everything.
 
-DuckDB, for one, answers a signal handler's exception with `RuntimeError: Query interrupted`; others catch
-whatever a call raises. So the signal is remembered, and who catches an error asks before believing it.
+A query of DuckDB is interrupted and raises an error of its own; other libraries catch whatever a call raises.
+So the signal is remembered, and who catches an error asks before believing it.
 """
 
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 
-_told: list[int] = []
+from stream.stop import end_interrupts, handling_signals, interrupt_native_calls
+
+_received: list[int] = []
 
 
 @contextmanager
 def exiting_at_signals() -> Iterator[None]:
     """Unwind whatever is open at a signal, then exit as a shell expects: 143 or 130."""
-    previous = {number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        _told.clear()
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    with handling_signals(_exit):
+        try:
+            yield
+        finally:
+            _received.clear()
+            end_interrupts()
 
 
 def exit_if_signalled() -> None:
-    """Leave, if a signal said so and something swallowed that.
+    """Exit if a signal has come, and something has swallowed that.
 
     Raises:
         SystemExit: 128 and the signal's number.
     """
-    if _told:
-        sys.exit(128 + _told[0])
+    if _received:
+        sys.exit(128 + _received[0])
 
 
-def _leave(number: int, _frame: FrameType | None) -> None:
-    _told.append(number)
-    exit_if_signalled()
+def _exit(number: int) -> None:
+    _received.append(number)
+    if not interrupt_native_calls():
+        exit_if_signalled()

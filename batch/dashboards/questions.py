@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -29,16 +29,9 @@ Amount = Literal["usd", "tokens", "hours", "milliseconds", "lines", "count"]
 Kind = Literal["date", "project", "text", "path", "weekday", "hour"] | Amount
 Unit = Amount | Literal["share", "number"]
 
-DASHBOARDS: tuple[Dashboard, ...] = (
-    "Overview",
-    "Spend",
-    "Developer Productivity",
-    "AI Interaction Patterns",
-    "Project Insights",
-    "Pipeline Health",
-)
+DASHBOARDS: tuple[Dashboard, ...] = get_args(Dashboard)
 _OF_THE_PLATFORM: Dashboard = "Pipeline Health"
-_AMOUNTS = {"usd", "tokens", "hours", "milliseconds", "lines", "count"}
+_AMOUNTS = frozenset(get_args(Amount))
 
 
 class _Strict(BaseModel):

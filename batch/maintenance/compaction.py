@@ -27,7 +27,7 @@ from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.landed_file import remove_files
 from stream.landing.micro_batch import Footer, MicroBatch, check_content, read_footer
 from stream.landing.zone import MERGING_SUFFIX, Failpoint, LandingZone, Lane, no_failpoint
-from stream.warehouse.database import break_off
+from stream.warehouse.database import interruptible_queries
 from stream.warehouse.fresh_files import landed_rows
 from stream.warehouse.warehouse import MAX_ROWS_PER_TRANSACTION, MAX_SIZE_PER_TRANSACTION_BYTES
 
@@ -196,10 +196,8 @@ class Compaction:
                     config={"memory_limit": self.memory_limit, "temp_directory": folder}
                 ) as connection:
                     connection.execute("set TimeZone = 'UTC'")
-                    try:
+                    with interruptible_queries(connection):
                         yield connection
-                    finally:
-                        break_off(connection)
             except duckdb.Error as error:
                 raise _explained(error, self.landing.root) from error
 

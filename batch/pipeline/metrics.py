@@ -5,8 +5,18 @@ from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from batch.pipeline.runner import STEPS, TRANSFORM, VALIDATE
-from batch.runs.journal import OUTCOMES, PIPELINE, RUNNING, SKIPPED, SUCCEEDED, StepRun, last_of
+from batch.runs.journal import (
+    OUTCOMES,
+    PIPELINE,
+    RUNNING,
+    SKIPPED,
+    STEPS,
+    SUCCEEDED,
+    TRANSFORM,
+    VALIDATE,
+    StepRun,
+    last_of,
+)
 
 _LAYERS = ("bronze", "silver", "gold")
 _PREFIX = "claude_analytics_batch"

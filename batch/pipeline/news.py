@@ -7,8 +7,17 @@ validation do, as does what `ops` says of runs: so a whole run is never further 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from batch.pipeline.runner import CURRENT_BUILD, PUBLISH, TRANSFORM, VALIDATE, Options
-from batch.runs.journal import PIPELINE, SKIPPED, SUCCEEDED, StepRun, last_of
+from batch.pipeline.runner import CURRENT_BUILD, Options
+from batch.runs.journal import (
+    PIPELINE,
+    PUBLISH,
+    SKIPPED,
+    SUCCEEDED,
+    TRANSFORM,
+    VALIDATE,
+    StepRun,
+    last_of,
+)
 
 WHOLE_RUN_EACH = timedelta(minutes=50)
 """A little less than an hour, so that runs which are hourly are all whole."""

@@ -5,20 +5,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from batch.runs.journal import FAILED, PIPELINE, SKIPPED, SUCCEEDED, Journal, StepRun
+from batch.runs.journal import (
+    FAILED,
+    PIPELINE,
+    PUBLISH,
+    SKIPPED,
+    STEPS,
+    SUCCEEDED,
+    TRANSFORM,
+    VALIDATE,
+    Journal,
+    StepRun,
+)
 from stream.errors import AnalyticsError, StepFailedError, TransientError
 from stream.logs import Logger
-
-EXTRACT, LOAD, TRANSFORM, VALIDATE, PUBLISH, MAINTAIN = (
-    "extract",
-    "load",
-    "transform",
-    "validate",
-    "publish",
-    "maintain",
-)
-STEPS = (EXTRACT, LOAD, TRANSFORM, VALIDATE, PUBLISH, MAINTAIN)
-
 
 LEFT_OUT = (TRANSFORM, VALIDATE, PUBLISH)
 """Steps that have nothing to do when readers see all that is loaded."""

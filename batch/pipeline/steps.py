@@ -6,19 +6,20 @@ from dataclasses import dataclass, field
 
 from batch.maintenance.maintain import Maintenance
 from batch.pipeline.news import is_up_to_date, may_leave_out
-from batch.pipeline.runner import (
+from batch.pipeline.runner import Options, StepResult, Work
+from batch.publish.publish import Publisher
+from batch.runs.journal import (
     EXTRACT,
     LOAD,
     MAINTAIN,
     PUBLISH,
     TRANSFORM,
     VALIDATE,
-    Options,
-    StepResult,
-    Work,
+    Journal,
+    StepRun,
+    documents_at_last_successes,
+    last_of,
 )
-from batch.publish.publish import Publisher
-from batch.runs.journal import Journal, StepRun, documents_at_last_successes, last_of
 from batch.runs.ops_tables import note_runs
 from batch.transform.transform import BuildResult
 from batch.validate.checkpoint import Gate

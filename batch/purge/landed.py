@@ -1,6 +1,5 @@
 """Takes the rows of a conversation out of landed files, and its letters out of the queue."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -10,7 +9,6 @@ import pyarrow as pa
 from batch.purge.target import Target
 from stream import sql
 from stream.core.schema import LANDING_SCHEMA
-from stream.disk import disk_errors, write_durably
 from stream.landing import merged
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.landed_file import many_groups, remove_files, write_file
@@ -70,7 +68,8 @@ class LandedPurge:
 
     def letters(self, target: Target) -> int:
         """Count its dead letters."""
-        return sum(sum(map(target.has_letter, each)) for each in self._letters().values())
+        letters = self.dead_letters.by_micro_batch().values()
+        return sum(target.has_letter(each.letter.raw) for found in letters for each in found)
 
     def remove_letters(self, target: Target) -> int:
         """Take its dead letters out of their files; give how many.
@@ -79,21 +78,10 @@ class LandedPurge:
             LandingFullError: No space.
             LandingNotWritableError: The folder cannot be written.
         """
-        removed = 0
-        for path in self.dead_letters.root.glob("*/*.jsonl"):
-            lines = [line for line in path.read_bytes().split(b"\n") if line]
-            kept = [line for line in lines if not target.has_letter(json.loads(line)["raw"])]
-            if len(kept) < len(lines):
-                removed += len(lines) - len(kept)
-                with disk_errors(path):
-                    write_durably(path, b"".join(line + b"\n" for line in kept))
-        return removed
-
-    def _letters(self) -> dict[str, list[str]]:
-        return {
-            str(path): [json.loads(line)["raw"] for line in path.read_bytes().split(b"\n") if line]
-            for path in self.dead_letters.root.glob("*/*.jsonl")
-        }
+        return sum(
+            self.dead_letters.rewrite(micro_batch_id, lambda each: not target.has_letter(each.letter.raw))
+            for micro_batch_id in self.dead_letters.by_micro_batch()
+        )
 
     def _files(self) -> list[MicroBatch]:
         return [

@@ -28,6 +28,16 @@ RUNNING, SUCCEEDED, FAILED, SKIPPED, STOPPED, KILLED = (
     "killed",
 )
 OUTCOMES = (SUCCEEDED, FAILED, SKIPPED, STOPPED, KILLED)
+EXTRACT, LOAD, TRANSFORM, VALIDATE, PUBLISH, MAINTAIN = STEPS = (
+    "extract",
+    "load",
+    "transform",
+    "validate",
+    "publish",
+    "maintain",
+)
+"""What a run does, in this order."""
+
 PIPELINE = "pipeline"
 """The step that stands for a whole run."""
 
@@ -181,7 +191,7 @@ def documents_at_last_successes(steps: Iterable[StepRun]) -> list[int]:
     return [
         step.rows
         for step in reversed(list(steps))
-        if step.step == "validate" and step.outcome == SUCCEEDED and step.rows is not None
+        if step.step == VALIDATE and step.outcome == SUCCEEDED and step.rows is not None
     ]
 
 

@@ -7,11 +7,10 @@ from datetime import datetime, timedelta
 from batch.pipeline.news import current_at
 from batch.pipeline.timetable import Timetable
 from batch.publish.folder import ServingFolder
-from batch.runs.journal import FAILED, KILLED, PIPELINE, RUNNING, SKIPPED, Journal, StepRun
+from batch.runs.journal import FAILED, KILLED, PIPELINE, RUNNING, SKIPPED, STEPS, Journal, StepRun
 from batch.runs.lock import PipelineLock
 from stream.errors import AnalyticsError
 
-_SHOWN_STEPS = ("extract", "load", "transform", "validate", "publish", PIPELINE)
 _MISSED_RUNS = 2
 _STALE_WITHOUT_SCHEDULE = timedelta(hours=26)
 
@@ -100,7 +99,7 @@ def look_at_cycle(
 
 def _last_runs(steps: Sequence[StepRun], *, is_running: bool) -> tuple[StepRun, ...]:
     newest = {step.step: step for step in steps if step.outcome != SKIPPED}
-    found = [newest[name] for name in _SHOWN_STEPS if name in newest]
+    found = [newest[name] for name in (*STEPS, PIPELINE) if name in newest]
     if is_running:
         return tuple(found)
     # Nobody is left who could see it end.

@@ -12,7 +12,7 @@ import duckdb
 from batch.transform import kept_checks
 from batch.transform.dbt_project import DbtProject
 from stream.errors import ChecksFailedError, StepFailedError
-from stream.warehouse.database import Config, WarehouseFile, break_off
+from stream.warehouse.database import Config, WarehouseFile, interruptible_queries
 
 _BROKEN = ("error", "runtime error", "partial success")
 _SUCCEEDED = ("success", "pass", "warn", "no-op")
@@ -42,7 +42,7 @@ class BuiltNode:
 
 
 @dataclass(frozen=True)
-class Progress:
+class BuildProgress:
     """One step of a running build.
 
     Attributes:
@@ -85,7 +85,7 @@ def transform(
     lease: AbstractContextManager[object],
     models: Sequence[str] = (),
     full_refresh: bool = False,
-    on_progress: Callable[[Progress], None] = lambda _progress: None,
+    on_progress: Callable[[BuildProgress], None] = lambda _progress: None,
 ) -> BuildResult:
     """Build the models and run their checks.
 
@@ -132,10 +132,14 @@ class _Build:
         on_progress: Called after each node of dbt.
     """
 
-    def __init__(self, project: DbtProject, on_progress: Callable[[Progress], None]) -> None:
+    def __init__(self, project: DbtProject, on_progress: Callable[[BuildProgress], None]) -> None:
         self._project = project
         self._on_progress = on_progress
         self._checksum = project.checksum()
+        config: Config = {"memory_limit": project.memory_limit}
+        if project.threads:
+            config["threads"] = project.threads
+        self._file = WarehouseFile(project.warehouse, config)
 
     def everything(self, *, full_refresh: bool) -> _Built:
         """Build and check everything, and keep the checks for the next builds."""
@@ -164,6 +168,8 @@ class _Build:
         try:
             with self._opened() as connection:
                 checked = kept_checks.ask(connection, checks)
+        except duckdb.InterruptException as error:
+            raise self._file.explained(error) from error
         except duckdb.Error:
             return None
         nodes += tuple(_checked_node(result) for result in checked)
@@ -194,14 +200,11 @@ class _Build:
 
     @contextmanager
     def _opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        config: Config = {"memory_limit": self._project.memory_limit}
-        if self._project.threads:
-            config["threads"] = self._project.threads
-        connection = WarehouseFile(self._project.warehouse, config).connect()
+        connection = self._file.connect()
         try:
-            yield connection
+            with interruptible_queries(connection):
+                yield connection
         finally:
-            break_off(connection)
             connection.close()
 
 
@@ -275,7 +278,7 @@ def _built_node(result: Any) -> BuiltNode:  # noqa: ANN401 - dbt is untyped
 class _Observer:
     """Turns dbt's events into progress."""
 
-    def __init__(self, on_progress: Callable[[Progress], None]) -> None:
+    def __init__(self, on_progress: Callable[[BuildProgress], None]) -> None:
         self._on_progress = on_progress
         self._done = 0
         self._total = 0
@@ -288,7 +291,7 @@ class _Observer:
             node = event.data.node_info
             result = event.data.run_result
             self._on_progress(
-                Progress(
+                BuildProgress(
                     BuiltNode(
                         name=node.node_name,
                         kind=node.resource_type,

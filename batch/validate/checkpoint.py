@@ -19,6 +19,7 @@ from batch.validate.project import (
     variables_file,
 )
 from batch.validate.rules import Rule, Suite
+from stream.stop import interruptible
 
 _KEPT_RUNS = 50
 
@@ -97,9 +98,10 @@ class Gate:
                 )
             )
             try:
-                result = checkpoint.run(
-                    expectation_parameters=dict(parameters), run_id=gx.RunIdentifier(run_name=run_id)
-                )
+                with interruptible(GateDialect.interrupt_all):
+                    result = checkpoint.run(
+                        expectation_parameters=dict(parameters), run_id=gx.RunIdentifier(run_name=run_id)
+                    )
             finally:
                 context.checkpoints.delete(checkpoint.name)
                 GateDialect.close_all()

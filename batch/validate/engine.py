@@ -13,8 +13,6 @@ import duckdb
 from duckdb_engine import ConnectionWrapper, CursorWrapper, Dialect
 from sqlalchemy.dialects import registry
 
-from stream.warehouse.database import break_off
-
 URL_SCHEME = "duckdb+gate"
 
 
@@ -32,12 +30,17 @@ class _Connection(ConnectionWrapper):
         self._cursors.append(cursor)
         return CursorWrapper(cursor, self)
 
+    def interrupt(self) -> None:
+        """End the query under way, with an error."""
+        for cursor in (self._connection, *self._cursors):
+            with suppress(duckdb.Error):  # closed in this very moment
+                cursor.interrupt()
+
     def close(self) -> None:
         """Close the file: whoever wants it next is not to find it open."""
         while self._cursors:
             cursor = self._cursors.pop()
             with suppress(duckdb.ConnectionException):  # closed by whoever asked
-                break_off(cursor)
                 cursor.close()
         super().close()
 
@@ -55,6 +58,12 @@ class GateDialect(Dialect):
         connection = _Connection(duckdb.connect(*cargs, **cparams | {"config": dict(settings)}))
         self._opened.add(connection)
         return connection
+
+    @classmethod
+    def interrupt_all(cls) -> None:
+        """End the queries of every file that is open."""
+        for connection in list(cls._opened):
+            connection.interrupt()
 
     @classmethod
     def close_all(cls) -> None:

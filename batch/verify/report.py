@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from stream.core.position import instant_of
 
 Kind = Literal["missing", "extra", "different", "duplicate", "pending", "dead letter"]
-KINDS: tuple[Kind, ...] = ("missing", "extra", "different", "duplicate", "pending", "dead letter")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 """Missing: no row. Extra: no document. Different: the row says something else. Duplicate: several rows."""
 REAL: tuple[Kind, ...] = KINDS[:4]
 """The others are explained: the change is under way, or the document was rejected and kept."""

@@ -12,42 +12,29 @@ How values that have no place of their own in Parquet and JSON are written:
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal, NoReturn, TypeGuard
+from typing import Any, Literal, NoReturn, TypeGuard, get_args
 
 import bson
 import orjson
 from bson import json_util
 from bson.binary import Binary
-from bson.codec_options import DatetimeConversion
 from bson.datetime_ms import DatetimeMS
 from bson.objectid import ObjectId
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from stream.core.exact_json import EXACT_JSON
 from stream.core.redact import Redactor
-from stream.core.schema import TRUNCATE_ID, Row
+from stream.core.schema import MICROSECONDS_PER_DAY, TRUNCATE_ID, Row
 
 Reason = Literal["undecodable", "missing_type", "bad_envelope", "bad_timestamp", "bad_message", "too_deep"]
-REASONS: tuple[Reason, ...] = (
-    "undecodable",
-    "missing_type",
-    "bad_envelope",
-    "bad_timestamp",
-    "bad_message",
-    "too_deep",
-)
+REASONS: tuple[Reason, ...] = get_args(Reason)
 """Why a document can be rejected; a closed set, as it labels a metric."""
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - decoded dates are naive UTC
 _EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECONDS_PER_DAY = 86_400_000_000
 _MIN_INSTANT = -62_135_596_800_000_000
 _MAX_INSTANT = 253_402_300_799_999_999
 _JSON_OPTIONS = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
-_EXACT_JSON = json_util.JSONOptions(
-    json_mode=json_util.JSONMode.CANONICAL,
-    tz_aware=False,
-    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
-)
 _ESCAPED_NUL = b"\\u0000"
 _TEXT_FIELDS = ("type", "sessionId", "projectId", "sourceFile", "uuid")
 
@@ -204,7 +191,7 @@ def _row(rest: dict[str, Any], source_version: int, extracted_at: int) -> Row:
         content,
         None if message is None else _json(message),
         _text(source_file),
-        (extracted_at if dated_by is None else dated_by) // _MICROSECONDS_PER_DAY,
+        (extracted_at if dated_by is None else dated_by) // MICROSECONDS_PER_DAY,
         0 if content is None else len(content),
         _text(uuid),
         _text(message_id),
@@ -337,9 +324,9 @@ def _whole(document: Mapping[str, Any]) -> str:
     Extended JSON can be read by people, but is not always exact: a field may itself be called `$date`.
     """
     try:
-        written = json_util.dumps(document, json_options=_EXACT_JSON)
+        written = json_util.dumps(document, json_options=EXACT_JSON)
         encoded = bson.encode(document)
-        is_exact = bson.encode(json_util.loads(written, json_options=_EXACT_JSON)) == encoded
+        is_exact = bson.encode(json_util.loads(written, json_options=EXACT_JSON)) == encoded
         return written if is_exact else json_util.dumps({"$bson": encoded})
     except Exception as error:  # noqa: BLE001 - too deep for one of the writers
         return _whole_as_bson(document, error)

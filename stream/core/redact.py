@@ -16,7 +16,7 @@ from typing import Any
 import bson
 from bson.code import Code
 
-from stream.core.secret_rules import Rule
+from stream.core.secret_rules import SecretRule
 
 _DIGITS = 8
 _ID = "_id"
@@ -34,7 +34,11 @@ class Redactor:
     """
 
     def __init__(
-        self, rules: Sequence[Rule], *, key: bytes = b"", on_found: Callable[[str], None] = lambda _kind: None
+        self,
+        rules: Sequence[SecretRule],
+        *,
+        key: bytes = b"",
+        on_found: Callable[[str], None] = lambda _kind: None,
     ) -> None:
         self._key = key
         self._on_found = on_found
@@ -65,7 +69,7 @@ class Redactor:
         }
         return {_ID: document[_ID]} | redacted if _ID in document else redacted
 
-    def _concerning(self, document: Mapping[str, Any]) -> Sequence[Rule]:
+    def _concerning(self, document: Mapping[str, Any]) -> Sequence[SecretRule]:
         """Give the rules that may find something: to ask all of them of each text takes ten times as long."""
         try:
             raw = bson.encode(document)
@@ -74,7 +78,7 @@ class Redactor:
         found = {hint for hint, pattern in self._hints.items() if pattern.search(raw)}
         return [rule for rule in self._rules if not found.isdisjoint(rule.hints)]
 
-    def _value(self, value: object, rules: Sequence[Rule]) -> object:
+    def _value(self, value: object, rules: Sequence[SecretRule]) -> object:
         if isinstance(value, Code):
             return Code(self._text(str(value), rules), value.scope)
         if isinstance(value, str):
@@ -89,7 +93,7 @@ class Redactor:
         """Give a text without secrets."""
         return self._text(text, self._rules)
 
-    def _text(self, text: str, rules: Sequence[Rule]) -> str:
+    def _text(self, text: str, rules: Sequence[SecretRule]) -> str:
         for rule in rules:
             text = rule.pattern.sub(partial(self._replaced, rule.kind), text)
         return text

@@ -11,6 +11,8 @@ LANDING_SCHEMA_VERSION = 3
 2 brought rows of op `floor`, and the footer's field of that name; 3 calls both truncate markers.
 """
 
+MICROSECONDS_PER_DAY = 86_400_000_000
+
 TRUNCATE_ID = ""
 """The `_id` of a truncate marker's row; no document has it."""
 

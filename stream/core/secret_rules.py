@@ -22,7 +22,7 @@ _G = r"g(?:h[pousr]_|ithub_pat_|l[a-z]{2,5}-)"
 
 
 @dataclass(frozen=True)
-class Rule:
+class SecretRule:
     """One form of secret.
 
     Attributes:
@@ -36,12 +36,12 @@ class Rule:
     hints: tuple[str, ...]
 
 
-def known_rules() -> tuple[Rule, ...]:
+def known_rules() -> tuple[SecretRule, ...]:
     """Give all rules in the order in which they are to be applied: what says most about a secret is first."""
     return (*_private_keys(), *_of_detect_secrets(), *_ours())
 
 
-def _private_keys() -> Iterator[Rule]:
+def _private_keys() -> Iterator[SecretRule]:
     # Up to its end, or of what is cut off, all there is; line ends may be escaped, as in JSON.
     yield _rule(
         "private_key",
@@ -54,7 +54,7 @@ def _private_keys() -> Iterator[Rule]:
     )
 
 
-def _of_detect_secrets() -> Iterator[Rule]:
+def _of_detect_secrets() -> Iterator[SecretRule]:
     # Imported here: they bring an HTTP client along, which is needed only to ask a service about a key.
     from detect_secrets.plugins import (  # noqa: PLC0415
         aws,
@@ -84,7 +84,7 @@ def _of_detect_secrets() -> Iterator[Rule]:
     yield from _taken("twilio", twilio.TwilioKeyDetector.denylist, _A, _S)
 
 
-def _ours() -> Iterator[Rule]:
+def _ours() -> Iterator[SecretRule]:
     # A look-behind that ends a run of the same characters lets each run be read once, however long it is.
     yield _rule("jwt", r"(?<![\w-])eyJ[\w=-]{8,}(?:\.[\w=-]*)*\.[\w=-]+", "eyJ")
     yield _rule("github", r"(?<!\w)github_pat_\w{22,255}", _G)
@@ -119,11 +119,11 @@ def _ours() -> Iterator[Rule]:
     )
 
 
-def _rule(kind: str, pattern: str, *hints: str) -> Rule:
-    return Rule(kind, re.compile(pattern, re.ASCII), hints)
+def _rule(kind: str, pattern: str, *hints: str) -> SecretRule:
+    return SecretRule(kind, re.compile(pattern, re.ASCII), hints)
 
 
-def _taken(kind: str, patterns: Sequence[re.Pattern[str]], *hints: str) -> Iterator[Rule]:
+def _taken(kind: str, patterns: Sequence[re.Pattern[str]], *hints: str) -> Iterator[SecretRule]:
     """Take rules over: all that one matches is the secret, whatever its groups are."""
     for pattern in patterns:
         yield _rule(kind, re.sub(r"(?<!\\)\((?!\?)", "(?:", pattern.pattern), *hints)

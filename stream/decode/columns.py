@@ -16,9 +16,8 @@ import pyarrow as pa
 from stream.core.change_event import UndecodableEvent, decode_batch, decode_one
 from stream.core.normalise import DeadLetter, normalise, undecodable
 from stream.core.redact import Redactor
-from stream.core.schema import LANDING_SCHEMA, Row, to_table
+from stream.core.schema import LANDING_SCHEMA, MICROSECONDS_PER_DAY, Row, to_table
 
-_MICROSECONDS_PER_DAY = 86_400_000_000
 _ROOM_BYTES = 1_000_000
 """On top of twice the batch, for each column of text: room to be sure that a document fits."""
 _MAX_SLICES = 64
@@ -101,7 +100,7 @@ def compiled(redactor: Redactor | None = None) -> Tabulate:
             )
         places = np.empty((documents, 3), dtype=np.int64)
         columns = scratch.room(documents, len(batch), len(compiled.TEXT_COLUMNS))
-        rows = compiled.transcribe(data, extracted_at // _MICROSECONDS_PER_DAY, places, *columns.arrays)
+        rows = compiled.transcribe(data, extracted_at // MICROSECONDS_PER_DAY, places, *columns.arrays)
         usual = columns.to_table(
             rows, compiled.TEXT_COLUMNS, source_version=source_version, extracted_at=extracted_at
         )

@@ -8,7 +8,7 @@ away.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from stream.core.normalise import DeadLetter
 from stream.disk import TEMPORARY_SUFFIX, disk_errors, make_folder, write_durably
 from stream.landing.micro_batch import MicroBatch
 from stream.landing.zone import LandingZone
+
+_SUFFIX = ".jsonl"
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class StoredDeadLetter:
     rejected_at: str
     letter: DeadLetter
 
+    @property
+    def micro_batch_id(self) -> str:
+        """The micro-batch in whose window it was rejected."""
+        return self.id.partition("#")[0]
+
 
 class DeadLetterStore:
     """All dead letters, by lane."""
@@ -43,7 +50,7 @@ class DeadLetterStore:
         self._clock = clock
 
     def _path(self, micro_batch: MicroBatch) -> Path:
-        return self.root / micro_batch.lane / f"{micro_batch.stem}.jsonl"
+        return self.root / micro_batch.lane / f"{micro_batch.stem}{_SUFFIX}"
 
     def store(self, micro_batch: MicroBatch, letters: Sequence[DeadLetter]) -> None:
         """Make the dead letters of a micro-batch durable; to be called before it lands.
@@ -70,15 +77,38 @@ class DeadLetterStore:
         path = self._path(micro_batch)
         return path.exists() and path.stat().st_size > 0
 
+    def rewrite(self, micro_batch_id: str, is_kept: Callable[[StoredDeadLetter], bool]) -> int:
+        """Take letters out of the file of a micro-batch, which is there as a whole before and after.
+
+        Returns:
+            How many left it.
+
+        Raises:
+            LandingFullError: No space.
+            LandingNotWritableError: The folder cannot be written.
+        """
+        path = self.root / f"{micro_batch_id}{_SUFFIX}"
+        with disk_errors(path):
+            lines = _lines(path)
+            kept = [line for line in lines if is_kept(_parse(line))]
+            if len(kept) < len(lines):
+                write_durably(path, b"".join(line + b"\n" for line in kept))
+        return len(lines) - len(kept)
+
+    def by_micro_batch(self) -> "dict[str, list[StoredDeadLetter]]":
+        """Read all files, by the id of their micro-batch, whether that has landed or not."""
+        return {
+            f"{path.parent.name}/{path.stem}": [_parse(line) for line in _lines(path)]
+            for path in sorted(self.root.glob(f"*/*{_SUFFIX}"))
+        }
+
     def list(self, landing: LandingZone) -> "list[StoredDeadLetter]":
         """Read all dead letters of landed micro-batches, oldest first in each lane."""
         found: list[StoredDeadLetter] = []
         for micro_batch in landing.micro_batches():
             path = self._path(micro_batch)
             if path.exists():
-                # Not `splitlines`: a line separator inside a document's text is no end of a line.
-                lines = path.read_bytes().split(b"\n")
-                found += [_parse(json.loads(line)) for line in lines if line]
+                found += [_parse(line) for line in _lines(path)]
         return found
 
     def count(self, landing: LandingZone) -> int:
@@ -92,14 +122,20 @@ class DeadLetterStore:
             LandingNotWritableError: A file cannot be deleted.
         """
         landed = {micro_batch.stem for micro_batch in landing.lane(lane).micro_batches()}
-        orphans = [path for path in (self.root / lane).glob("*.jsonl") if path.stem not in landed]
+        orphans = [path for path in (self.root / lane).glob(f"*{_SUFFIX}") if path.stem not in landed]
         with disk_errors(self.root / lane):
             for path in [*orphans, *(self.root / lane).glob(f".*{TEMPORARY_SUFFIX}")]:
                 path.unlink()
         return len(orphans)
 
 
-def _parse(fields: dict[str, Any]) -> StoredDeadLetter:
+def _lines(path: Path) -> "list[bytes]":
+    # Not `splitlines`: a line separator inside a document's text is no end of a line.
+    return [line for line in path.read_bytes().split(b"\n") if line]
+
+
+def _parse(line: bytes) -> StoredDeadLetter:
+    fields: dict[str, Any] = json.loads(line)
     return StoredDeadLetter(
         fields["id"],
         fields["rejected_at"],

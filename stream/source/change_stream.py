@@ -1,17 +1,12 @@
 """The change stream over raw `getMore` replies, opened again for ever while the reason to fail may pass."""
 
-import contextlib
 import random
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bson.codec_options import CodecOptions
-from bson.raw_bson import RawBSONDocument
-from pymongo import ReadPreference
-from pymongo.client_session import ClientSession
 from pymongo.errors import OperationFailure, PyMongoError
 
-from stream.core.change_event import Reply, parse_reply
+from stream.core.change_event import Reply
 from stream.core.position import Fingerprint, Position, cluster_time_of_token
 from stream.core.split_event import SPLIT_STAGE, SplitEvents
 from stream.errors import AnalyticsError, EventTooLargeError, SourceUnsuitableError, StepFailedError
@@ -20,6 +15,7 @@ from stream.logs import Logger
 from stream.metrics import StreamMetrics
 from stream.settings import MongoSettings
 from stream.source.client import Client, explained, fingerprint, is_passing, lacks_stage
+from stream.source.raw_cursor import RawCursor
 from stream.stop import StopSignal
 
 PIPELINE_VERSION = "1"
@@ -31,7 +27,6 @@ _REPLY_SIZE_BYTES = 1_000_000
 _FIRST_BATCH_SIZE = 250
 _FIRST_BACKOFF_SECONDS = 0.2
 _MAX_BACKOFF_SECONDS = 30.0
-_RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 
 
 class ChangeCursor:
@@ -47,12 +42,16 @@ class ChangeCursor:
     def __init__(
         self, client: Client, settings: MongoSettings, *, batch_size: int, token: Mapping[str, Any] | None
     ) -> None:
-        self._database = client[settings.database]
         self._collection = settings.collection
-        self._max_batch_size = batch_size
-        self._batch_size = min(batch_size, _FIRST_BATCH_SIZE)
-        self._session: ClientSession = client.start_session(causal_consistency=False)
-        self._cursor_id = 0
+        self._cursor = RawCursor(
+            client,
+            settings,
+            first_batch_size=_FIRST_BATCH_SIZE,
+            max_batch_size=batch_size,
+            reply_size_bytes=_REPLY_SIZE_BYTES,
+            # Few events are few because there are no more.
+            min_reply_size_bytes=_REPLY_SIZE_BYTES // 8,
+        )
         stage: dict[str, Any] = {"fullDocument": "updateLookup"}
         if token is not None:
             # Unlike resumeAfter, startAfter also continues behind an invalidate event.
@@ -61,7 +60,7 @@ class ChangeCursor:
         try:
             self.first_reply = self._open(pipeline)
         except BaseException:
-            self._session.end_session()
+            self._cursor.close()
             raise
 
     def _open(self, pipeline: list[Mapping[str, Any]]) -> Reply:
@@ -74,7 +73,7 @@ class ChangeCursor:
         return self._aggregate(pipeline)
 
     def _aggregate(self, pipeline: list[Mapping[str, Any]]) -> Reply:
-        return self._run(
+        return self._cursor.open(
             {
                 "aggregate": self._collection,
                 "pipeline": pipeline,
@@ -89,38 +88,11 @@ class ChangeCursor:
         Raises:
             PyMongoError: The cursor is of no more use.
         """
-        reply = self._run(
-            {
-                "getMore": self._cursor_id,
-                "collection": self._collection,
-                "batchSize": self._batch_size,
-                "maxTimeMS": _AWAIT_MS,
-            }
-        )
-        self._adapt(len(reply.batch))
-        return reply
-
-    def _adapt(self, size_bytes: int) -> None:
-        """Keep replies near a size that is cheap to ask for and small in memory once decoded."""
-        if size_bytes > _REPLY_SIZE_BYTES:
-            self._batch_size = max(1, self._batch_size // 2)
-        elif size_bytes > _REPLY_SIZE_BYTES // 8 and size_bytes < _REPLY_SIZE_BYTES // 2:
-            self._batch_size = min(self._max_batch_size, self._batch_size * 2)
+        return self._cursor.next_reply(maxTimeMS=_AWAIT_MS)
 
     def close(self) -> None:
         """Free the cursor on the server, as far as the server can be reached."""
-        with contextlib.suppress(PyMongoError):
-            if self._cursor_id:
-                self._database.command("killCursors", self._collection, cursors=[self._cursor_id])
-        self._session.end_session()
-
-    def _run(self, command: dict[str, Any]) -> Reply:
-        answer = self._database.command(
-            command, read_preference=ReadPreference.PRIMARY, codec_options=_RAW, session=self._session
-        )
-        reply = parse_reply(bytes(answer.raw))
-        self._cursor_id = reply.cursor_id
-        return reply
+        self._cursor.close()
 
 
 def start_position(

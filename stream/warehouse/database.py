@@ -1,5 +1,7 @@
 """The DuckDB file: made as a whole or not at all, opened with its schema up to date, its errors explained."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -18,6 +20,7 @@ from stream.errors import (
     WarehouseCorruptError,
 )
 from stream.landing.micro_batch import MicroBatch
+from stream.stop import interruptible
 
 WAREHOUSE_SCHEMA_VERSION = 3
 FAILURES = (duckdb.OperationalError, duckdb.InternalError, duckdb.FatalException, duckdb.InterruptException)
@@ -82,12 +85,16 @@ _MIGRATIONS: tuple[str, ...] = (
 """Statement n brings a warehouse from schema version n to n + 1."""
 
 
-def break_off(connection: duckdb.DuckDBPyConnection) -> None:
-    """End what a signal has left behind: for the caller its query is over, for DuckDB's other threads not.
+@contextmanager
+def interruptible_queries(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Let a signal end the queries of this block with `duckdb.InterruptException` (see `stream.stop`)."""
 
-    Whatever comes next on the connection, closing it included, would wait for them, to the query's own end.
-    """
-    connection.interrupt()
+    def interrupt() -> None:
+        with suppress(duckdb.Error):  # closed in this very moment
+            connection.interrupt()
+
+    with interruptible(interrupt):
+        yield
 
 
 class WarehouseFile:
@@ -136,15 +143,16 @@ class WarehouseFile:
                 hint="correct DUCKDB_MEMORY_LIMIT or DUCKDB_THREADS",
             ) from error
         try:
-            name = sql.identifier(catalog_name(path))
-            connection.execute(
-                f"attach {sql.literal(str(path))} as {name} "
-                f"(row_group_size {_ROW_GROUP_SIZE}, storage_version '{_STORAGE_VERSION}')"
-            )
-            connection.execute(f"use {name}")
-            connection.execute("set TimeZone = 'UTC'")
-            self._require_whole(connection, path)
-            self._migrate(connection)
+            with interruptible_queries(connection):
+                name = sql.identifier(catalog_name(path))
+                connection.execute(
+                    f"attach {sql.literal(str(path))} as {name} "
+                    f"(row_group_size {_ROW_GROUP_SIZE}, storage_version '{_STORAGE_VERSION}')"
+                )
+                connection.execute(f"use {name}")
+                connection.execute("set TimeZone = 'UTC'")
+                self._require_whole(connection, path)
+                self._migrate(connection)
         except duckdb.Error as error:
             connection.close()
             raise self.explained(error) from error
@@ -209,11 +217,11 @@ class WarehouseFile:
                 f"(row_group_size {_ROW_GROUP_SIZE}, storage_version '{_STORAGE_VERSION}')"
             )
             name = sql.identifier(catalog_name(self.path))
-            connection.execute(f"copy from database {name} to rewritten")
+            with interruptible_queries(connection):
+                connection.execute(f"copy from database {name} to rewritten")
         except duckdb.Error as error:
             raise self.explained(error) from error
         finally:
-            break_off(connection)
             connection.close()
         with disk_errors(self.path):
             temporary.replace(self.path)

@@ -17,7 +17,7 @@ from stream.landing.merged import replaced_by
 from stream.landing.micro_batch import Footer, MicroBatch, check_content, read_footer
 from stream.landing.retention import require_whole
 from stream.landing.zone import Failpoint, LandingZone, no_failpoint
-from stream.warehouse.database import FAILURES, Config, WarehouseFile, break_off
+from stream.warehouse.database import FAILURES, Config, WarehouseFile, interruptible_queries
 from stream.warehouse.load import LoadResult, LoadTransaction, one_row, record_merged
 from stream.warehouse.lock import WarehouseLock
 
@@ -78,13 +78,13 @@ class Warehouse:
         connection = self._file.connect()
         self._connection = connection
         try:
-            yield connection
+            with interruptible_queries(connection):
+                yield connection
         except FAILURES as error:
             raise self._file.explained(error) from error
         finally:
             self._connection = None
             with suppress(duckdb.Error):  # of a damaged file even that may fail
-                break_off(connection)
                 connection.close()
 
     def interrupt(self) -> None:
@@ -230,7 +230,6 @@ class Warehouse:
             self._at_failpoint("load_committed")
         except BaseException as error:
             with suppress(duckdb.Error):  # a damaged database has no transaction left
-                break_off(connection)
                 connection.rollback()
             if isinstance(error, duckdb.IOException):
                 for micro_batch, _ in chunk:

@@ -4,8 +4,6 @@ BENCH_LOGS=~/.claude/projects pytest -s -m bench tests/bench/test_bench_capacity
 """
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,12 +19,11 @@ from batch.mongod.replica_set import EmbeddedMongo
 from batch.mongod.server import MongodOptions
 from batch.shipped import sample_logs
 from tests.support.memory import peak_bytes
-from tests.support.paths import ROOT
+from tests.support.program import Program
 
 pytestmark = pytest.mark.bench
 
 LOGS = Path(os.environ.get("BENCH_LOGS", sample_logs())).expanduser().resolve()
-PROGRAM = [sys.executable, "-c", "from batch.cli import main; main()"]
 
 
 @pytest.fixture
@@ -38,14 +35,8 @@ def uri(tmp_path: Path) -> Iterator[str]:
 
 def run(uri: str, data: Path, *arguments: str) -> int:
     """Run a command to its end, and give the most memory that it took."""
-    settings = {
-        "PYTHONPATH": str(ROOT),
-        "MONGO_URI": uri,
-        "DATA_DIR": str(data),
-        "METRICS_PORT": "0",
-        "LOG_LEVEL": "error",
-    }
-    process = subprocess.Popen([*PROGRAM, *arguments], env=os.environ | settings, stdout=subprocess.DEVNULL)
+    program = Program(data.parent, MONGO_URI=uri, DATA_DIR=str(data), LOG_LEVEL="error")
+    process = program.start(*arguments)
     peak = 0
     while process.poll() is None:
         with suppress(ProcessLookupError):

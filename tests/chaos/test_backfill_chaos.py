@@ -1,11 +1,9 @@
 """DESIGN §6.10: a backfill is killed wherever it hurts, while documents change before, in and behind it."""
 
 import json
-import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -16,9 +14,10 @@ import pytest
 from bson import ObjectId
 
 from stream.settings import MongoSettings
-from tests.chaos.conftest import BACKFILL, ROOT, Arena, Documents
+from tests.chaos.conftest import BACKFILL, Arena, Documents
 from tests.support.backfilling import BackfillRunner
 from tests.support.equality import assert_manifest_is_sound, assert_same
+from tests.support.program import Program
 from tests.support.streaming import wait_until
 
 pytestmark = pytest.mark.chaos
@@ -190,22 +189,20 @@ def test_the_command_says_how_to_resume(
     """It exits as a shell expects of a signal, and the same command finishes the work."""
     body = {"type": "user", "message": "x" * 2000}
     collection.insert_many([body | {"_id": n} for n in range(1_000_000, 1_030_000)])
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT),
-        "MONGO_URI": mongo_uri,
-        "MONGO_DB": collection.database.name,
-        "DATA_DIR": str(scene.arena.stream.folder),
-        "BACKFILL_RANGE_BYTES": "300000",
-        "BACKFILL_METRICS_PORT": "0",
-        "DUCKDB_THREADS": "1",
-    }
-    command = [sys.executable, "-c", "from batch.cli import main; main()", "backfill"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    program = Program(
+        scene.arena.stream.folder.parent,
+        MONGO_URI=mongo_uri,
+        MONGO_DB=collection.database.name,
+        DATA_DIR=str(scene.arena.stream.folder),
+        BACKFILL_RANGE_BYTES="300000",
+        DUCKDB_THREADS="1",
+    )
+    with program.start("backfill") as process:
         wait_until(lambda: len(scene.landed_files()) >= 2)
         process.send_signal(number)
-        said, _ = process.communicate(timeout=30)
+        said, log = process.communicate(timeout=60)
 
-    assert 128 + number == process.returncode
+    assert 128 + number == process.returncode, log
     assert "run the same command again" in said
-    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+    program.done("backfill")
     assert scene.assert_nothing_lost_nothing_twice() == HISTORY + 30_000

@@ -22,16 +22,16 @@ from typing import Any
 import psutil
 import pytest
 
-from batch.pipeline.runner import PUBLISH
 from batch.publish.folder import ServingFolder
-from batch.runs.journal import PIPELINE, SUCCEEDED, Journal
+from batch.runs.journal import PIPELINE, PUBLISH, SUCCEEDED, Journal
 from batch.shipped import sample_logs
 from stream.clock import utc_now
 from stream.settings import MongoSettings
 from tests.chaos.conftest import ROOT, Documents
-from tests.chaos.soaking import as_table, environment_of, verified
+from tests.chaos.soaking import as_table
 from tests.support.equality import assert_manifest_is_sound, assert_same
 from tests.support.marts import documents_of
+from tests.support.program import Program
 from tests.support.streaming import make_warehouse, stream_lane, wait_until
 
 pytestmark = pytest.mark.chaos
@@ -52,11 +52,14 @@ class Crew:
         self.serving = ServingFolder(folder / "serving")
         self.journal = Journal(folder / "runs.jsonl", clock=utc_now)
         self.largest_bytes: Counter[str] = Counter()
-        self.environment = environment_of(mongo, folder) | {
-            "SCHEDULE_METRICS_PORT": "0",
-            "SCHEDULE_HOURLY": "* * * * *",
-            "STREAM_MAX_AGE_SECONDS": "1",
-        }
+        self.program = Program.on(
+            mongo,
+            folder,
+            PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            SCHEDULE_METRICS_PORT="0",
+            SCHEDULE_HOURLY="* * * * *",
+            STREAM_MAX_AGE_SECONDS="1",
+        )
         self._procfile = folder.parent / "Procfile"
         # The first run need not wait for its minute.
         self._procfile.write_text((ROOT / "Procfile").read_text().rstrip() + " --run-now\n")
@@ -69,7 +72,7 @@ class Crew:
             self._honcho = psutil.Popen(
                 [sys.executable, "-m", "honcho", "start", "-f", self._procfile],
                 cwd=ROOT,
-                env=self.environment,
+                env=self.program.environment,
                 stdout=log,
                 stderr=log,
             )
@@ -236,7 +239,7 @@ def test_stream_and_schedule_together(
                 before = crew.build()
                 _go_on(crew, until=lambda: crew.build() != before, seconds=SECONDS / 5)
         _go_on(crew, until=lambda: _rows(crew) == collection.count_documents({}))
-        verdict = verified(crew.environment)
+        verdict = crew.program.done("verify").strip().splitlines()[-1]
         crew.watch()
     except BaseException:
         print(crew.log()[-5000:])  # noqa: T201 - for whoever looks into the failure

@@ -13,7 +13,8 @@ import pytest
 from batch.mongod.replica_set import EmbeddedMongo
 from tests.chaos.conftest import Arena
 from tests.chaos.soak import Soak
-from tests.chaos.soaking import as_table, environment_of, verified
+from tests.chaos.soaking import as_table
+from tests.support.program import Program
 
 pytestmark = pytest.mark.chaos
 
@@ -31,7 +32,7 @@ def test_soak(hardy_arena: Arena, three_nodes: EmbeddedMongo, seed: int) -> None
         soak.go_on(MINUTES * 60)
 
     documents = hardy_arena.assert_nothing_lost_nothing_twice()
-    verdict = verified(environment_of(hardy_arena.mongo, hardy_arena.stream.folder))
+    verdict = Program.on(hardy_arena.mongo, hardy_arena.stream.folder).done("verify").strip().splitlines()[-1]
     operations = Counter(row["op"] for row in hardy_arena.stream.landed_rows())
     figures = {
         "seed": chosen,

@@ -1,8 +1,5 @@
 """`backfill` and `extract` as commands, each in a process of its own."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +9,7 @@ from pymongo.collection import Collection
 from stream.settings import MongoSettings
 from tests.support.backfilling import BackfillRunner
 from tests.support.equality import assert_same
-from tests.support.paths import ROOT
+from tests.support.program import Program
 from tests.support.streaming import StreamRunner
 
 pytestmark = pytest.mark.integration
@@ -20,39 +17,10 @@ pytestmark = pytest.mark.integration
 Documents = Collection[dict[str, Any]]
 
 
-class Program:
-    """Runs commands on one collection and one data folder."""
-
-    def __init__(self, mongo: MongoSettings, folder: Path) -> None:
-        self._environment = os.environ | {
-            "PYTHONPATH": str(ROOT),
-            "MONGO_URI": mongo.uri.get_secret_value(),
-            "MONGO_DB": mongo.database,
-            "MONGO_COLLECTION": mongo.collection,
-            "DATA_DIR": str(folder),
-            "BACKFILL_RANGE_BYTES": "20000",
-            "BACKFILL_METRICS_PORT": "0",
-            "DUCKDB_THREADS": "1",
-            "COLUMNS": "120",
-        }
-
-    def __call__(self, *arguments: str, code: int = 0) -> str:
-        """Run a command to its end; give what it printed."""
-        done = subprocess.run(
-            [sys.executable, "-c", "from batch.cli import main; main()", *arguments],
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert code == done.returncode, done.stderr
-        return done.stdout + done.stderr
-
-
 @pytest.fixture
 def program(mongo: MongoSettings, tmp_path: Path) -> Program:
-    return Program(mongo, tmp_path / "data")
+    settings = {"BACKFILL_RANGE_BYTES": "20000", "DUCKDB_THREADS": "1", "COLUMNS": "120"}
+    return Program.on(mongo, tmp_path / "data", **settings)
 
 
 @pytest.fixture
@@ -76,11 +44,11 @@ def test_dry_run_then_backfill(program: Program, runner: BackfillRunner, collect
     """First what would be read, then the summary of what was."""
     fill(collection)
 
-    shown = program("backfill", "--dry-run")
+    shown = program.done("backfill", "--dry-run")
     assert "about 600" in shown
     assert not runner.folder.exists()
 
-    shown = program("backfill", "--workers", "2")
+    shown = program.done("backfill", "--workers", "2")
     assert "Backfill finished" in shown
     assert "600 rows inserted or replaced" in shown
     assert 600 == assert_same(collection, runner.warehouse)
@@ -92,7 +60,9 @@ def test_filters_are_dates_and_a_project(
     """Days are those of UTC; the last one is left out."""
     fill(collection, 18)
 
-    program("backfill", "--since", "2026-01-02", "--until", "2026-01-04T00:00:00+00:00", "--project", "p1")
+    program.done(
+        "backfill", "--since", "2026-01-02", "--until", "2026-01-04T00:00:00+00:00", "--project", "p1"
+    )
 
     with runner.warehouse.opened(timeout_seconds=5) as connection:
         found = connection.execute("select _id from raw.conversations order by 1").fetchall()
@@ -101,26 +71,26 @@ def test_filters_are_dates_and_a_project(
 
 def test_a_wrong_date_is_said(program: Program) -> None:
     """With an example of a right one."""
-    assert "2026-01-31" in program("backfill", "--since", "yesterday", code=2)
+    assert "2026-01-31" in program.done("backfill", "--since", "yesterday", code=2)
 
 
 def test_extract_lands_only(program: Program, runner: BackfillRunner, collection: Documents) -> None:
     """First everything there is, then what changed since; `load` is the other half."""
     fill(collection)
-    program("extract", "--full-backfill")
+    program.done("extract", "--full-backfill")
     collection.insert_one({"type": "user"})
     collection.delete_one({"_id": 5})
 
-    shown = program("extract")
+    shown = program.done("extract")
 
     assert "2 change events landed" in shown
     assert not runner.warehouse.path.exists()
     assert "600 documents" not in shown
-    program("load")
+    program.done("load")
     assert 600 == assert_same(collection, runner.warehouse)
 
 
 def test_extract_leaves_a_running_worker_alone(program: Program, stream: StreamRunner) -> None:
     """The worker lands every change by itself."""
     with stream.lane.writing():
-        assert "nothing to do" in program("extract")
+        assert "nothing to do" in program.done("extract")

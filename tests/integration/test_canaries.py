@@ -19,6 +19,7 @@ from pymongo import MongoClient
 
 from batch.mongod.server import free_port
 from tests.support.guarding import guarded_mongo
+from tests.support.program import PROGRAM
 from tests.support.secrets_for_tests import SECRETS
 
 pytestmark = pytest.mark.integration
@@ -66,7 +67,7 @@ class Run:
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start a command."""
         return subprocess.Popen(
-            [sys.executable, "-c", "from batch.cli import main; main()", *arguments],
+            [*PROGRAM, *arguments],
             cwd=self.folder, env=self.environment | environment, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip

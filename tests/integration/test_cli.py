@@ -1,7 +1,6 @@
 """The program as a user runs it: a process, its output, its exit code."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -16,58 +15,24 @@ import pytest
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
-from tests.support.paths import DATA, ROOT
+from tests.support.paths import DATA
+from tests.support.program import Program
 
 pytestmark = pytest.mark.integration
 SECRET = "nobody-may-see-this"  # noqa: S105
-PROGRAM = [sys.executable, "-c", "from batch.cli import main; main()"]
 ONE_SCREEN_LINES = 12
-
-
-class Program:
-    """Runs commands in a folder of their own."""
-
-    def __init__(self, folder: Path, **environment: str) -> None:
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        self.folder = folder
-        self.environment = kept | {
-            "PYTHONPATH": str(ROOT),
-            "PYTHONWARNINGS": "ignore",
-            "DATA_DIR": str(folder / "data"),
-            "METRICS_PORT": "0",
-            "STREAM_MAX_AGE_SECONDS": "0.2",
-            "DUCKDB_LEASE_TIMEOUT_SECONDS": "2",
-            "MONGO_CONNECT_TIMEOUT_SECONDS": "2",
-            **environment,
-        }
-
-    def run(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        """Run a command to its end."""
-        return subprocess.run(
-            [*PROGRAM, *arguments],
-            cwd=self.folder,
-            env=self.environment | environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
-        """Start a command; the test ends it."""
-        return subprocess.Popen(
-            [*PROGRAM, *arguments],
-            cwd=self.folder,
-            env=self.environment | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
 
 
 @pytest.fixture
 def program(tmp_path: Path, mongo_uri: str, collection: Collection[dict[str, Any]]) -> Program:
-    return Program(tmp_path, MONGO_URI=mongo_uri, MONGO_DB=collection.database.name)
+    return Program(
+        tmp_path,
+        MONGO_URI=mongo_uri,
+        MONGO_DB=collection.database.name,
+        STREAM_MAX_AGE_SECONDS="0.2",
+        DUCKDB_LEASE_TIMEOUT_SECONDS="2",
+        MONGO_CONNECT_TIMEOUT_SECONDS="2",
+    )
 
 
 def landed_files(program: Program) -> list[Path]:

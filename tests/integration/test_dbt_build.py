@@ -13,7 +13,7 @@ import pytest
 from bson.objectid import ObjectId
 
 from batch import shipped
-from batch.transform.transform import Progress, transform
+from batch.transform.transform import BuildProgress, transform
 from stream.errors import ChecksFailedError, StepFailedError, WarehouseBusyError
 from tests.support.marts import MARTS, MartsWarehouse
 
@@ -66,7 +66,7 @@ def test_the_rules_hold(warehouse: MartsWarehouse) -> None:
 
 def test_progress_is_told_and_the_lease_is_held(warehouse: MartsWarehouse) -> None:
     """Each node is told once, in a build that nobody else can disturb."""
-    told: list[Progress] = []
+    told: list[BuildProgress] = []
     held: list[str] = []
 
     @contextmanager

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from batch.cli.app import app
 from batch.dashboards.metabase.access import Account, enter, wait_until_started
 from batch.dashboards.metabase.client import MetabaseClient
-from batch.dashboards.metabase.sync import Source, Sync, Synced
+from batch.dashboards.metabase.sync import MartsSource, Sync, Synced
 from batch.dashboards.questions import DASHBOARDS, Question, read_questions
 from batch.publish.folder import ServingFolder
 from batch.publish.publish import Publisher
@@ -85,7 +85,7 @@ def sync(metabase: Metabase, database: Path, asked: Sequence[Question] = QUESTIO
     client = MetabaseClient(metabase.url)
     try:
         enter(client, ADMIN)
-        return Sync(client).run(asked, Source(database, "256MB"))
+        return Sync(client).run(asked, MartsSource(database, "256MB"))
     finally:
         client.close()
 
@@ -343,7 +343,7 @@ def test_an_api_key_does_without_a_password(server: Metabase, database: Path) ->
     server.admin, server.api_key, server.is_tracking = ("boss@example.org", "secret1"), "mb_key", False
     client = MetabaseClient(server.url)
     assert not enter(client, Account(api_key="mb_key"))
-    Sync(client).run(QUESTIONS, Source(database, "256MB"))
+    Sync(client).run(QUESTIONS, MartsSource(database, "256MB"))
     client.close()
     assert server.dashboards
 
@@ -602,7 +602,7 @@ def test_a_real_metabase(sample_marts: MartsWarehouse) -> None:
         operations: dict[str, Any] = known.get(path) or known.get(f"{path}/") or {}
         assert method in operations, path
     folder = Path(os.environ[f"{REAL}_FOLDER"])
-    source = Source(publish(sample_marts, folder / "serving"), "256MB")
+    source = MartsSource(publish(sample_marts, folder / "serving"), "256MB")
     first = Sync(client).run(QUESTIONS, source)
     second = Sync(client).run(QUESTIONS, source)
     assert () == second.changes

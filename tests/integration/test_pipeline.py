@@ -1,10 +1,8 @@
 """The whole cycle on a real collection: what a run does, and what a bad one leaves alone."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +14,7 @@ from pymongo.collection import Collection
 from rich.console import Console
 
 from batch.cli.context import Context
-from batch.cli.work import make_cycle, make_pipeline
+from batch.cli.cycle import make_cycle, make_pipeline
 from batch.pipeline.runner import Options, RunSummary
 from batch.runs.journal import new_run_id
 from batch.settings import Settings
@@ -24,20 +22,19 @@ from batch.shipped import sample_logs
 from stream.clock import utc_now
 from stream.landing.zone import STREAM_LANE
 from tests.support.marts import documents_of
-from tests.support.paths import ROOT
+from tests.support.program import Program
 from tests.support.streaming import wait_until
 
 pytestmark = pytest.mark.integration
 
-PROGRAM = [sys.executable, "-c", "from batch.cli import main; main()"]
 Documents = Collection[dict[str, Any]]
 
 
 @pytest.fixture
-def environment(
+def program(
     collection: Documents, mongo_uri: str, clean_environment: Path, monkeypatch: pytest.MonkeyPatch
-) -> dict[str, str]:
-    """Give the environment of a data folder of this test's own, and put it in force."""
+) -> Program:
+    """Give the program on a data folder of this test's own, whose settings are in force here, too."""
     ours = {
         "MONGO_URI": mongo_uri,
         "MONGO_DB": collection.database.name,
@@ -47,11 +44,11 @@ def environment(
     }
     for name, value in ours.items():
         monkeypatch.setenv(name, value)
-    return os.environ | {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+    return Program(clean_environment, **ours)
 
 
 @pytest.fixture
-def context(environment: dict[str, str]) -> Context:
+def context(program: Program) -> Context:
     return Context(Settings.from_environment(), Console(quiet=True))
 
 
@@ -107,7 +104,7 @@ def test_scheduled_runs_leave_out_what_has_nothing_to_do(
 
 @pytest.mark.fault(15, "most documents vanish, so that a check fails", "readers keep the previous build")
 def test_runs_one_after_the_other(
-    context: Context, collection: Documents, run: Callable[..., RunSummary], environment: dict[str, str]
+    context: Context, collection: Documents, run: Callable[..., RunSummary], program: Program
 ) -> None:
     """The first publishes everything; the next finds too little, and keeps the build."""
     documents = documents_of(sample_logs())
@@ -139,20 +136,13 @@ def test_runs_one_after_the_other(
     assert ["pipeline", "extract", "load", "transform", "validate"] == [step for step, *_ in steps]
     assert ("validate", "failed", 246) == steps[-1]
 
-    status = subprocess.run(
-        [*PROGRAM, "status", "--json"], env=environment, capture_output=True, text=True, check=False
-    )
-    assert 1 == status.returncode
-    told = json.loads(status.stdout)
+    told = json.loads(program.done("status", "--json", code=1))
     assert ["the last validate failed: check `bronze.volume` failed"] == [
         problem.split(": there are")[0] for problem in told["problems"]
     ]
     assert first.run_id == told["cycle"]["build"]["build_id"]
-    refused = subprocess.run(
-        [*PROGRAM, "publish"], env=environment, capture_output=True, text=True, check=False
-    )
-    assert 2 == refused.returncode
-    assert "the marts are not published: the last validation failed" in refused.stderr
+    refused = program.done("publish", code=2)
+    assert "the marts are not published: the last validation failed" in refused
 
 
 def test_a_pipeline_beside_a_stream_worker(
@@ -165,12 +155,10 @@ def test_a_pipeline_beside_a_stream_worker(
     assert "a stream worker lands" == summary.results["extract"].summary
 
 
-def test_a_pipeline_that_is_killed(
-    context: Context, environment: dict[str, str], collection: Documents
-) -> None:
+def test_a_pipeline_that_is_killed(context: Context, program: Program, collection: Documents) -> None:
     """`ops.runs` keeps that it was running; the next run says that it was killed, and does the work."""
     collection.insert_one({"type": "user", "sessionId": "s", "message": "hello", "uuid": "u"})
-    with subprocess.Popen([*PROGRAM, "pipeline", "--full-backfill"], env=environment) as process:
+    with program.start("pipeline", "--full-backfill", stderr=subprocess.DEVNULL) as process:
         wait_until(lambda: context.journal.last("transform") is not None)
         time.sleep(1)
         process.kill()
@@ -183,14 +171,10 @@ def test_a_pipeline_that_is_killed(
     assert ["killed", "killed"] == [step.outcome for step in closed]
 
 
-def test_a_pipeline_that_is_told_to_stop(
-    context: Context, environment: dict[str, str], collection: Documents
-) -> None:
+def test_a_pipeline_that_is_told_to_stop(context: Context, program: Program, collection: Documents) -> None:
     """It is gone within ten seconds with the shell's exit code, and nobody is to blame."""
     collection.insert_one({"type": "user", "sessionId": "s", "message": "hello", "uuid": "u"})
-    with subprocess.Popen(
-        [*PROGRAM, "pipeline", "--full-backfill"], env=environment, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with program.start("pipeline", "--full-backfill") as process:
         wait_until(lambda: context.journal.last("transform") is not None)
         time.sleep(0.5)
         process.send_signal(signal.SIGTERM)

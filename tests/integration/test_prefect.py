@@ -24,6 +24,7 @@ from batch.shipped import sample_logs
 from stream.clock import utc_now
 from tests.support.marts import documents_of
 from tests.support.paths import ROOT
+from tests.support.program import PROGRAM
 
 pytestmark = [
     pytest.mark.integration,
@@ -31,7 +32,6 @@ pytestmark = [
 ]
 
 PREFECT = [sys.executable, "-m", "prefect"]
-PROGRAM = [sys.executable, "-c", "from batch.cli import main; main()"]
 PATIENCE_SECONDS = 180
 
 

@@ -2,9 +2,7 @@
 
 import json
 import math
-import os
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,14 +24,13 @@ from batch.publish.manifest import Manifest, Source
 from batch.runs.journal import Journal
 from stream.clock import utc_now
 from stream.metrics import DiskMetrics, StreamMetrics
-from tests.support.paths import ROOT
 from tests.support.platform_runs import platform_runs
+from tests.support.program import Program
 from tests.support.prometheus import Prometheus, prometheus
 from tests.support.streaming import wait_until
 from tests.tools.grafana_dashboard import FILE
 
 pytestmark = pytest.mark.integration
-PROGRAM = [sys.executable, "-c", "from batch.cli import main; main()"]
 PANELS = [panel for panel in json.loads(FILE.read_text(encoding="utf-8"))["panels"] if panel["type"] != "row"]
 QUERIES = [(panel["title"], target["expr"]) for panel in PANELS for target in panel["targets"]]
 # The machine may be busy.
@@ -47,14 +44,14 @@ class Watched:
     Attributes:
         prometheus: Asked by the tests.
         collection: That the worker follows.
-        environment: Of its processes.
+        program: Runs them.
         stream: The worker's process.
     """
 
     prometheus: Prometheus
     collection: Collection[dict[str, Any]]
-    environment: dict[str, str]
-    stream: "subprocess.Popen[bytes]"
+    program: Program
+    stream: "subprocess.Popen[str]"
 
     def change_something(self) -> None:
         """Insert a good document and one that has no row, and change one."""
@@ -70,25 +67,23 @@ def watched(replica_set: EmbeddedMongo, tmp_path_factory: pytest.TempPathFactory
     _fill(data)
     ports = {"claude-analytics-stream": free_port(), "claude-analytics-schedule": free_port()}
     name = f"test_{uuid.uuid4().hex[:12]}"
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT),
-        "PYTHONWARNINGS": "ignore",
-        "DATA_DIR": str(data),
-        "MONGO_URI": replica_set.uri,
-        "MONGO_DB": name,
-        "STREAM_MAX_AGE_SECONDS": "0.2",
-        "METRICS_PORT": str(ports["claude-analytics-stream"]),
-        "SCHEDULE_METRICS_PORT": str(ports["claude-analytics-schedule"]),
-        "SCHEDULE_HOURLY": "0 0 1 1 *",
-        "SCHEDULE_DAILY": "0 0 1 1 *",
-    }
+    program = Program(
+        folder,
+        MONGO_URI=replica_set.uri,
+        MONGO_DB=name,
+        STREAM_MAX_AGE_SECONDS="0.2",
+        METRICS_PORT=str(ports["claude-analytics-stream"]),
+        SCHEDULE_METRICS_PORT=str(ports["claude-analytics-schedule"]),
+        SCHEDULE_HOURLY="0 0 1 1 *",
+        SCHEDULE_DAILY="0 0 1 1 *",
+    )
     with (
         MongoClient[dict[str, Any]](replica_set.uri) as client,
         prometheus(folder / "prometheus", ports, wait_seconds=1) as server,
-        _running("schedule", environment),
-        _running("stream", environment) as stream,
+        _running("schedule", program),
+        _running("stream", program) as stream,
     ):
-        found = Watched(server, client[name]["conversations"], environment, stream)
+        found = Watched(server, client[name]["conversations"], program, stream)
         wait_until(lambda: [1, 1] == list(server.query("up").values()), seconds=PATIENCE_SECONDS)
         yield found
         _end(found.stream)
@@ -107,15 +102,15 @@ def _fill(data: Path) -> None:
 
 
 @contextmanager
-def _running(command: str, environment: dict[str, str]) -> "Iterator[subprocess.Popen[bytes]]":
-    process = subprocess.Popen([*PROGRAM, command], env=environment, stderr=subprocess.DEVNULL)
+def _running(command: str, program: Program) -> "Iterator[subprocess.Popen[str]]":
+    process = program.start(command, stderr=subprocess.DEVNULL)
     try:
         yield process
     finally:
         _end(process)
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def _end(process: "subprocess.Popen[str]") -> None:
     process.terminate()
     process.wait(timeout=60)
 
@@ -181,10 +176,8 @@ def test_a_stopped_worker_is_told_and_its_return_too(watched: Watched) -> None:
         each for each in watched.prometheus.get("alerts")["alerts"] if each["labels"]["alertname"] == alert
     )
     assert "claude-analytics-stream does not answer" == told["annotations"]["summary"]
-    assert watched.environment["METRICS_PORT"] in told["annotations"]["description"]
-    watched.stream = subprocess.Popen(
-        [*PROGRAM, "stream"], env=watched.environment, stderr=subprocess.DEVNULL
-    )
+    assert watched.program.environment["METRICS_PORT"] in told["annotations"]["description"]
+    watched.stream = watched.program.start("stream", stderr=subprocess.DEVNULL)
     wait_until(lambda: alert not in watched.prometheus.firing(), seconds=PATIENCE_SECONDS)
 
 

@@ -12,8 +12,9 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from batch.cli.app import app
+from batch.cli.commands.purge import make_purge
 from batch.cli.context import Context
-from batch.cli.work import make_cycle, make_pipeline, make_purge
+from batch.cli.cycle import make_cycle, make_pipeline
 from batch.pipeline.runner import Options
 from batch.purge.purge import Purged
 from batch.purge.target import Target

@@ -1,9 +1,6 @@
 """The drill of the runbook: back up, lose the machine, restore elsewhere, prove that nothing is missing."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,33 +8,16 @@ import pytest
 from pymongo.collection import Collection
 
 from stream.settings import MongoSettings
-from tests.support.paths import ROOT
+from tests.support.program import Program
 from tests.support.streaming import StreamRunner, make_warehouse
 
 pytestmark = pytest.mark.integration
-
-PROGRAM = [sys.executable, "-c", "from batch.cli import main; main()"]
 
 
 def insert(collection: Collection[dict[str, Any]], *numbers: int) -> None:
     collection.insert_many(
         [{"type": "user", "sessionId": f"session-{number % 3}", "uuid": f"{number}"} for number in numbers]
     )
-
-
-def run(folder: Path, mongo: MongoSettings, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    settings = {
-        "PYTHONPATH": str(ROOT),
-        "MONGO_URI": mongo.uri.get_secret_value(),
-        "MONGO_DB": mongo.database,
-        "DATA_DIR": str(folder),
-        "METRICS_PORT": "0",
-    }
-    done = subprocess.run(
-        [*PROGRAM, *arguments], env=os.environ | settings, capture_output=True, text=True, check=False
-    )
-    assert 0 == done.returncode, done.stdout + done.stderr
-    return done
 
 
 def test_a_backup_restored_elsewhere_is_whole(
@@ -54,8 +34,9 @@ def test_a_backup_restored_elsewhere_is_whole(
     shutil.rmtree(stream.folder)
 
     restored = shutil.copytree(backup, tmp_path / "elsewhere" / "data", symlinks=True)
-    run(restored, mongo, "stream", "--until-idle", "1")
-    run(restored, mongo, "verify")
+    program = Program.on(mongo, restored)
+    program.done("stream", "--until-idle", "1")
+    program.done("verify")
 
     with make_warehouse(restored).opened(timeout_seconds=30) as connection:
         assert [(24,)] == connection.execute("select count(*) from raw.conversations").fetchall()
@@ -73,5 +54,6 @@ def test_a_backup_of_the_landing_zone_is_enough(
 
     restored = tmp_path / "elsewhere"
     shutil.copytree(stream.folder / "landing", restored / "landing")
-    run(restored, mongo, "load")
-    run(restored, mongo, "verify")
+    program = Program.on(mongo, restored)
+    program.done("load")
+    program.done("verify")

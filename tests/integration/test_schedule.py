@@ -1,6 +1,5 @@
 """The scheduler as a process: metrics, one at a time, signals."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -19,12 +18,10 @@ from batch.publish.folder import ServingFolder
 from batch.publish.manifest import Manifest, Source
 from batch.runs.journal import Journal
 from stream.clock import utc_now
-from tests.support.paths import ROOT
+from tests.support.program import Program
 from tests.support.streaming import wait_until
 
 pytestmark = pytest.mark.integration
-
-PROGRAM = [sys.executable, "-c", "from batch.cli import main; main()"]
 
 
 class Schedule:
@@ -33,24 +30,20 @@ class Schedule:
     def __init__(self, folder: Path) -> None:
         self.data = folder / "data"
         self.port = free_port()
-        self.environment = os.environ | {
-            "PYTHONPATH": str(ROOT),
-            "PYTHONWARNINGS": "ignore",
-            "DATA_DIR": str(self.data),
-            "MONGO_URI": "mongodb://127.0.0.1:1",
-            "MONGO_CONNECT_TIMEOUT_SECONDS": "0.1",
-            "PIPELINE_LOAD_RETRIES": "0",
-            "SCHEDULE_METRICS_PORT": str(self.port),
-            "SCHEDULE_HOURLY": "0 0 1 1 *",
-            "SCHEDULE_DAILY": "0 0 1 1 *",
-        }
+        self.program = Program(
+            folder,
+            MONGO_URI="mongodb://127.0.0.1:1",
+            MONGO_CONNECT_TIMEOUT_SECONDS="0.1",
+            PIPELINE_LOAD_RETRIES="0",
+            SCHEDULE_METRICS_PORT=str(self.port),
+            SCHEDULE_HOURLY="0 0 1 1 *",
+            SCHEDULE_DAILY="0 0 1 1 *",
+        )
 
     @contextmanager
     def running(self, *options: str) -> "Iterator[subprocess.Popen[str]]":
         """Run it beside the block."""
-        with subprocess.Popen(
-            [*PROGRAM, "schedule", *options], env=self.environment, stderr=subprocess.PIPE, text=True
-        ) as process:
+        with self.program.start("schedule", *options) as process:
             try:
                 wait_until(lambda: bool(self.metrics()))
                 yield process
@@ -82,11 +75,7 @@ def test_metrics_and_the_one_scheduler(schedule: Schedule) -> None:
     with schedule.running() as process:
         assert 0 <= schedule.metrics()["claude_analytics_batch_build_age_seconds"] < 60
         assert 0 == schedule.metrics()["claude_analytics_dead_letter_queue_size"]
-        second = subprocess.run(
-            [*PROGRAM, "schedule"], env=schedule.environment, capture_output=True, text=True, check=False
-        )
-        assert 2 == second.returncode
-        assert "a scheduler already runs in" in second.stderr
+        assert "a scheduler already runs in" in schedule.program.done("schedule", code=2)
         process.send_signal(signal.SIGTERM)
         told_at = time.monotonic()
         _, log = process.communicate(timeout=15)
@@ -99,7 +88,7 @@ def test_a_run_that_fails_is_counted_and_changes_nothing(schedule: Schedule) -> 
     """The scheduler goes on, tells why in its metrics, and people are told by the command of theirs."""
     hook = schedule.data.parent / "hook.py"
     hook.write_text("import os; open('told', 'w').write(os.environ['ALERT_TEXT'])")
-    schedule.environment["ALERT_COMMAND"] = f"{sys.executable} {hook}"
+    schedule.program.environment["ALERT_COMMAND"] = f"{sys.executable} {hook}"
     failed = 'claude_analytics_batch_runs_total{outcome="failed",step="extract"}'
     with schedule.running("--run-now") as process:
         wait_until(lambda: schedule.metrics().get(failed) == 1, seconds=60)
@@ -115,7 +104,7 @@ def test_a_run_that_fails_is_counted_and_changes_nothing(schedule: Schedule) -> 
 
 def test_a_run_that_is_killed_is_told_by_the_scheduler(schedule: Schedule) -> None:
     """The run itself could not write down its end, nor tell anybody."""
-    schedule.environment["PIPELINE_LOAD_RETRIES"] = "3"  # with half a minute to kill it in
+    schedule.program.environment["PIPELINE_LOAD_RETRIES"] = "3"  # with half a minute to kill it in
     journal = Journal(schedule.data / "runs.jsonl", clock=utc_now)
     killed = 'claude_analytics_batch_runs_total{outcome="killed",step="pipeline"}'
     with schedule.running("--run-now") as process:
@@ -128,7 +117,7 @@ def test_a_run_that_is_killed_is_told_by_the_scheduler(schedule: Schedule) -> No
 
 def test_a_run_ends_with_its_scheduler(schedule: Schedule) -> None:
     """Whoever kills the scheduler need not look for the run."""
-    schedule.environment["PIPELINE_LOAD_RETRIES"] = "3"
+    schedule.program.environment["PIPELINE_LOAD_RETRIES"] = "3"
     journal = Journal(schedule.data / "runs.jsonl", clock=utc_now)
     with schedule.running("--run-now") as process:
         wait_until(lambda: journal.last("extract") is not None)

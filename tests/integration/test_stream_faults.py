@@ -45,6 +45,7 @@ from tests.support.equality import assert_manifest_is_sound, assert_same, wareho
 from tests.support.guarding import guarded_mongo
 from tests.support.streaming import (
     StreamRunner,
+    line,
     make_warehouse,
     make_worker,
     meanwhile,
@@ -56,10 +57,6 @@ pytestmark = pytest.mark.integration
 
 Documents = Collection[dict[str, Any]]
 SMALL = MongodOptions(cache_size_gb=0.25, oplog_size_mb=64)
-
-
-def line(number: int, **fields: Any) -> dict[str, Any]:
-    return {"_id": number, "type": "user", "timestamp": "2026-01-03T10:00:00Z", "message": "text"} | fields
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ from stream.errors import HistoryLostError, MicroBatchCorruptError, StepFailedEr
 from stream.source.resnapshot import ResnapshotStore
 from tests.support.backfilling import BackfillRunner, reading_anew
 from tests.support.equality import assert_manifest_is_sound, assert_same, warehouse_rows
-from tests.support.losing import LostHistory, line, losing_history, push_out
-from tests.support.streaming import StreamRunner, meanwhile, wait_until
+from tests.support.losing import LostHistory, losing_history, push_out
+from tests.support.streaming import StreamRunner, line, meanwhile, wait_until
 
 pytestmark = pytest.mark.integration
 

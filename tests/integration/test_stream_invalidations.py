@@ -9,16 +9,12 @@ from pymongo.collection import Collection
 from stream.errors import CollectionInvalidatedError
 from tests.support.backfilling import reading_anew
 from tests.support.equality import assert_manifest_is_sound, assert_same, warehouse_rows
-from tests.support.streaming import StreamRunner, meanwhile, wait_until
+from tests.support.streaming import StreamRunner, line, meanwhile, wait_until
 
 pytestmark = pytest.mark.integration
 
 Documents = Collection[dict[str, Any]]
 InvalidatingEvent = Callable[[Documents], None]
-
-
-def line(number: int, **fields: Any) -> dict[str, Any]:
-    return {"_id": number, "type": "user", "timestamp": "2026-01-03T10:00:00Z", "message": "text"} | fields
 
 
 def drop(collection: Documents) -> None:

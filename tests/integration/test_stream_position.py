@@ -17,15 +17,11 @@ from stream.errors import (
 )
 from stream.settings import MongoSettings
 from tests.support.equality import assert_same
-from tests.support.streaming import StreamRunner, make_worker, meanwhile, wait_until
+from tests.support.streaming import StreamRunner, line, make_worker, meanwhile, wait_until
 
 pytestmark = pytest.mark.integration
 
 Documents = Collection[dict[str, Any]]
-
-
-def line(number: int) -> dict[str, Any]:
-    return {"_id": number, "type": "user", "timestamp": "2026-01-03T10:00:00Z", "message": "text"}
 
 
 def test_a_first_start_on_history_begins_at_the_present(stream: StreamRunner, collection: Documents) -> None:

@@ -13,17 +13,12 @@ from pymongo.collection import Collection
 from batch.mongod.replica_set import EmbeddedMongo
 from batch.mongod.server import MongodOptions
 from stream.source.client import read_oplog
-from tests.support.streaming import StreamRunner, mongo_settings, wait_until
+from tests.support.streaming import StreamRunner, line, mongo_settings, wait_until
 
 Documents = Collection[dict[str, Any]]
 
 TINY = MongodOptions(cache_size_gb=0.25, oplog_size_mb=8, extra_arguments=("--syncdelay", "1"))
 """What has not been checkpointed yet stays in the oplog, so let that happen every second."""
-
-
-def line(number: int, **fields: Any) -> dict[str, Any]:
-    """Give a document."""
-    return {"_id": number, "type": "user", "timestamp": "2026-01-03T10:00:00Z", "message": "x" * 50} | fields
 
 
 class LostHistory:

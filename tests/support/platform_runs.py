@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from batch.pipeline.runner import STEPS, TRANSFORM, VALIDATE
-from batch.runs.journal import FAILED, KILLED, PIPELINE, SUCCEEDED, StepRun
+from batch.runs.journal import FAILED, KILLED, PIPELINE, STEPS, SUCCEEDED, TRANSFORM, VALIDATE, StepRun
 
 FIRST_RUN_AT = datetime(2026, 11, 2, tzinfo=UTC)
 RUNS = 60

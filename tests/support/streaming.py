@@ -23,6 +23,11 @@ from stream.worker import Worker, WorkerSummary
 IDLE_SECONDS = 0.3
 
 
+def line(number: int, **fields: Any) -> dict[str, Any]:
+    """Give a document."""
+    return {"_id": number, "type": "user", "timestamp": "2026-01-03T10:00:00Z", "message": "text"} | fields
+
+
 def make_worker(
     mongo: MongoSettings,
     folder: Path,

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from batch.cli.app import app
+from batch.cli.lazy import LazyCommand
 from batch.settings import Settings
 from tests.support.paths import ROOT
 from tests.tools.fault_matrix import fault_table
@@ -54,6 +55,8 @@ def _commands() -> Iterator[tuple[str, Any]]:
     pending: list[tuple[str, Any]] = [("", typer.main.get_command(app))]
     while pending:
         path, command = pending.pop(0)
+        if isinstance(command, LazyCommand):
+            command = command.load()
         members = getattr(command, "commands", None)
         if members is None:
             yield path, command

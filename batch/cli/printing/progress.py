@@ -18,8 +18,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from batch.backfill.progress import STATES
-from batch.backfill.progress import Progress as BackfillProgress
+from batch.backfill.progress import STATES, BackfillProgress
 
 
 @contextmanager

@@ -1,10 +1,8 @@
 """Results as tables for people."""
 
-from rich.columns import Columns
 from rich.console import Console
 from rich.table import Table
 
-from batch.dashboards.highlights import Highlights
 from batch.status.warehouse import Summary
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -65,38 +63,3 @@ def duration_text(seconds: float) -> str:
     if seconds < _HOUR:
         return f"{seconds // _MINUTE:.0f} min {seconds % _MINUTE:.0f} s"
     return f"{seconds // _HOUR:,.0f} h {seconds % _HOUR // _MINUTE:.0f} min"
-
-
-def print_highlights(found: Highlights, console: Console) -> None:
-    """Show the first look at the marts."""
-    days = _table("Spend by day", "day", "cost")
-    for day, cost in found.spend_by_day:
-        days.add_row(str(day), _dollars(cost))
-    models = _table("Spend by model", "model", "calls", "cost")
-    for model, calls, cost in found.spend_by_model:
-        models.add_row(model, f"{calls:,}", _dollars(cost))
-    tools = _table("Top tools", "tool", "calls", "errors", "rejected")
-    for tool in found.tools:
-        errors = "" if tool.error_rate is None else f"{tool.error_rate:.1%}"
-        tools.add_row(tool.name, f"{tool.calls:,}", errors, f"{tool.rejected:,}")
-    console.print(Columns([days, models, tools], padding=(0, 4)))
-    totals = facts("In all")
-    totals.add_row("spend", f"${found.cost_usd:,.2f} for {found.total_tokens:,} tokens, at list prices")
-    totals.add_row(
-        "time active",
-        f"{duration_text(found.active_seconds)}  (conversations open: {duration_text(found.wall_seconds)})",
-    )
-    totals.add_row("lines changed", f"+{found.lines_added:,} / -{found.lines_removed:,}")
-    console.print(totals)
-
-
-def _dollars(cost: float | None) -> str:
-    return "price unknown" if cost is None else f"${cost:,.2f}"
-
-
-def _table(title: str, first: str, *numbers: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None)
-    table.add_column(first, no_wrap=True)
-    for number in numbers:
-        table.add_column(number, justify="right", no_wrap=True)
-    return table

@@ -23,7 +23,7 @@ _CARD_COLLECTION = "collection.questions"
 
 
 @dataclass(frozen=True)
-class Source:
+class MartsSource:
     """What Metabase reads.
 
     Attributes:
@@ -95,7 +95,7 @@ class Sync:
         self._client = client
         self._changes: list[Change] = []
 
-    def run(self, questions: Sequence[Question], source: Source) -> Synced:
+    def run(self, questions: Sequence[Question], source: MartsSource) -> Synced:
         """Make all as it should be.
 
         Raises:

@@ -11,7 +11,7 @@ from batch.pipeline.metrics import BatchMetrics
 from batch.pipeline.timetable import Timetable
 from batch.publish.folder import ServingFolder
 from batch.publish.manifest import Manifest, Source
-from batch.runs.journal import Journal, StepRun
+from batch.runs.journal import STEPS, Journal, StepRun
 from batch.runs.lock import PipelineLock
 from batch.status.cycle import CycleStatus, look_at_cycle
 from stream.clock import utc_now
@@ -177,13 +177,16 @@ def test_a_build_that_a_run_found_up_to_date_is_not_stale(look: Look) -> None:
         assert () == look.now().problems
 
 
-def test_a_step_that_failed_is_a_problem(look: Look) -> None:
-    """With its reason and what to do; a later success clears it."""
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_that_failed_is_a_problem(look: Look, name: str) -> None:
+    """Whichever it is, with its reason and what to do; a later success clears it."""
     look.journal.end(
-        look.journal.begin("run-1", "load", "manual"), outcome="failed", error="no", hint="do this"
+        look.journal.begin("run-1", name, "manual"), outcome="failed", error="no", hint="do this"
     )
     look.journal.end(look.journal.begin("run-1", "pipeline", "manual"), outcome="failed", error="no")
-    assert ("the last load failed: no; do this",) == look.now().problems
+    assert (f"the last {name} failed: no; do this",) == look.now().problems
+    look.journal.end(look.journal.begin("run-2", name, "manual"), outcome="succeeded")
+    assert () == look.now().problems
 
 
 def test_a_step_that_was_killed_is_a_problem(look: Look) -> None:

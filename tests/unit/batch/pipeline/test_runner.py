@@ -9,8 +9,8 @@ import pytest
 import structlog
 from structlog.testing import LogCapture
 
-from batch.pipeline.runner import STEPS, Options, Pipeline, RetryPolicy, StepResult, Work
-from batch.runs.journal import Journal
+from batch.pipeline.runner import Options, Pipeline, RetryPolicy, StepResult, Work
+from batch.runs.journal import STEPS, Journal
 from stream.clock import utc_now
 from stream.errors import AnalyticsError, ChecksFailedError, SourceUnreachableError
 

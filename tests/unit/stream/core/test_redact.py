@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from stream.core.normalise import DeadLetter, normalise, undecodable
 from stream.core.redact import Redactor
 from stream.core.schema import Row
-from stream.core.secret_rules import KINDS, Rule, known_rules
+from stream.core.secret_rules import KINDS, SecretRule, known_rules
 from tests.support.secrets_for_tests import IN_CONTEXT, SECRETS
 
 RULES = known_rules()
@@ -94,7 +94,7 @@ def test_what_is_no_secret_stays(text: str) -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"{rule.kind}-{RULES.index(rule)}")
 @given(data=st.data())
 @settings(max_examples=40, suppress_health_check=list(HealthCheck))
-def test_no_match_is_without_a_hint(rule: Rule, data: st.DataObject) -> None:
+def test_no_match_is_without_a_hint(rule: SecretRule, data: st.DataObject) -> None:
     """Whatever a rule finds, the quick look at the document's bytes finds a hint of it first."""
     text = data.draw(st.from_regex(rule.pattern, alphabet=ASCII))
     raw = bson.encode({"text": text})

@@ -1,4 +1,7 @@
-"""The command `report`."""
+"""Write the dashboards as one HTML file that needs neither a server nor a network.
+
+Reads the published marts, or the warehouse if nothing has been published yet.
+"""
 
 import webbrowser
 from pathlib import Path
@@ -13,22 +16,13 @@ from batch.publish.folder import ServingFolder
 from stream.clock import utc_now
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command()(report)
-
-
-def report(
+def command(
     output: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Where to write it; `report.html` in DATA_DIR unless given."),
     ] = None,
     show: Annotated[bool, typer.Option("--open", help="Open it in the browser afterwards.")] = False,
 ) -> None:
-    """Write the dashboards as one HTML file that needs neither a server nor a network.
-
-    Reads the published marts, or the warehouse if nothing has been published yet.
-    """
     context = Context.from_environment()
     data = context.settings.data
     path = (output or data.data_dir / REPORT_NAME).resolve()

@@ -1,4 +1,4 @@
-"""The command `metabase sync`."""
+"""Dashboards in Metabase."""
 
 from collections import Counter
 
@@ -9,19 +9,19 @@ from batch.cli.context import Context
 from batch.cli.printing.tables import facts
 from batch.dashboards.metabase.access import Account, enter, wait_until_started
 from batch.dashboards.metabase.client import MetabaseClient
-from batch.dashboards.metabase.sync import Source, Sync, Synced
+from batch.dashboards.metabase.sync import MartsSource, Sync, Synced
 from batch.dashboards.questions import read_questions
 from batch.shipped import questions
 
-metabase = typer.Typer(help="Dashboards in Metabase.", no_args_is_help=True)
+command = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands to the program."""
-    app.add_typer(metabase, name="metabase")
+@command.callback()
+def _group() -> None:
+    """Keep `sync` a sub-command although it is the only one."""
 
 
-@metabase.command()
+@command.command()
 def sync() -> None:
     """Create or update the dashboards in Metabase; what others made there stays as it is.
 
@@ -30,7 +30,7 @@ def sync() -> None:
     """
     context = Context.from_environment()
     settings = context.settings.metabase
-    source = Source(context.serving.database, settings.memory_limit)
+    source = MartsSource(context.serving.database, settings.memory_limit)
     source.details()
     client = MetabaseClient(settings.url)
     try:

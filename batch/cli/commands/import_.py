@@ -1,4 +1,4 @@
-"""Commands for one machine: `demo`, `mongo` and `import`."""
+"""Import logs of Claude Code (JSONL) into MongoDB, each line once, however often it is called."""
 
 import threading
 from contextlib import closing
@@ -11,6 +11,8 @@ from rich.console import Console
 from batch.cli.context import Context
 from batch.cli.printing.progress import reading
 from batch.cli.printing.tables import size_text
+from batch.importer.follower import follow as follow_logs
+from batch.importer.importer import import_logs
 from batch.importer.report import ImportReport
 from stream import logs
 from stream.clock import utc_now
@@ -19,46 +21,7 @@ from stream.source.client import connect
 _MAX_SHOWN = 20
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands to the program."""
-    app.command()(demo)
-    app.command()(mongo)
-    app.command(name="import")(import_)
-
-
-def demo(
-    log_dir: Annotated[
-        Path | None,
-        typer.Option(
-            "--logs", metavar="DIR", help="Your own logs, e.g. `~/.claude/projects`; a sample if left out."
-        ),
-    ] = None,
-) -> None:
-    """See it all work on this machine, with a MongoDB of its own: import, stream, load, build.
-
-    A second run adds nothing twice. Nothing keeps running, and nothing leaves this machine.
-    """
-    from batch.cli.demo import run_demo  # noqa: PLC0415 - brings dbt along
-
-    context = Context.from_environment(quiet=True)
-    run_demo(context.settings, log_dir.expanduser() if log_dir else None, context.console)
-
-
-def mongo() -> None:
-    """Run the embedded MongoDB (a real mongod, a replica set of one) until Ctrl-C.
-
-    Commands with the same DATA_DIR find it by themselves, unless MONGO_URI is set.
-    """
-    from batch.mongod.replica_set import EmbeddedMongo  # noqa: PLC0415
-
-    context = Context.from_environment()
-    with EmbeddedMongo(context.mongo_dir) as embedded:
-        context.console.print(f"MongoDB runs on [bold]{embedded.uri}[/]")
-        context.console.print(f"its files are in {context.mongo_dir}; Ctrl-C stops it")
-        threading.Event().wait()
-
-
-def import_(
+def command(
     paths: Annotated[
         list[Path],
         typer.Argument(metavar="PATH…", help="Log files, or folders such as `~/.claude/projects`."),
@@ -67,10 +30,6 @@ def import_(
         bool, typer.Option("--follow", help="Keep watching, and import within a second what is appended.")
     ] = False,
 ) -> None:
-    """Import logs of Claude Code (JSONL) into MongoDB, each line once, however often it is called."""
-    from batch.importer.follower import follow as follow_logs  # noqa: PLC0415 - quick help
-    from batch.importer.importer import import_logs  # noqa: PLC0415
-
     context = Context.from_environment()
     log = logs.logger("import")
     folders = [path.expanduser() for path in paths]
@@ -84,7 +43,7 @@ def import_(
                     clock=utc_now,
                     on_progress=lambda progress: show(progress.done_bytes, progress.total_bytes),
                 )
-            print_import(report, context.console)
+            _print(report, context.console)
             return
         follow_logs(
             folders,
@@ -98,7 +57,7 @@ def import_(
         )
 
 
-def print_import(report: ImportReport, console: Console) -> None:
+def _print(report: ImportReport, console: Console) -> None:
     """Say what an import did, and name what it could not read."""
     rate = report.lines / report.seconds if report.seconds else 0
     console.print(

@@ -1,14 +1,15 @@
-"""The scheduler as a process: signals, metrics, alerts, and the runs as children."""
+"""Run the pipeline every hour (or SCHEDULE_EVERY), and every night with a full refresh, for ever."""
 
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from types import FrameType
+from typing import Annotated
 
+import typer
 from prometheus_client import CollectorRegistry
 
+from batch.cli.alerts import send_alerts
 from batch.cli.context import Context
 from batch.pipeline.metrics import BatchMetrics
 from batch.pipeline.news import current_at
@@ -19,13 +20,21 @@ from batch.runs.journal import StepRun
 from stream import logs, metrics
 from stream.clock import utc_now
 from stream.errors import AlreadyRunningError, AnalyticsError, WarehouseBusyError
-from stream.stop import StopSignal
+from stream.stop import StopSignal, stopped_by_signals
 
 _PROGRAM = (sys.executable, "-c", "from batch.cli import main; main()")
 _REFRESH_SECONDS = 30.0
 
 
-def run_schedule(context: Context, *, run_now: bool) -> int | None:
+def command(
+    run_now: Annotated[bool, typer.Option("--run-now", help="Begin with a run, whatever the time.")] = False,
+) -> None:
+    signal_number = _run(Context.from_environment(), run_now=run_now)
+    if signal_number is not None:
+        raise typer.Exit(128 + signal_number)
+
+
+def _run(context: Context, *, run_now: bool) -> int | None:
     """Run until a signal says stop; give its number.
 
     Raises:
@@ -45,7 +54,7 @@ def run_schedule(context: Context, *, run_now: bool) -> int | None:
     metrics.DiskMetrics(registry, context.settings.data.data_dir)
     refresh = _Refresh(context, batch_metrics)
     resident = Resident(_PROGRAM)
-    with _only_one(context), _signals(stop):
+    with _only_one(context), stopped_by_signals(stop):
         endpoint = context.settings.metrics
         server = metrics.serve(registry, host=endpoint.host, port=settings.metrics_port, token=endpoint.token)
         try:
@@ -93,8 +102,6 @@ class _Refresh:
 def _after_run(context: Context, exit_code: int | None, refresh: Callable[[], None]) -> None:
     """Write down and tell what a run that was killed could not."""
     if exit_code is not None and exit_code < 0:
-        from batch.cli.work import send_alerts  # noqa: PLC0415 - only then
-
         try:
             with context.pipeline_lock.taken(timeout_seconds=1):
                 if context.journal.close_abandoned():
@@ -130,16 +137,3 @@ def _only_one(context: Context) -> Iterator[None]:
                 hint="one is enough: it runs every pipeline; stop it first, or use another DATA_DIR",
             ) from error
         yield
-
-
-@contextmanager
-def _signals(stop: StopSignal) -> Iterator[None]:
-    def interrupt(number: int, _frame: FrameType | None) -> None:
-        stop.interrupt(number)
-
-    previous = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -1,26 +1,28 @@
-"""The command `purge`."""
+"""Remove a conversation or a project from all that was made of it, and prove that it is gone."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
-from prometheus_client import CollectorRegistry
 from rich.table import Table
 
+from batch.backfill.plan import LANE_PREFIX, has_ended
 from batch.cli.context import Context
+from batch.cli.cycle import build_marts, make_dbt_project, make_gate, make_publisher
+from batch.cli.readers import catch_up
+from batch.dashboards.report.write import REPORT_NAME
+from batch.purge.landed import LandedPurge
+from batch.purge.purge import Purge
+from batch.purge.source import count_documents, delete_documents
 from batch.purge.target import Target
+from batch.purge.traces import Traces
 from batch.runs.journal import new_run_id
+from batch.validate.project import DATA_DOCS_FOLDER, RESULTS_FOLDER
 from stream.clock import utc_now
 from stream.errors import AnalyticsError, SettingsError
 
-_IDLE_SECONDS = 2.0
 
-
-def add_to(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    app.command()(purge)
-
-
-def purge(
+def command(
     session: Annotated[
         str | None, typer.Option(metavar="ID", help="The conversation with this `sessionId`.")
     ] = None,
@@ -30,13 +32,10 @@ def purge(
     source: Annotated[bool, typer.Option("--source", help="Delete it in MongoDB first.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Remove a conversation or a project from all that was made of it, and prove that it is gone."""
-    from batch.cli.work import make_purge  # noqa: PLC0415 - brings dbt along
-
     target = _target(session, project)
     context = Context.from_environment(quiet=True)
     console = context.console
-    with context.pipeline_lock.taken(timeout_seconds=context.settings.duckdb.lease_timeout_seconds):
+    with context.pipeline_locked():
         with console.status("beginning …") as status:
             job = make_purge(context, new_run_id(utc_now()), on_step=lambda step: status.update(f"{step} …"))
             with job.alone():
@@ -68,6 +67,44 @@ def purge(
     done.require_complete(target)
 
 
+def make_purge(context: Context, run_id: str, *, on_step: Callable[[str], None]) -> Purge:
+    """Give what purges.
+
+    Args:
+        context: Gives settings and stores.
+        run_id: Names the build that is published afterwards.
+        on_step: Told what is being done.
+    """
+    gate = make_gate(context)
+    dbt = make_dbt_project(context)
+    data_dir = context.settings.data.data_dir
+    backfills = context.landing.root.glob(f"{LANE_PREFIX}*/*.json")
+    return Purge(
+        landed=LandedPurge(context.landing, context.dead_letters, context.settings.duckdb.memory_limit),
+        warehouse=context.warehouse,
+        publisher=make_publisher(context),
+        traces=Traces(
+            data_dir,
+            made_anew=(
+                gate.folder / RESULTS_FOLDER,
+                gate.folder / DATA_DOCS_FOLDER,
+                dbt.target_dir,
+                dbt.log_dir,
+                data_dir / REPORT_NAME,
+            ),
+            rewritten=(
+                context.journal.path,
+                *(path for path in backfills if has_ended(path.parent)),
+            ),
+        ),
+        build_marts=lambda: build_marts(context),
+        run_id=run_id,
+        clock=utc_now,
+        lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
+        on_step=on_step,
+    )
+
+
 def _target(session: str | None, project: str | None) -> Target:
     if session and not project:
         return Target("session", session)
@@ -81,8 +118,6 @@ def _target(session: str | None, project: str | None) -> Target:
 
 def _in_source(context: Context, target: Target) -> int | None:
     """Count what MongoDB has; None if it does not answer, as it need not for a purge of what is here."""
-    from batch.purge.source import count_documents  # noqa: PLC0415 - quick help
-
     try:
         return count_documents(context.mongo, target)
     except AnalyticsError:
@@ -91,10 +126,8 @@ def _in_source(context: Context, target: Target) -> int | None:
 
 def _delete_in_source(context: Context, target: Target) -> int:
     """Delete there, and land what the change stream still has of it: that is purged with the rest."""
-    from batch.purge.source import delete_documents  # noqa: PLC0415 - quick help
-
     deleted = delete_documents(context.mongo, target)
-    context.worker(CollectorRegistry()).run(until_idle_seconds=_IDLE_SECONDS, is_landing_only=True)
+    catch_up(context)
     return deleted
 
 

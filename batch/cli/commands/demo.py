@@ -1,47 +1,52 @@
-"""The whole product on one machine, told as a story: a MongoDB of its own, import, stream, build."""
+"""See it all work on this machine, with a MongoDB of its own: import, stream, load, build.
+
+A second run adds nothing twice. Nothing keeps running, and nothing leaves this machine.
+"""
 
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from rich.console import Console
 
 from batch.cli.companion import Companion
 from batch.cli.context import Context
+from batch.cli.cycle import make_cycle, make_pipeline
 from batch.cli.printing.progress import counting, reading
-from batch.cli.printing.tables import duration_text, print_highlights, print_summary, size_text
-from batch.cli.work import make_cycle, make_pipeline
-from batch.dashboards.highlights import highlights
+from batch.cli.printing.questions import print_answers
+from batch.cli.printing.tables import duration_text, print_summary, size_text
+from batch.cli.readers import make_worker
+from batch.dashboards.questions import read_questions
 from batch.dashboards.report.write import REPORT_NAME, write_report
 from batch.importer.importer import import_logs
 from batch.importer.report import ImportReport
 from batch.mongod.replica_set import EmbeddedMongo
-from batch.pipeline.runner import PUBLISH, TRANSFORM, VALIDATE
-from batch.runs.journal import new_run_id
+from batch.runs.journal import PUBLISH, TRANSFORM, VALIDATE, new_run_id
 from batch.settings import Settings
-from batch.shipped import sample_logs
+from batch.shipped import questions, sample_logs
 from batch.status.warehouse import summarise
 from stream.clock import utc_now
 from stream.source.client import connect
 from stream.worker import WorkerSummary
 
-_IDLE_SECONDS = 0.0
+_QUESTIONS = ("spend_over_time", "spend_by_model", "tools_used", "headline")
 _LAG = "claude_analytics_stream_durable_lag_seconds"
 
 
-def run_demo(settings: Settings, log_dir: Path | None, console: Console) -> None:
-    """Run everything once, from logs to figures; doing it again adds only what is new.
-
-    Args:
-        settings: Used but for where MongoDB and the files are: the demo has its own, below DATA_DIR.
-        log_dir: Logs to import; the sample if None.
-        console: Told the story.
-
-    Raises:
-        AnalyticsError: What a step said.
-    """
+def command(
+    log_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--logs", metavar="DIR", help="Your own logs, e.g. `~/.claude/projects`; a sample if left out."
+        ),
+    ] = None,
+) -> None:
+    outer = Context.from_environment(quiet=True)
+    settings, console = outer.settings, outer.console
     started = time.monotonic()
     folder = (settings.data.data_dir / "demo" / ("sample" if log_dir is None else "logs")).resolve()
     # Neither parsing nor validating asks MongoDB.
@@ -52,21 +57,22 @@ def run_demo(settings: Settings, log_dir: Path | None, console: Console) -> None
         _tell(console, 1, f"a MongoDB of its own runs: {embedded.uri}")
         context = Context(_own(settings, embedded.uri, folder), console)
         registry = CollectorRegistry()
-        worker = context.worker(registry)
+        worker = make_worker(context, registry)
         # Before the import, so that the change stream brings every document of it.
         worker.take_position()
-        report = _import(log_dir or sample_logs(), context)
+        report = _import(log_dir.expanduser() if log_dir else sample_logs(), context)
         _tell(console, 2, _told_import(report, is_sample=log_dir is None))
         with console.status("following the change stream …"):
-            streamed = worker.run(until_idle_seconds=_IDLE_SECONDS)
+            streamed = worker.run(until_idle_seconds=0)
         _tell(console, 3, _told_stream(streamed, registry.get_sample_value(_LAG)))
-        with context.pipeline_lock.taken(timeout_seconds=settings.duckdb.lease_timeout_seconds):
+        with context.pipeline_locked():
             _build_check_publish(context, companion)
     with context.warehouse.opened(timeout_seconds=settings.duckdb.lease_timeout_seconds) as connection:
         console.print()
         print_summary(summarise(connection), console)
         console.print()
-        print_highlights(highlights(connection), console)
+        asked = {each.name: each for each in read_questions(questions())}
+        print_answers(connection, [asked[name] for name in _QUESTIONS], console)
         write_report(connection, folder / REPORT_NAME, now=utc_now())
     _print_places(context, console)
     console.print(

@@ -1,13 +1,12 @@
-"""Commands that only look: `status` and `config`."""
+"""Show stream, warehouse, the last runs and the published build; exit code 1 if something is stale."""
 
 import json
-from typing import Annotated
 
 import typer
 from pymongo.errors import PyMongoError
-from rich.table import Table
 
 from batch.cli.context import Context
+from batch.cli.options import AsJson
 from batch.cli.printing.status import print_status
 from batch.status.cycle import look_at_cycle
 from batch.status.status import look as look_at
@@ -19,16 +18,9 @@ from stream.source.client import connect, read_oplog
 _PATIENCE_SECONDS = 1.0
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the commands to the program."""
-    app.command()(status)
-    app.command()(config)
-
-
-def status(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+def command(
+    as_json: AsJson = False,
 ) -> None:
-    """Show stream, warehouse, the last runs and the published build; exit code 1 if something is stale."""
     context = Context.from_environment()
     cycle = look_at_cycle(
         context.journal,
@@ -63,14 +55,3 @@ def _headroom_seconds(context: Context, position: Position) -> float | None:
     except (PyMongoError, AnalyticsError):
         return None
     return oplog.headroom_seconds(position.cluster_time >> 32) if oplog else None
-
-
-def config() -> None:
-    """Show the settings in force, where each comes from, and what it is for; secrets are masked."""
-    context = Context.from_environment()
-    table = Table(box=None)
-    for heading in ("setting", "value", "from", "what it is"):
-        table.add_column(heading, overflow="fold")
-    for setting in context.settings.describe():
-        table.add_row(setting.name, setting.value, setting.origin, setting.description)
-    context.console.print(table)

@@ -1,0 +1,95 @@
+"""The rejected documents."""
+
+import json
+from functools import partial
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from batch.cli.context import Context
+from batch.cli.options import AsJson
+from batch.cli.printing.tables import facts
+from batch.dead_letters import replay
+from stream.clock import utc_now
+from stream.core.normalise import normalise
+from stream.landing.dead_letters import StoredDeadLetter
+
+command = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
+
+
+@command.command("list")
+def list_letters(as_json: AsJson = False) -> None:
+    """List rejected documents: where each was read, when, and why it has no row."""
+    context = Context.from_environment(quiet=True)
+    letters = context.dead_letters.list(context.landing)
+    if as_json:
+        lines = [
+            {"id": each.id, "rejected_at": each.rejected_at, "_id": each.letter.document_id}
+            | {"reason": each.letter.reason, "detail": each.letter.detail}
+            for each in letters
+        ]
+        context.console.print_json(json.dumps(lines))
+        return
+    for each in letters:
+        context.console.print(
+            f"{each.id}  {each.rejected_at[:19]}  {each.letter.reason}: {each.letter.detail}",
+            soft_wrap=True,
+            markup=False,
+        )
+    context.console.print(f"{len(letters):,} dead letters")
+
+
+@command.command("show")
+def show_letter(letter_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")]) -> None:
+    """Show one rejected document as a whole."""
+    context = Context.from_environment(quiet=True)
+    (letter,) = _letters(context, [letter_id])
+    table = facts(letter.id)
+    table.add_row("rejected", letter.rejected_at)
+    table.add_row("reason", letter.letter.reason)
+    table.add_row("detail", Text(letter.letter.detail))
+    table.add_row("_id", Text(letter.letter.document_id or "cannot be read"))
+    context.console.print(table)
+    context.console.print_json(letter.letter.raw)
+
+
+@command.command("replay")
+def replay_letters(
+    letter_ids: Annotated[
+        list[str] | None, typer.Argument(metavar="ID…", help="Only these; all unless given.")
+    ] = None,
+    as_is: Annotated[
+        bool, typer.Option("--as-is", help="Give what is still rejected a row, whole in `extra`.")
+    ] = False,
+) -> None:
+    """Try rejected documents again; what has a row now is loaded, and leaves the queue.
+
+    Exit code 2 if some are still rejected.
+    """
+    context = Context.from_environment(quiet=True)
+    found = replay(
+        _letters(context, letter_ids),
+        store=context.dead_letters,
+        landing=context.landing,
+        clock=utc_now,
+        as_is=as_is,
+        normalise_document=partial(normalise, redactor=context.redactor),
+    )
+    if found.micro_batch:
+        context.warehouse.load(timeout_seconds=context.settings.duckdb.lease_timeout_seconds)
+    context.console.print(f"{len(found.replayed):,} replayed, {len(found.rejected):,} still rejected")
+    for each in found.rejected:
+        context.console.print(f"  {each.id}  {each.letter.detail}", soft_wrap=True, markup=False)
+    if found.rejected:
+        raise typer.Exit(2)
+
+
+def _letters(context: Context, letter_ids: list[str] | None) -> list[StoredDeadLetter]:
+    letters = context.dead_letters.list(context.landing)
+    if not letter_ids:
+        return letters
+    unknown = set(letter_ids) - {each.id for each in letters}
+    if unknown:
+        raise typer.BadParameter(f"no dead letter has the id `{min(unknown)}`")
+    return [each for each in letters if each.id in letter_ids]

@@ -1,0 +1,40 @@
+"""Load landed micro-batches into DuckDB; what is loaded already is left alone."""
+
+from typing import Annotated
+
+import typer
+
+from batch.cli.context import Context
+from batch.cli.printing.progress import counting
+from batch.cli.printing.tables import print_summary
+from batch.status.warehouse import summarise
+
+
+def command(
+    full_refresh: Annotated[
+        bool, typer.Option("--full-refresh", help="Forget all rows and rebuild them from the landing zone.")
+    ] = False,
+    incomplete: Annotated[
+        bool,
+        typer.Option(
+            "--incomplete", help="With --full-refresh: although old landed files were removed, so rows go."
+        ),
+    ] = False,
+    stats: Annotated[bool, typer.Option("--stats", help="Show what the warehouse holds afterwards.")] = False,
+) -> None:
+    context = Context.from_environment()
+    timeout_seconds = context.settings.duckdb.lease_timeout_seconds
+    with counting("Loading micro-batches", context.console) as show:
+        if full_refresh:
+            result = context.warehouse.rebuild(
+                timeout_seconds=timeout_seconds, on_progress=show, is_incomplete=incomplete
+            )
+        else:
+            result = context.warehouse.load(timeout_seconds=timeout_seconds, on_progress=show)
+    context.console.print(
+        f"{result.micro_batches:,} micro-batches with {result.rows:,} rows loaded: "
+        f"{result.rows_upserted:,} documents inserted or replaced, {result.rows_deleted:,} deleted"
+    )
+    if stats:
+        with context.warehouse.opened(timeout_seconds=timeout_seconds) as connection:
+            print_summary(summarise(connection), context.console)

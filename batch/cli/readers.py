@@ -1,0 +1,113 @@
+"""What reads MongoDB: stream worker and backfill, made from a context."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+from prometheus_client import CollectorRegistry
+
+from batch.backfill.backfill import Backfill
+from batch.backfill.everything import CollectionReader
+from batch.backfill.filters import Filters
+from batch.backfill.progress import BackfillMetrics
+from batch.cli.context import Context
+from batch.cli.printing.backfill import print_backfill
+from batch.cli.printing.progress import backfilling
+from stream import logs, metrics
+from stream.errors import SettingsError
+from stream.settings import StreamSettings
+from stream.worker import Worker, WorkerSummary
+
+_IDLE_SECONDS = 0.0
+"""The first empty reply from behind the point where the server was at the start shows that all is read."""
+
+
+def make_worker(
+    context: Context, registry: CollectorRegistry, settings: StreamSettings | None = None
+) -> Worker:
+    """Return a stream worker; `settings` take the place of those in force."""
+    return Worker(
+        mongo=context.mongo,
+        data=context.settings.data,
+        settings=settings or context.settings.stream,
+        duckdb=context.settings.duckdb,
+        warehouse=context.warehouse_within(context.settings.stream.memory_limit),
+        registry=registry,
+        log=logs.logger("stream"),
+        read_collection=CollectionReader(
+            lambda is_landing_only: make_backfill(
+                context, CollectorRegistry(), is_landing_only=is_landing_only
+            ),
+            landing=context.landing,
+            log=logs.logger("backfill"),
+        ),
+        redactor=context.redactor,
+    )
+
+
+def catch_up(context: Context) -> WorkerSummary:
+    """Land what has changed since the last time, until nothing comes any more; load nothing.
+
+    Raises:
+        AnalyticsError: Why it failed.
+    """
+    return make_worker(context, CollectorRegistry()).run(
+        until_idle_seconds=_IDLE_SECONDS, is_landing_only=True
+    )
+
+
+def make_backfill(
+    context: Context,
+    registry: CollectorRegistry,
+    *,
+    threads: int | None = None,
+    is_landing_only: bool = False,
+) -> Backfill:
+    """Return a backfill; `threads` takes the place of the setting."""
+    settings = context.settings.backfill
+    return Backfill(
+        mongo=context.mongo,
+        landing=context.landing,
+        dead_letters=context.dead_letters,
+        warehouse=None if is_landing_only else context.warehouse_within(settings.memory_limit),
+        metrics=BackfillMetrics(registry),
+        log=logs.logger("backfill"),
+        threads=threads or settings.workers or os.cpu_count() or 1,
+        range_size_bytes=settings.range_size_bytes,
+        batch_size=context.settings.stream.batch_size,
+        lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
+        redactor=context.redactor,
+    )
+
+
+def run_backfill(
+    context: Context, job: Backfill, registry: CollectorRegistry, filters: Filters, *, restart: bool
+) -> None:
+    """Run a backfill with a progress bar and metrics, and print what it did.
+
+    Raises:
+        AnalyticsError: Why it failed.
+        Exit: A signal ended it.
+    """
+    with _served(context, registry), backfilling("Backfill", context.console) as show:
+        summary = job.run(filters, restart=restart, on_progress=show)
+    print_backfill(summary, context.console)
+    if summary.signal_number:
+        raise typer.Exit(128 + summary.signal_number)
+
+
+@contextmanager
+def _served(context: Context, registry: CollectorRegistry) -> Iterator[None]:
+    """Serve metrics; if the port is taken, a backfill goes without."""
+    endpoint, port = context.settings.metrics, context.settings.backfill.metrics_port
+    try:
+        server = metrics.serve(registry, host=endpoint.host, port=port, token=endpoint.token)
+    except SettingsError as error:
+        logs.logger("backfill").warning("no_metrics", problem=error.message, hint="set BACKFILL_METRICS_PORT")
+        server = None
+    try:
+        yield
+    finally:
+        if server:
+            server.shutdown()

@@ -1,0 +1,74 @@
+"""The program as a user runs it: a process with settings of its own, its output, its exit code."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Self
+
+from stream.settings import MongoSettings
+from tests.support.paths import ROOT
+
+PROGRAM = (sys.executable, "-c", "from batch.cli import main; main()")
+_PATIENCE_SECONDS = 600
+"""The machine may be busy."""
+
+
+class Program:
+    """Runs commands; settings of whoever runs the tests have no say.
+
+    Args:
+        folder: Where commands run; DATA_DIR is `data` in it.
+        settings: In force in all of them.
+    """
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        self.folder = folder
+        self.environment = kept | {
+            "PYTHONPATH": str(ROOT),
+            "PYTHONWARNINGS": "ignore",
+            "DATA_DIR": str(folder / "data"),
+            "METRICS_PORT": "0",
+            "BACKFILL_METRICS_PORT": "0",
+            **settings,
+        }
+
+    @classmethod
+    def on(cls, mongo: MongoSettings, data_dir: Path, **settings: str) -> Self:
+        """Return what runs commands on a collection and a data folder."""
+        source = {"MONGO_URI": mongo.uri.get_secret_value(), "MONGO_DB": mongo.database}
+        where = {"MONGO_COLLECTION": mongo.collection, "DATA_DIR": str(data_dir)}
+        return cls(data_dir.parent, **source | where | settings)
+
+    def run(self, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command to its end."""
+        return subprocess.run(
+            [*PROGRAM, *arguments],
+            cwd=self.folder,
+            env=self.environment | settings,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE_SECONDS,
+            check=False,
+        )
+
+    def done(self, *arguments: str, code: int = 0, **settings: str) -> str:
+        """Run a command, which must end with this exit code; return what it printed, errors too."""
+        done = self.run(*arguments, **settings)
+        assert code == done.returncode, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def start(
+        self, *arguments: str, stderr: int = subprocess.PIPE, **settings: str
+    ) -> "subprocess.Popen[str]":
+        """Start a command; the test ends it."""
+        return subprocess.Popen(
+            [*PROGRAM, *arguments],
+            cwd=self.folder,
+            env=self.environment | settings,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
