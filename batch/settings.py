@@ -1,6 +1,7 @@
 """Settings of the batch runner, and all groups together."""
 
 import json
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +25,8 @@ from stream.settings import (
 )
 
 _CRON_FIELDS = 5
+_EVERY = re.compile(r"(?P<number>[1-9][0-9]?)(?P<unit>[mh])")
+_FREQUENT_MINUTES = 15
 
 
 class PipelineSettings(SettingsGroup):
@@ -75,6 +78,11 @@ class PipelineSettings(SettingsGroup):
         validation_alias="SCHEDULE_HOURLY",
         description="when `schedule` runs the pipeline (cron)",
     )
+    every: str | None = Field(
+        None,
+        validation_alias="SCHEDULE_EVERY",
+        description="how often `schedule` runs it, in place of SCHEDULE_HOURLY: `1m` to `30m`, `1h` to `12h`",
+    )
     daily: str = Field(
         "0 2 * * *",
         validation_alias="SCHEDULE_DAILY",
@@ -100,6 +108,31 @@ class PipelineSettings(SettingsGroup):
         validation_alias="ALERT_COMMAND",
         description="run on failed and recovered runs, with the facts in its environment",
     )
+
+    @property
+    def runs_at(self) -> str:
+        """When the pipeline runs, as a cron expression: by `every` if that is set."""
+        if self.every is None:
+            return self.hourly
+        number, unit = int(self.every[:-1]), self.every[-1]
+        return f"*/{number} * * * *" if unit == "m" else f"0 */{number} * * *"
+
+    @property
+    def is_frequent(self) -> bool:
+        """Whether a run comes so soon after the other that it pays to keep a process for them."""
+        return self.every is not None and self.every[-1] == "m" and int(self.every[:-1]) <= _FREQUENT_MINUTES
+
+    @field_validator("every")
+    @classmethod
+    def _divides_hour_or_day(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        found = _EVERY.fullmatch(value)
+        if found:
+            number, whole = int(found["number"]), {"m": 60, "h": 24}[found["unit"]]
+            if number < whole and whole % number == 0:
+                return value
+        raise ValueError("must be minutes that divide an hour, or hours that divide a day: `1m`, `15m`, `1h`")
 
     @field_validator("hourly", "daily")
     @classmethod

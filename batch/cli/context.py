@@ -124,7 +124,7 @@ class Context:
     def timetable(self) -> Timetable:
         """When which run is due."""
         settings = self.settings.pipeline
-        return Timetable(settings.hourly, settings.daily, settings.schedule_timezone)
+        return Timetable(settings.runs_at, settings.daily, settings.schedule_timezone)
 
     @cached_property
     def serving(self) -> ServingFolder:

@@ -3,6 +3,8 @@
 import sys
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from hashlib import sha256
+from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry
 
@@ -98,6 +100,8 @@ def make_cycle(context: Context, run_id: str, *, on_progress: OnProgress = no_pr
         build=lambda select, full_refresh: build_marts(
             context, select, full_refresh=full_refresh, on_progress=on_progress
         ),
+        inputs=lambda: _inputs(context),
+        clock=utc_now,
         volume_ratio=context.settings.great_expectations.volume_ratio,
         lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
         on_progress=on_progress,
@@ -113,14 +117,10 @@ def make_pipeline(
         context: Gives settings and journal.
         run_id: Of the run.
         cycle: Its steps.
-        on_note: Called with a step's name whenever something has been written down.
+        on_note: Called with a step's name when it begins, and with `pipeline` when the run has ended.
     """
     settings = context.settings.pipeline
     load = RetryPolicy(settings.load_retries, settings.load_retry_seconds)
-
-    def note(step: str) -> None:
-        on_note(step)
-        cycle.copy_journal()
 
     return Pipeline(
         run_id=run_id,
@@ -131,8 +131,10 @@ def make_pipeline(
             TRANSFORM: RetryPolicy(settings.transform_retries, settings.transform_retry_seconds),
         },
         log=logs.logger("pipeline"),
-        on_note=note,
+        on_note=on_note,
+        copy_journal=cycle.copy_journal,
         exit_if_signalled=exit_if_signalled,
+        up_to_date_build=cycle.up_to_date_build,
     )
 
 
@@ -155,6 +157,15 @@ def build_marts(
         full_refresh=full_refresh,
         on_progress=lambda progress: on_progress(progress.done, progress.total),
     )
+
+
+def _inputs(context: Context) -> str:
+    """Return a checksum of what marts and checks depend on beside `raw`."""
+    checksum = sha256(make_dbt_project(context).checksum().encode())
+    checksum.update(f"{version('claude-analytics')} {context.settings.great_expectations!r}".encode())
+    for path in sorted(gx_project().rglob("*.json")):
+        checksum.update(path.read_bytes())
+    return checksum.hexdigest()
 
 
 def _read_changes(context: Context) -> int:

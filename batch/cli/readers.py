@@ -19,7 +19,8 @@ from stream.errors import SettingsError
 from stream.settings import StreamSettings
 from stream.worker import Worker, WorkerSummary
 
-_IDLE_SECONDS = 2.0
+_IDLE_SECONDS = 0.0
+"""The first empty reply from behind the point where the server was at the start shows that all is read."""
 
 
 def make_worker(

@@ -9,6 +9,7 @@ from batch.importer.report import ImportProgress, ImportReport
 from batch.importer.tail import LogTail
 from batch.importer.writer import Documents, DocumentWriter
 from stream.clock import Clock, MonotonicClock
+from stream.decode.memory import rare_garbage_collection
 
 
 def import_logs(
@@ -45,7 +46,7 @@ def import_logs(
         if on_progress is not None:
             on_progress(ImportProgress(report.size_bytes, found.size_bytes, report))
 
-    with DocumentWriter(collection, report) as writer:
+    with rare_garbage_collection(), DocumentWriter(collection, report) as writer:
         for log in found.files:
             try:
                 for line in LogTail(log).read(ingested_at=clock()):

@@ -1,10 +1,12 @@
 """Inserts documents in batches; those that are there already stay untouched."""
 
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import bson
 from bson.errors import InvalidDocument
@@ -23,19 +25,30 @@ Documents = Collection[dict[str, Any]]
 _MAX_DOCUMENT_BYTES = 16 * 2**20
 _BATCH_DOCUMENTS = 1000
 _BATCH_BYTES = 8_000_000
+_BATCHES_ON_THEIR_WAY = 2
+"""With one, MongoDB would be idle while the next is made, or wait for its journal while there is work."""
 _DUPLICATE_KEY = 11000
 
 
-@dataclass(frozen=True)
-class _Batch:
-    """Documents on their way, and the lines that they come from."""
+class _Encoded(NamedTuple):
+    """A document as bytes, and the place of its line: a tenth of the memory of the document itself."""
 
-    lines: list[LogLine]
-    documents: list[RawBSONDocument]
+    path: Path
+    number: int
+    object_id: ObjectId
+    document: RawBSONDocument
+
+
+@dataclass
+class _Batch:
+    """Documents on their way, and what MongoDB says of them; None if they must be sent again."""
+
+    documents: list[_Encoded]
+    answer: Future[list[dict[str, Any]]] | None = None
 
 
 class DocumentWriter:
-    """Inserts documents unordered, one batch on its way while the next is made; a context manager.
+    """Inserts documents unordered, some batches on their way while the next is made; a context manager.
 
     At least once: a batch is kept until MongoDB has confirmed it. After a failed `flush` or `finish`
     another one tries the same batch again, which is harmless as `_id`s are given.
@@ -48,11 +61,10 @@ class DocumentWriter:
     def __init__(self, collection: Documents, report: ImportReport) -> None:
         self._collection = collection
         self._report = report
-        self._lines: list[tuple[LogLine, dict[str, Any]]] = []
+        self._added: list[_Encoded] = []
         self._size_bytes = 0
-        self._on_its_way: _Batch | None = None
-        self._answer: Future[list[dict[str, Any]]] | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="import")
+        self._on_their_way: deque[_Batch] = deque()
+        self._threads = ThreadPoolExecutor(_BATCHES_ON_THEIR_WAY, thread_name_prefix="import")
         # To ask first costs less than an insert that is refused, and more than one that is not.
         self._expects_known = False
 
@@ -62,38 +74,44 @@ class DocumentWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._thread.shutdown()
+        self._threads.shutdown()
 
     @property
     def is_full(self) -> bool:
         """Whether it is time to flush."""
-        return len(self._lines) >= _BATCH_DOCUMENTS or self._size_bytes >= _BATCH_BYTES
+        return len(self._added) >= _BATCH_DOCUMENTS or self._size_bytes >= _BATCH_BYTES
 
     def add(self, line: LogLine) -> None:
-        """Count a line, and keep its document for the next flush."""
+        """Count a line, and keep its document for the next flush.
+
+        It is encoded at once: thousands of dicts kept until the flush made the garbage collector look through
+        them again and again, half of the time of an import.
+        """
         if line.content is None:
             self._report.incomplete += line.is_open
             return
         self._report.lines += 1
-        if isinstance(line.content, Unreadable):
-            self._report.add_unreadable(line.path, line.number, line.content.reason)
-            return
-        self._lines.append((line, line.content))
-        self._size_bytes += line.size_bytes
+        encoded = _encoded(line, line.content)
+        if isinstance(encoded, Unreadable):
+            self._report.add_unreadable(line.path, line.number, encoded.reason)
+        else:
+            self._added.append(encoded)
+            self._size_bytes += len(encoded.document.raw)
 
     def flush(self) -> None:
-        """Send what was added, once what was sent before is confirmed.
+        """Send what was added, once what was sent long before is confirmed.
 
         Raises:
             AnalyticsError: MongoDB does not answer, or refuses a whole batch.
         """
         try:
-            self._settle()
-            if self._lines:
-                self._on_its_way = self._pack()
-                self._lines = []
+            self._settle(_BATCHES_ON_THEIR_WAY - 1)
+            if self._added:
+                batch = _Batch(self._without_known())
+                self._added = []
                 self._size_bytes = 0
-                self._send()
+                self._on_their_way.append(batch)
+                self._send(batch)
         except PyMongoError as error:
             raise explained(error, doing=f"import into `{self._collection.full_name}`") from error
 
@@ -104,53 +122,48 @@ class DocumentWriter:
             AnalyticsError: As `flush`.
         """
         self.flush()
-        self.flush()
+        try:
+            self._settle(0)
+        except PyMongoError as error:
+            raise explained(error, doing=f"import into `{self._collection.full_name}`") from error
 
-    def _send(self) -> None:
-        if self._on_its_way is not None:
-            self._answer = self._thread.submit(self._insert, self._on_its_way.documents)
+    def _send(self, batch: _Batch) -> None:
+        batch.answer = self._threads.submit(self._insert, [each.document for each in batch.documents])
 
-    def _settle(self) -> None:
-        """Wait for the batch on its way; after a failure it is sent anew."""
-        if self._on_its_way is None:
-            return
-        if self._answer is None:
-            self._send()
-        answer, self._answer = self._answer, None
-        errors = answer.result() if answer else []
-        batch, self._on_its_way = self._on_its_way, None
+    def _settle(self, remaining: int) -> None:
+        """Wait for batches on their way, all but some; one that has failed is sent again the next time."""
+        while len(self._on_their_way) > remaining:
+            batch = self._on_their_way[0]
+            if batch.answer is None:
+                self._send(batch)
+            answer, batch.answer = batch.answer, None
+            errors = answer.result() if answer else []
+            self._on_their_way.popleft()
+            self._count(batch.documents, errors)
+
+    def _count(self, documents: Sequence[_Encoded], errors: Sequence[dict[str, Any]]) -> None:
         known = 0
         for error in errors:
             if error["code"] == _DUPLICATE_KEY:
                 known += 1
             else:
-                line = batch.lines[error["index"]]
+                refused = documents[error["index"]]
                 reason = f"refused by MongoDB: {error['errmsg'][:200]}"
-                self._report.add_unreadable(line.path, line.number, reason)
-        self._report.inserted += len(batch.documents) - len(errors)
+                self._report.add_unreadable(refused.path, refused.number, reason)
+        self._report.inserted += len(documents) - len(errors)
         self._report.already_there += known
-        if batch.documents:
-            self._expects_known = 2 * known > len(batch.documents)
+        if documents:
+            self._expects_known = 2 * known > len(documents)
 
-    def _pack(self) -> _Batch:
-        known = self._known_ids() if self._expects_known else set()
-        batch = _Batch([], [])
-        for line, document in self._lines:
-            if document["_id"] in known:
-                continue
-            encoded = _encoded(document)
-            if isinstance(encoded, Unreadable):
-                self._report.add_unreadable(line.path, line.number, encoded.reason)
-            else:
-                batch.lines.append(line)
-                batch.documents.append(encoded)
-        self._report.already_there += len(known)
+    def _without_known(self) -> list[_Encoded]:
+        """Leave out documents that are there already, if that is likely."""
+        if not self._expects_known:
+            return self._added
+        ids = [each.object_id for each in self._added]
+        known = {found["_id"] for found in self._collection.find({"_id": {"$in": ids}}, {"_id": 1})}
+        self._report.already_there += sum(object_id in known for object_id in ids)
         self._expects_known = bool(known)
-        return batch
-
-    def _known_ids(self) -> set[ObjectId]:
-        ids = [document["_id"] for _, document in self._lines]
-        return {found["_id"] for found in self._collection.find({"_id": {"$in": ids}}, {"_id": 1})}
+        return [each for each in self._added if each.object_id not in known]
 
     def _insert(self, documents: Sequence[RawBSONDocument]) -> list[dict[str, Any]]:
         """Give the server's complaint for each document that it did not insert."""
@@ -166,7 +179,9 @@ class DocumentWriter:
         return []
 
 
-def _encoded(document: dict[str, Any]) -> RawBSONDocument | Unreadable:
+def _encoded(line: LogLine, document: dict[str, Any] | Unreadable) -> _Encoded | Unreadable:
+    if isinstance(document, Unreadable):
+        return document
     try:
         encoded = bson.encode(document)
     except (InvalidDocument, OverflowError, ValueError, RecursionError) as error:
@@ -175,4 +190,4 @@ def _encoded(document: dict[str, Any]) -> RawBSONDocument | Unreadable:
         return Unreadable(
             f"too large: {len(encoded):,} bytes as BSON, MongoDB stores {_MAX_DOCUMENT_BYTES:,}"
         )
-    return RawBSONDocument(encoded)
+    return _Encoded(line.path, line.number, document["_id"], RawBSONDocument(encoded))

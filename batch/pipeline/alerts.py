@@ -8,13 +8,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 
 from batch.runs.journal import FAILED, KILLED, PIPELINE, SKIPPED, SUCCEEDED, StepRun
 from stream.logs import Logger
 
-_REMIND_EACH = 24
-"""Runs: with an hourly pipeline, a failure that stays is told once a day."""
+_REMIND_EACH = timedelta(days=1)
+"""A failure that stays is told so often, however often runs are due."""
 
 _WEBHOOK_SECONDS = 10
 _COMMAND_SECONDS = 60
@@ -72,10 +73,16 @@ def alert_for(steps: Sequence[StepRun]) -> Alert | None:
     if newest.outcome == SUCCEEDED:
         return Alert("recovered", newest.run_id, "", "", "", failures) if failures else None
     is_known = bool(failures) and before[-1].error == newest.error
-    if is_known and (failures + 1) % _REMIND_EACH:
+    if is_known and not _is_another_day(before[-failures], before[-1], newest):
         return None
     step = next((found.step for found in steps if _has_failed(found, newest)), PIPELINE)
     return Alert("failed", newest.run_id, step, newest.error, newest.hint, failures + 1)
+
+
+def _is_another_day(first: StepRun, previous: StepRun, newest: StepRun) -> bool:
+    """Whether a whole number of days since the first failure has passed after the previous one."""
+    days = [(run.started_at - first.started_at) // _REMIND_EACH for run in (previous, newest)]
+    return days[0] < days[1]
 
 
 def _failures_in_a_row(runs: Sequence[StepRun]) -> int:

@@ -29,9 +29,16 @@ class BatchMetrics:
     Args:
         registry: Where they are registered.
         build_age_seconds: Asked at each scrape; None while nothing has been published.
+        marts_age_seconds: The same.
     """
 
-    def __init__(self, registry: CollectorRegistry, *, build_age_seconds: Callable[[], float | None]) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        *,
+        build_age_seconds: Callable[[], float | None],
+        marts_age_seconds: Callable[[], float | None],
+    ) -> None:
         self.runs = Counter(
             f"{_PREFIX}_runs_total",
             "Steps that have ended since the scheduler began, by outcome; `pipeline` is a whole run.",
@@ -80,6 +87,13 @@ class BatchMetrics:
             registry=registry,
         )
         self.build_age.set_function(lambda: _or_minus_one(build_age_seconds()))
+        self.marts_age = Gauge(
+            f"{_PREFIX}_marts_age_seconds",
+            "How old the published marts are: time since a run began that made them, or found nothing to "
+            "add to them; -1 while there are none.",
+            registry=registry,
+        )
+        self.marts_age.set_function(lambda: _or_minus_one(marts_age_seconds()))
         self.dead_letters = Gauge(
             "claude_analytics_dead_letter_queue_size",
             "Rejected documents that are kept until somebody replays them.",

@@ -5,9 +5,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from batch.runs.journal import FAILED, PIPELINE, SKIPPED, STEPS, SUCCEEDED, Journal, StepRun
+from batch.runs.journal import (
+    FAILED,
+    PIPELINE,
+    PUBLISH,
+    SKIPPED,
+    STEPS,
+    SUCCEEDED,
+    TRANSFORM,
+    VALIDATE,
+    Journal,
+    StepRun,
+)
 from stream.errors import AnalyticsError, StepFailedError, TransientError
 from stream.logs import Logger
+
+LEFT_OUT = (TRANSFORM, VALIDATE, PUBLISH)
+"""Steps that have nothing to do when readers see all that is loaded."""
+CURRENT_BUILD = "current_build"
+"""Detail of a step that was left out for that reason: the build they see."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +108,9 @@ class RunSummary:
     def line(self) -> str:
         """The run in one line."""
         did = "; ".join(result.summary for result in self.results.values())
+        left_out = [step.step for step in self.steps if CURRENT_BUILD in step.details]
+        if left_out:
+            did += f"; nothing new: {', '.join(left_out)} left out"
         if self.error is None:
             return f"run {self.run_id} succeeded in {self.seconds:.1f} s: {did or 'nothing to do'}"
         failed = self.steps[-1].step
@@ -109,9 +128,13 @@ class Pipeline:
         journal: Where steps are written down.
         retries: For steps that are tried again.
         log: One line per step and per retry.
-        on_note: Called when something has been written down; brings `ops.runs` up to date.
+        on_note: Called with the name of each step that begins, and when the run has ended.
+        copy_journal: Brings `ops.runs` up to date, before it is published and at the end; it opens the
+            warehouse.
         exit_if_signalled: Raises SystemExit if a signal has come; asked before each step, and after an error,
             which may be what a step made of the signal.
+        up_to_date_build: Asked once all is loaded; the build that readers see if it holds all that, None if
+            there is something to build.
         sleep: Waits between two tries.
     """
 
@@ -120,7 +143,9 @@ class Pipeline:
     retries: Mapping[str, RetryPolicy]
     log: Logger
     on_note: Callable[[str], None] = lambda _step: None
+    copy_journal: Callable[[], None] = lambda: None
     exit_if_signalled: Callable[[], None] = lambda: None
+    up_to_date_build: Callable[[Options], str | None] = lambda _options: None
     sleep: Callable[[float], None] = time.sleep
 
     def trying_once(self) -> "Pipeline":
@@ -140,12 +165,16 @@ class Pipeline:
         done: list[StepRun] = []
         results: dict[str, StepResult] = {}
         error: AnalyticsError | None = None
+        current_build: str | None = None
         try:
             for step in STEPS:
                 self.exit_if_signalled()
-                if step in options.skipped:
+                if step == LEFT_OUT[0]:
+                    current_build = self.up_to_date_build(options)
+                if step in options.skipped or (current_build and step in LEFT_OUT):
+                    details = {CURRENT_BUILD: current_build} if current_build else {}
                     skipped = self.journal.begin(self.run_id, step, options.trigger)
-                    done.append(self.journal.end(skipped, outcome=SKIPPED))
+                    done.append(self.journal.end(skipped, outcome=SKIPPED, details=details))
                     continue
                 ended, result, error = self.run_step(step, works[step], options.trigger)
                 done.append(ended)
@@ -162,6 +191,7 @@ class Pipeline:
             error=error.message if error else "",
             hint=error.hint if error else "",
         )
+        self.copy_journal()
         self.on_note(PIPELINE)
         summary = RunSummary(self.run_id, tuple(done), results, error, whole.seconds or 0.0)
         self.log.info("run_ended", run_id=self.run_id, outcome=whole.outcome, summary=summary.line)
@@ -179,6 +209,7 @@ class Pipeline:
         except (KeyboardInterrupt, SystemExit):
             self.journal.close_stopped(self.run_id)
             raise
+        self.copy_journal()
         self.on_note(step)
         if error is not None:
             raise error
@@ -189,6 +220,8 @@ class Pipeline:
     ) -> tuple[StepRun, StepResult | None, AnalyticsError | None]:
         """Run one step, and again if that may help; give its record, and its result or its error."""
         started = self.journal.begin(self.run_id, step, trigger)
+        if step == PUBLISH:
+            self.copy_journal()
         self.on_note(step)
         attempt = 0
         while True:

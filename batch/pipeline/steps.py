@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from batch.maintenance.maintain import Maintenance
+from batch.pipeline.news import is_up_to_date, may_leave_out
 from batch.pipeline.runner import Options, StepResult, Work
 from batch.publish.publish import Publisher
 from batch.runs.journal import (
@@ -17,13 +18,16 @@ from batch.runs.journal import (
     Journal,
     StepRun,
     documents_at_last_successes,
+    last_of,
 )
 from batch.runs.ops_tables import note_runs
 from batch.transform.transform import BuildResult
 from batch.validate.checkpoint import Gate
 from batch.validate.validate import LAYERS, Validation, failure_of, least_documents, validate
+from stream.clock import Clock
 from stream.errors import AnalyticsError
 from stream.landing.zone import STREAM_LANE, LandingZone
+from stream.warehouse.load import one_row
 from stream.warehouse.warehouse import Warehouse
 
 _COPY_SECONDS = 5.0
@@ -46,6 +50,8 @@ class Cycle:
         build: Runs dbt with selectors, and wholly or not.
         gate: Great Expectations on the warehouse.
         maintenance: Of landing zone and warehouse.
+        inputs: Returns what the marts depend on beside `raw`, as a checksum: project, rules, settings.
+        clock: Says how old a build is.
         volume_ratio: See `least_documents`.
         lease_timeout_seconds: How long to wait for the warehouse.
         on_progress: Shown while loading.
@@ -61,6 +67,8 @@ class Cycle:
     read_changes: Callable[[], int]
     read_collection: Callable[[], int]
     build: Callable[[Sequence[str], bool], BuildResult]
+    inputs: Callable[[], str]
+    clock: Clock
     volume_ratio: float
     lease_timeout_seconds: float
     on_progress: OnProgress = field(default=no_progress)
@@ -129,8 +137,28 @@ class Cycle:
         return StepResult(
             f"{len(manifest.tables):,} tables published",
             manifest.rows,
-            {"build_id": manifest.build_id, "size_bytes": manifest.size_bytes},
+            {
+                "build_id": manifest.build_id,
+                "size_bytes": manifest.size_bytes,
+                "load_id": manifest.source.load_id,
+                "inputs": self.inputs(),
+            },
         )
+
+    def up_to_date_build(self, options: Options) -> str | None:
+        """Return the build that readers see if this run has nothing to add to it."""
+        if not may_leave_out(options):
+            return None
+        steps, build_id = self.journal.steps(), self.publisher.serving.current_build()
+        if not is_up_to_date(steps, build_id=build_id, inputs=self.inputs(), now=self.clock()):
+            return None
+        published = last_of(steps, PUBLISH)
+        try:
+            with self.warehouse.opened(timeout_seconds=self.lease_timeout_seconds) as connection:
+                (load_id,) = one_row(connection, "select max(load_id) from raw.loads")
+        except AnalyticsError:
+            return None  # the next step says so
+        return build_id if published and published.details.get("load_id") == load_id else None
 
     def maintain(self) -> StepResult:
         """Clear away what is old or half-written, and merge what has landed in many small files."""
@@ -140,7 +168,7 @@ class Cycle:
         done = [f"{removed:,} old builds removed", *self.maintenance.run()]
         return StepResult(", ".join(done), None)
 
-    def copy_journal(self, _step: str = "") -> None:
+    def copy_journal(self) -> None:
         """Bring schema `ops` up to date if the warehouse is free; the journal itself never waits."""
         if not self.warehouse.path.exists():
             return

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from batch.pipeline.news import current_at
 from batch.pipeline.timetable import Timetable
 from batch.publish.folder import ServingFolder
 from batch.runs.journal import FAILED, KILLED, PIPELINE, RUNNING, SKIPPED, STEPS, Journal, StepRun
@@ -70,7 +71,8 @@ def look_at_cycle(
     """Gather the status of the cycle; what cannot be found out becomes a problem, never an error."""
     problems: list[str] = []
     is_running, is_scheduled = pipeline_lock.is_taken, scheduling.is_taken
-    last_runs = _last_runs(journal.steps(), is_running=is_running)
+    steps = journal.steps()
+    last_runs = _last_runs(steps, is_running=is_running)
     build: Build | None = None
     size_bytes = 0
     try:
@@ -79,7 +81,7 @@ def look_at_cycle(
     except AnalyticsError as error:
         problems.append(f"{error.message}; {error.hint}")
     problems += _failures(last_runs)
-    stale = _staleness(build, timetable, now) if is_scheduled else _age_alone(build)
+    stale = _staleness(build, steps, timetable, now) if is_scheduled else _age_alone(build)
     if stale is not None:
         problems.append(stale)
     due = timetable.next_after(now) if is_scheduled else None
@@ -127,11 +129,13 @@ def _failures(last_runs: Sequence[StepRun]) -> list[str]:
     ]
 
 
-def _staleness(build: Build | None, timetable: Timetable, now: datetime) -> str | None:
-    """Say that runs came due since the build, and none of them has made a new one."""
+def _staleness(
+    build: Build | None, steps: Sequence[StepRun], timetable: Timetable, now: datetime
+) -> str | None:
+    """Say that runs came due, and none of them has made a new build or found this one up to date."""
     if build is None:
         return None
-    missed, at = 0, build.created_at
+    missed, at = 0, max(build.created_at, current_at(steps, build.build_id) or build.created_at)
     while missed < _MISSED_RUNS:
         due = timetable.next_after(at)
         if due is None or due.at > now:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from batch import shipped
 from stream.errors import StepFailedError
 from stream.warehouse.database import catalog_name
 
+_SOURCES = {".sql", ".yml", ".md", ".csv"}
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -78,6 +80,17 @@ class DbtProject:
             # dbt-duckdb quotes no alias: such a file can only be opened, which works as well, but slower.
             variables |= {"DUCKDB_OPENED": path, "DUCKDB_ATTACHED": ":memory:", "DUCKDB_ALIAS": "nothing"}
         return variables
+
+    def checksum(self) -> str:
+        """Return what tells states of the project apart: its files, its target, dbt's version."""
+        checksum = hashlib.sha256(
+            f"{version('dbt-core')} {version('dbt-duckdb')} {self.target} {self.reporting_timezone} "
+            f"{catalog_name(self.warehouse)}".encode()
+        )
+        for path in sorted(self.project_dir.rglob("*")):
+            if path.suffix in _SOURCES and path.is_file():
+                checksum.update(f"{path.relative_to(self.project_dir)}\0".encode() + path.read_bytes())
+        return checksum.hexdigest()
 
     def arguments(self, *command: str) -> list[str]:
         """Give dbt's arguments for a command.

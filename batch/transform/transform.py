@@ -1,16 +1,23 @@
 """Builds the star schema: `dbt build`, in this process, under the warehouse lock."""
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
+from batch.transform import kept_checks
 from batch.transform.dbt_project import DbtProject
 from stream.errors import ChecksFailedError, StepFailedError
+from stream.warehouse.database import Config, WarehouseFile, interruptible_queries
 
 _BROKEN = ("error", "runtime error", "partial success")
 _SUCCEEDED = ("success", "pass", "warn", "no-op")
+_NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
+_TABLES = ("config.materialized:table", "config.materialized:incremental")
 
 
 @dataclass(frozen=True)
@@ -82,8 +89,10 @@ def transform(
 ) -> BuildResult:
     """Build the models and run their checks.
 
-    Incremental models rebuild the conversations that changed since they were built last, which gives the same
-    rows as a full refresh. Unit tests of the project are not part of it: they check code, not data.
+    If the last build of everything was of this very project, only tables are built and its checks are asked
+    again: views and seeds are as they were. Incremental models rebuild the conversations that changed since
+    they were built last, which gives the same rows as a full refresh. Unit tests of the project are not part
+    of it: they check code, not data.
 
     Args:
         project: The project and its warehouse.
@@ -101,23 +110,102 @@ def transform(
         raise StepFailedError(
             f"there is no warehouse at `{project.warehouse}`", hint="run `claude-analytics load` first"
         )
-    arguments = project.arguments("build", "--exclude-resource-type", "unit_test")
-    if models:
-        # Of the checks that span several models only those whose models are all built: the others are stale.
-        arguments += ["--select", *models, "--indirect-selection", "cautious"]
-    if full_refresh:
-        arguments += ["--full-refresh"]
-    observer = _Observer(on_progress)
+    build = _Build(project, on_progress)
     with lease:
-        outcome = project.invoke(arguments, on_event=observer)
-    nodes = tuple(_built_node(result) for result in outcome.results)
-    if not nodes:
-        raise StepFailedError(
-            f"nothing to build: no model matches `{' '.join(models)}`",
-            hint="`claude-analytics docs` lists the models; `+name` adds what a model is built from",
-        )
-    raise_failures(nodes)
-    return BuildResult(nodes, outcome.elapsed_time)
+        if models:
+            nodes, seconds = build.selected(models, full_refresh=full_refresh)
+        else:
+            nodes, seconds = (None if full_refresh else build.tables()) or build.everything(
+                full_refresh=full_refresh
+            )
+    return BuildResult(nodes, seconds)
+
+
+_Built = tuple[tuple[BuiltNode, ...], float]
+
+
+class _Build:
+    """One build; the caller has the right to open the DuckDB file.
+
+    Args:
+        project: The project and its warehouse.
+        on_progress: Called after each node of dbt.
+    """
+
+    def __init__(self, project: DbtProject, on_progress: Callable[[BuildProgress], None]) -> None:
+        self._project = project
+        self._on_progress = on_progress
+        self._checksum = project.checksum()
+        config: Config = {"memory_limit": project.memory_limit}
+        if project.threads:
+            config["threads"] = project.threads
+        self._file = WarehouseFile(project.warehouse, config)
+
+    def everything(self, *, full_refresh: bool) -> _Built:
+        """Build and check everything, and keep the checks for the next builds."""
+        with self._opened() as connection:
+            kept_checks.forget(connection)
+        outcome = self._invoke("build", *_NO_UNIT_TESTS, full_refresh=full_refresh)
+        nodes = _nodes(outcome)
+        raise_failures(nodes)
+        with self._opened() as connection:
+            kept_checks.keep(connection, self._checksum, kept_checks.checks_of(outcome.results))
+        return nodes, outcome.elapsed_time
+
+    def tables(self) -> _Built | None:
+        """Build the tables only, and ask the checks of the last build of everything.
+
+        None if there was none of this very project, or if it has left something that no longer fits.
+        """
+        started = time.monotonic()
+        with self._opened() as connection:
+            checks = kept_checks.kept(connection, self._checksum)
+        if not checks:
+            return None
+        nodes = _nodes(self._invoke("run", "--select", *_TABLES))
+        if any(node.status in _BROKEN for node in nodes):
+            return None
+        try:
+            with self._opened() as connection:
+                checked = kept_checks.ask(connection, checks)
+        except duckdb.InterruptException as error:
+            raise self._file.explained(error) from error
+        except duckdb.Error:
+            return None
+        nodes += tuple(_checked_node(result) for result in checked)
+        raise_failures(nodes)
+        return nodes, time.monotonic() - started
+
+    def selected(self, models: Sequence[str], *, full_refresh: bool) -> _Built:
+        """Build what dbt's selectors name, with the checks whose models are all built."""
+        with self._opened() as connection:
+            if not kept_checks.kept(connection, self._checksum):
+                # The selection may bring views of this project among those of the other that they are for.
+                kept_checks.forget(connection)
+        # Of the checks that span several models only those whose models are all built: the others are stale.
+        selection = ("--select", *models, "--indirect-selection", "cautious")
+        outcome = self._invoke("build", *_NO_UNIT_TESTS, *selection, full_refresh=full_refresh)
+        nodes = _nodes(outcome)
+        if not nodes:
+            raise StepFailedError(
+                f"nothing to build: no model matches `{' '.join(models)}`",
+                hint="`claude-analytics docs` lists the models; `+name` adds what a model is built from",
+            )
+        raise_failures(nodes)
+        return nodes, outcome.elapsed_time
+
+    def _invoke(self, *command: str, full_refresh: bool = False) -> Any:  # noqa: ANN401 - dbt is untyped
+        arguments = self._project.arguments(*command) + (["--full-refresh"] if full_refresh else [])
+        return self._project.invoke(arguments, on_event=_Observer(self._on_progress))
+
+    @contextmanager
+    def _opened(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        connection = self._file.connect()
+        try:
+            with interruptible_queries(connection):
+                yield connection
+        finally:
+            connection.close()
 
 
 def raise_failures(nodes: Iterable[BuiltNode]) -> None:
@@ -161,6 +249,17 @@ def _others(also: int, skipped: int) -> str:
 
 def _where(node: BuiltNode) -> str:
     return f"see the SQL that ran: `{node.compiled_path}`" if node.compiled_path else "see dbt's log"
+
+
+def _nodes(outcome: Any) -> tuple[BuiltNode, ...]:  # noqa: ANN401 - dbt is untyped
+    return tuple(_built_node(result) for result in outcome.results)
+
+
+def _checked_node(result: kept_checks.CheckResult) -> BuiltNode:
+    path = result.check.compiled_path
+    return BuiltNode(
+        result.check.name, "test", result.status, 0.0, result.message, Path(path) if path else None
+    )
 
 
 def _built_node(result: Any) -> BuiltNode:  # noqa: ANN401 - dbt is untyped

@@ -1,5 +1,6 @@
 """A thread beside the dataflow that loads what has landed, so that reading never waits for DuckDB."""
 
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -10,12 +11,26 @@ from stream.metrics import StreamMetrics
 from stream.warehouse.load import LoadResult
 from stream.warehouse.warehouse import Warehouse
 
-_BUSY_RETRY_SECONDS = 1.0
+_FIRST_BUSY_RETRY_SECONDS = 0.02
+_LONGEST_BUSY_RETRY_SECONDS = 0.25
+"""A reader that opens the file for a moment again and again leaves gaps as short; a try costs milliseconds."""
 _FAILURE_RETRY_SECONDS = 30.0
-_PAUSE_SECONDS = 1.0
-"""Between two loads; in a backlog, few large loads cost far less than many small ones."""
+_LONGEST_PAUSE_SECONDS = 1.0
+"""Between two loads, which else pause for as long as the first took: in a backlog, few large loads cost far
+less than many small ones."""
 _POLL_SECONDS = 0.1
 _HURRY_SECONDS = 5.0
+
+
+def busy_retry_seconds(tries: int, *, share: float) -> float:
+    """Return how long to wait after a try at a warehouse that somebody else has open.
+
+    Args:
+        tries: How many there were in a row, at least 1; the wait doubles with each, up to a quarter second.
+        share: Between 0 and 1, by chance: never in step with a reader that has a rhythm of its own.
+    """
+    longest_seconds = min(_FIRST_BUSY_RETRY_SECONDS * 2.0 ** min(tries - 1, 10), _LONGEST_BUSY_RETRY_SECONDS)
+    return longest_seconds * (0.5 + share / 2)
 
 
 class Loader:
@@ -39,6 +54,7 @@ class Loader:
         self._give_up_at = 0.0
         self._error: AnalyticsError | None = None
         self._trouble: str | None = None
+        self._busy_tries = 0
         # Each is written by one thread only: their difference cannot drift.
         self._landed = 0
         self._loaded = 0
@@ -98,8 +114,10 @@ class Loader:
             self._wake.wait(retry_seconds)
             self._wake.clear()
             if not self._stopping.is_set():
+                began_at = time.monotonic()
                 retry_seconds = self._try_to_load()
-                self._stopping.wait(_PAUSE_SECONDS)
+                if retry_seconds is None:
+                    self._stopping.wait(min(time.monotonic() - began_at, _LONGEST_PAUSE_SECONDS))
         self._load_the_rest()
 
     def _try_to_load(self) -> float | None:
@@ -109,11 +127,15 @@ class Loader:
             if self._trouble:
                 self._log.info("load_recovered")
             self._trouble = None
+            self._busy_tries = 0
             return None
         if error.message != self._trouble:
             self._log.warning("load_waits", problem=error.message, hint=error.hint)
         self._trouble = error.message
-        return _BUSY_RETRY_SECONDS if isinstance(error, WarehouseBusyError) else _FAILURE_RETRY_SECONDS
+        if not isinstance(error, WarehouseBusyError):
+            return _FAILURE_RETRY_SECONDS
+        self._busy_tries += 1
+        return busy_retry_seconds(self._busy_tries, share=random.random())  # noqa: S311 - no secret
 
     def _load_the_rest(self) -> None:
         while True:

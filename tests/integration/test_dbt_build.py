@@ -123,6 +123,40 @@ def test_models_can_be_selected(warehouse: MartsWarehouse) -> None:
     assert {model.name for model in result.models} == {"dim_tools", "fct_messages"}
 
 
+def test_the_next_build_walks_through_the_tables_only(warehouse: MartsWarehouse) -> None:
+    """With the same checks, asked as SQL: what fails there is named as dbt would."""
+    first = warehouse.build()
+    second = warehouse.build()
+    tables = {model.name for model in second.models}
+    assert tables >= set(MARTS)
+    assert not {name for name in tables if name.startswith(("stg_", "int_"))}
+    checks = [{node.name for node in each.nodes if node.kind == "test"} for each in (first, second)]
+    assert checks[0] == checks[1]
+    assert len(checks[0]) > 100
+
+    with duckdb.connect(warehouse.path) as connection:
+        connection.execute(
+            "insert into ops.kept_checks select project_checksum, 'no_row', 'select 1', failures, warn_if, "
+            "error_if, true, 'compiled/no_row.sql' from ops.kept_checks limit 1"
+        )
+    with pytest.raises(ChecksFailedError) as raised:
+        warehouse.build()
+    assert raised.value.message == "check `no_row` failed: Got 1 result, configured to fail if != 0"
+    assert "compiled/no_row.sql" in raised.value.hint
+
+
+def test_whatever_no_longer_fits_is_built_wholly(warehouse: MartsWarehouse) -> None:
+    """A view that somebody has dropped is there again, as are those of another time zone."""
+    warehouse.build()
+    with duckdb.connect(warehouse.path) as connection:
+        connection.execute("drop view staging.stg_messages cascade")
+    assert "stg_messages" in {model.name for model in warehouse.build().models}
+
+    warehouse.use_timezone("Asia/Tokyo")
+    assert "stg_messages" in {model.name for model in warehouse.build().models}
+    assert "stg_messages" not in {model.name for model in warehouse.build().models}
+
+
 def test_no_model_of_that_name(warehouse: MartsWarehouse) -> None:
     """A selection without a model is a mistake, not a success."""
     with pytest.raises(StepFailedError) as raised:

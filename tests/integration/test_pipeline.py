@@ -72,6 +72,36 @@ def ask(path: Path, query: str) -> list[tuple[Any, ...]]:
         return connection.execute(query).fetchall()
 
 
+def test_scheduled_runs_leave_out_what_has_nothing_to_do(
+    context: Context, collection: Documents, run: Callable[..., RunSummary]
+) -> None:
+    """Until something arrives, or somebody asks for all of it."""
+
+    def outcomes(summary: RunSummary) -> dict[str, str]:
+        return {step.step: step.outcome for step in summary.steps}
+
+    collection.insert_many(documents_of(sample_logs()))
+    first = run(trigger="schedule", full_backfill=True)
+    assert first.error is None, first.line
+
+    nothing_new = run(trigger="schedule")
+    left_out = {"transform": "skipped", "validate": "skipped", "publish": "skipped"}
+    assert outcomes(nothing_new) == dict.fromkeys(["extract", "load", "maintain"], "succeeded") | left_out
+    assert "nothing new: transform, validate, publish left out" in nothing_new.line
+    assert first.run_id == context.serving.current_build()
+
+    document = dict(collection.find_one({"type": "user"}) or {}) | {"_id": "later", "uuid": "later"}
+    collection.insert_one(document)
+    something_new = run(trigger="schedule")
+    assert set(outcomes(something_new).values()) == {"succeeded"}
+    assert something_new.run_id == context.serving.current_build()
+    assert "skipped" in outcomes(run(trigger="schedule")).values()
+
+    by_hand = run()
+    assert set(outcomes(by_hand).values()) == {"succeeded"}
+    assert by_hand.run_id == context.serving.current_build()
+
+
 @pytest.mark.fault(15, "most documents vanish, so that a check fails", "readers keep the previous build")
 def test_runs_one_after_the_other(
     context: Context, collection: Documents, run: Callable[..., RunSummary], program: Program

@@ -120,7 +120,7 @@ def test_every_metric_arrives(watched: Watched) -> None:
     registry = CollectorRegistry()
     StreamMetrics(registry)
     DiskMetrics(registry, Path())
-    BatchMetrics(registry, build_age_seconds=lambda: 0.0)
+    BatchMetrics(registry, build_age_seconds=lambda: 0.0, marts_age_seconds=lambda: 0.0)
     expected = {
         f"{metric.name}_{'total' if metric.type == 'counter' else 'count'}"
         if metric.type in {"counter", "histogram"}

@@ -330,9 +330,10 @@ SECTIONS: Sequence[tuple[str, Sequence[View]]] = (
                 "s",
             ),
             View(
-                "Age of the build",
-                "A saw: each run brings it down. If it grows beyond two hours, runs fail or do not happen.",
-                [(f"{_BATCH}_build_age_seconds", "age")],
+                "Age of the marts",
+                "A saw: each run brings it down; beyond two hours, runs fail or do not happen. A run "
+                "that finds nothing new leaves the build as it is, and proves that it is up to date.",
+                [(f"{_BATCH}_marts_age_seconds", "marts"), (f"{_BATCH}_build_age_seconds", "build")],
                 "s",
             ),
             View(

@@ -31,7 +31,7 @@ def metrics() -> Iterator[tuple[str, Sequence[MetricWrapperBase]]]:
     stream, schedule, backfill = CollectorRegistry(), CollectorRegistry(), CollectorRegistry()
     StreamMetrics(stream)
     DiskMetrics(stream, Path())
-    BatchMetrics(schedule, build_age_seconds=lambda: None)
+    BatchMetrics(schedule, build_age_seconds=lambda: None, marts_age_seconds=lambda: None)
     DiskMetrics(schedule, Path())
     BackfillMetrics(backfill)
     for name, registry in (

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from rich.console import Console
 
+from batch.cli.companion import Companion
 from batch.cli.context import Context
 from batch.cli.cycle import make_cycle, make_pipeline
 from batch.cli.printing.progress import counting, reading
@@ -32,7 +33,6 @@ from stream.clock import utc_now
 from stream.source.client import connect
 from stream.worker import WorkerSummary
 
-_IDLE_SECONDS = 1.0
 _QUESTIONS = ("spend_over_time", "spend_by_model", "tools_used", "headline")
 _LAG = "claude_analytics_stream_durable_lag_seconds"
 
@@ -49,7 +49,11 @@ def command(
     settings, console = outer.settings, outer.console
     started = time.monotonic()
     folder = (settings.data.data_dir / "demo" / ("sample" if log_dir is None else "logs")).resolve()
-    with EmbeddedMongo(folder / "mongo") as embedded:
+    # Neither parsing nor validating asks MongoDB.
+    with (
+        Companion(_own(settings, settings.mongo.uri.get_secret_value(), folder)) as companion,
+        EmbeddedMongo(folder / "mongo") as embedded,
+    ):
         _tell(console, 1, f"a MongoDB of its own runs: {embedded.uri}")
         context = Context(_own(settings, embedded.uri, folder), console)
         registry = CollectorRegistry()
@@ -60,10 +64,10 @@ def command(
         _tell(console, 2, _told_import(report, is_sample=log_dir is None))
         print_unreadable(report, console)
         with console.status("following the change stream …"):
-            streamed = worker.run(until_idle_seconds=_IDLE_SECONDS)
+            streamed = worker.run(until_idle_seconds=0)
         _tell(console, 3, _told_stream(streamed, registry.get_sample_value(_LAG)))
         with context.pipeline_locked():
-            _build_check_publish(context)
+            _build_check_publish(context, companion)
     with context.warehouse.opened(timeout_seconds=settings.duckdb.lease_timeout_seconds) as connection:
         console.print()
         print_summary(summarise(connection), console)
@@ -77,7 +81,7 @@ def command(
     )
 
 
-def _build_check_publish(context: Context) -> None:
+def _build_check_publish(context: Context, companion: Companion) -> None:
     """Do the hourly steps, each written down like those of a pipeline run.
 
     Raises:
@@ -88,10 +92,11 @@ def _build_check_publish(context: Context) -> None:
     with counting("building the marts", console) as show:
         cycle = make_cycle(context, run_id, on_progress=show)
         pipeline = make_pipeline(context, run_id, cycle)
+        companion.wait_until_parsed()
         built = pipeline.run_alone(TRANSFORM, cycle.transform)
     _tell(console, 4, f"{built.summary}{_took(context, TRANSFORM)}")
     with console.status("checking raw, staging and marts …"):
-        checked = pipeline.run_alone(VALIDATE, cycle.validate)
+        checked = pipeline.run_alone(VALIDATE, lambda: companion.validate(run_id))
     _tell(console, 5, f"{checked.summary} (Great Expectations){_took(context, VALIDATE)}")
     for finding in checked.details["findings"]:
         console.print(
@@ -139,8 +144,7 @@ def _told_import(report: ImportReport, *, is_sample: bool) -> str:
 
 
 def _told_stream(streamed: WorkerSummary, lag_seconds: float | None) -> str:
-    busy_seconds = max(streamed.seconds - _IDLE_SECONDS, 0.001)
-    rate = f"; {streamed.events / busy_seconds:,.0f} events/s" if streamed.events else ""
+    rate = f"; {streamed.events / max(streamed.seconds, 0.001):,.0f} events/s" if streamed.events else ""
     lag = "unknown" if lag_seconds is None else f"{lag_seconds:.0f} s"
     return (
         f"{streamed.events:,} change events streamed, {streamed.loaded.rows:,} rows in "

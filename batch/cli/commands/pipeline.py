@@ -13,6 +13,7 @@ from batch.cli.context import Context
 from batch.cli.cycle import make_cycle, make_pipeline
 from batch.cli.prefect import run_flow
 from batch.cli.printing.runs import print_run
+from batch.cli.resident import serve_runs
 from batch.pipeline.runner import Options
 from batch.runs.journal import EXTRACT, LOAD, TRANSFORM, new_run_id
 from stream.clock import utc_now
@@ -35,7 +36,11 @@ def command(  # noqa: PLR0917 - options, all of them by name
     prefect: Annotated[bool, typer.Option("--prefect", help="Run it as a flow of Prefect.")] = False,
     trigger: Annotated[str, typer.Option(hidden=True)] = "manual",
     supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
+    resident: Annotated[int | None, typer.Option("--resident", hidden=True)] = None,
 ) -> None:
+    if resident is not None:
+        serve_runs(resident)
+        return
     if prefect:
         run_flow(
             skip_extract=skip_extract,

@@ -1,8 +1,8 @@
-"""Run the pipeline every hour, and every night with a full refresh, for ever."""
+"""Run the pipeline every hour (or SCHEDULE_EVERY), and every night with a full refresh, for ever."""
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Annotated
 
@@ -12,8 +12,11 @@ from prometheus_client import CollectorRegistry
 from batch.cli.alerts import send_alerts
 from batch.cli.context import Context
 from batch.pipeline.metrics import BatchMetrics
+from batch.pipeline.news import current_at
+from batch.pipeline.resident import Resident
 from batch.pipeline.scheduler import Scheduler, last_look, start_pipeline
 from batch.pipeline.timetable import HOURLY
+from batch.runs.journal import StepRun
 from stream import logs, metrics
 from stream.clock import utc_now
 from stream.errors import AlreadyRunningError, AnalyticsError, WarehouseBusyError
@@ -43,9 +46,14 @@ def _run(context: Context, *, run_now: bool) -> int | None:
     log = logs.logger("schedule")
     stop = StopSignal()
     registry = CollectorRegistry()
-    batch_metrics = BatchMetrics(registry, build_age_seconds=lambda: _build_age_seconds(context))
+    batch_metrics = BatchMetrics(
+        registry,
+        build_age_seconds=lambda: _build_age_seconds(context),
+        marts_age_seconds=lambda: _marts_age_seconds(context, refresh.steps),
+    )
     metrics.DiskMetrics(registry, context.settings.data.data_dir)
     refresh = _Refresh(context, batch_metrics)
+    resident = Resident(_PROGRAM)
     with _only_one(context), stopped_by_signals(stop):
         endpoint = context.settings.metrics
         server = metrics.serve(registry, host=endpoint.host, port=settings.metrics_port, token=endpoint.token)
@@ -53,7 +61,7 @@ def _run(context: Context, *, run_now: bool) -> int | None:
             refresh.now()
             Scheduler(
                 timetable=timetable,
-                start=lambda name: start_pipeline(_PROGRAM, name),
+                start=resident.start if settings.is_frequent else lambda name: start_pipeline(_PROGRAM, name),
                 after_run=lambda _name, exit_code: _after_run(context, exit_code, refresh.now),
                 each_look=refresh.sometimes,
                 stop=stop,
@@ -61,6 +69,7 @@ def _run(context: Context, *, run_now: bool) -> int | None:
                 log=log,
             ).run(last_look(context.journal.steps(), utc_now()), at_once=HOURLY if run_now else None)
         finally:
+            resident.close()
             if server:
                 server.shutdown()
     log.info("schedule_stopped")
@@ -74,10 +83,12 @@ class _Refresh:
         self._context = context
         self._metrics = batch_metrics
         self._done_at = 0.0
+        self.steps: Sequence[StepRun] = ()
 
     def now(self) -> None:
         self._done_at = time.monotonic()
-        self._metrics.observe(self._context.journal.steps())
+        self.steps = self._context.journal.steps()
+        self._metrics.observe(self.steps)
         try:
             self._metrics.dead_letters.set(self._context.dead_letters.count(self._context.landing))
         except (OSError, ValueError, AnalyticsError) as error:
@@ -105,6 +116,14 @@ def _build_age_seconds(context: Context) -> float | None:
     if build_id is None:
         return None
     return (utc_now() - context.serving.manifest(build_id).created_at).total_seconds()
+
+
+def _marts_age_seconds(context: Context, steps: Sequence[StepRun]) -> float | None:
+    build_id = context.serving.current_build()
+    if build_id is None:
+        return None
+    proven_at = current_at(steps, build_id)
+    return (utc_now() - (proven_at or context.serving.manifest(build_id).created_at)).total_seconds()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import json
 import math
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 import bson
@@ -295,3 +296,31 @@ def test_every_object_has_its_own_storable_document(lines: list[bytes]) -> None:
 def test_any_bytes_are_read_or_refused(line: bytes) -> None:
     """No line, whatever its bytes, raises."""
     assert isinstance(parse(line), dict | Unreadable)
+
+
+def test_documents_stay_what_earlier_versions_made() -> None:
+    """Every byte of a document, its `_id` among them, is as ever: a later version imports nothing twice."""
+    twice = (
+        b'{"type":"user","timestamp":"2026-01-03T10:00:00.123Z","message":{"content":"hi \\ud83d\\ude00"}}'
+    )
+    made = documents(
+        [
+            twice,
+            twice,
+            b'{"n":[1,2.5,-3e300,9223372036854775807,9223372036854775808,null,true,{"a.b":{}}]}',
+            b'{"snapshot":{"timestamp":"2026-01-03T11:00:00+01:00"},"_id":7,"original__id":1}',
+            b'{"timestamp":1767434400000,"half":"\\ud83d","nul\\u0000":"\\u0000"}',
+            nested(181),
+            b'{"a":1,"b":2,"a":NaN}',
+        ]
+    )
+
+    assert [(str(each["_id"]), sha256(bson.encode(each)).hexdigest()[:16]) for each in made] == [
+        ("6958e8a09a035c2f030c86d3", "555c2dcbfee9002e"),
+        ("6958e8a04d1750652098f09f", "1305f640ac824933"),
+        ("6958e8a07cc6def4b9f1d788", "6c94c144072c6a02"),
+        ("6958e8a0759dee2ac88112b2", "e66e1c5d0171566e"),
+        ("6958e8a0e0fc4eb0ba7e096f", "fd2793ea3662f9d9"),
+        ("6958e8a0194ae93180c615ef", "6d092fea7c210fdf"),
+        ("6958e8a0103816afc255b2dc", "b7191ee03577251e"),
+    ]

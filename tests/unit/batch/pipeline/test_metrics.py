@@ -35,7 +35,9 @@ class Scrape:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.age: float | None = None
-        self.metrics = BatchMetrics(self.registry, build_age_seconds=lambda: self.age)
+        self.metrics = BatchMetrics(
+            self.registry, build_age_seconds=lambda: self.age, marts_age_seconds=lambda: self.age
+        )
 
     def value(self, name: str, **labels: str) -> float | None:
         """Read one value."""
@@ -162,6 +164,17 @@ def test_when_a_build_is_stale(look: Look, *, hours: float, is_scheduled: bool, 
     else:
         problems = look.now().problems
     assert is_stale == any("the published build is stale" in problem for problem in problems)
+
+
+def test_a_build_that_a_run_found_up_to_date_is_not_stale(look: Look) -> None:
+    """A run that leaves everything out proves as much as one that publishes."""
+    look.publish(hours=5)
+    run = look.journal.begin("run-2", "pipeline", "schedule")
+    left_out = look.journal.begin("run-2", "publish", "schedule")
+    look.journal.end(left_out, outcome="skipped", details={"current_build": "build-1"})
+    look.journal.end(run, outcome="succeeded")
+    with look.scheduling.taken(timeout_seconds=0):
+        assert () == look.now().problems
 
 
 @pytest.mark.parametrize("name", STEPS)

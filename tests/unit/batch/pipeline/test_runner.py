@@ -220,3 +220,26 @@ def test_a_step_alone(bench: Bench) -> None:
     with pytest.raises(SystemExit):
         bench.pipeline.run_alone("validate", raising(SystemExit(130)))
     assert {"publish": "succeeded", "load": "failed", "validate": "stopped"} == bench.outcomes()
+
+
+def test_a_run_with_nothing_new_leaves_the_build_out(bench: Bench) -> None:
+    """It says so, in the journal and in its line; what remains is done."""
+    asked: list[str] = []
+
+    def up_to_date_build(_options: Options) -> str:
+        asked.extend(step.step for step in bench.journal.steps())
+        return "build-1"
+
+    bench.pipeline = replace(bench.pipeline, up_to_date_build=up_to_date_build)
+    summary = bench.run()
+    outcomes = bench.outcomes()
+    assert ["pipeline", "extract", "load"] == asked
+    assert {"transform", "validate", "publish"} == {
+        step for step, how in outcomes.items() if how == "skipped"
+    }
+    assert {"pipeline", "extract", "load", "maintain"} == {
+        step for step, how in outcomes.items() if how == "succeeded"
+    }
+    assert summary.line.endswith("maintain done; nothing new: transform, validate, publish left out")
+    last = bench.journal.steps()[-2]
+    assert ("publish", {"current_build": "build-1"}) == (last.step, last.details)

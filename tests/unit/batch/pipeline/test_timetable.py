@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import structlog
+from pydantic import ValidationError
 
 from batch.pipeline.scheduler import Scheduler, last_look
 from batch.pipeline.timetable import DAILY, HOURLY, Due, Timetable
 from batch.runs.journal import StepRun
+from batch.settings import PipelineSettings
 from stream.errors import SettingsError
 from stream.stop import StopSignal
 
@@ -219,3 +221,31 @@ def test_stopping_stops_the_run(*, is_deaf: bool, signals: list[str]) -> None:
     world.scheduler().run(world.now)
     assert signals == world.children[0].signals
     assert 1 == len(world.ended)
+
+
+@pytest.mark.parametrize(
+    ("every", "runs_at", "is_frequent"),
+    [
+        (None, "7 * * * *", False),
+        ("1m", "*/1 * * * *", True),
+        ("15m", "*/15 * * * *", True),
+        ("30m", "*/30 * * * *", False),
+        ("1h", "0 */1 * * *", False),
+        ("12h", "0 */12 * * *", False),
+    ],
+)
+def test_schedule_every(every: str | None, runs_at: str, *, is_frequent: bool) -> None:
+    """It takes the place of SCHEDULE_HOURLY; frequent runs share a process."""
+    settings = PipelineSettings(SCHEDULE_HOURLY="7 * * * *", SCHEDULE_EVERY=every)
+    assert (settings.runs_at, settings.is_frequent) == (runs_at, is_frequent)
+    due = Timetable(settings.runs_at, "0 2 * * *", "UTC").next_after(at("03T12:00"))
+    assert due
+
+
+@pytest.mark.parametrize("every", ["", "0m", "7m", "60m", "5h", "24h", "1d", "30", "10s"])
+def test_schedule_every_must_be_even(every: str) -> None:
+    """What divides neither hour nor day has no times that one could name."""
+    with pytest.raises(
+        ValidationError, match="must be minutes that divide an hour, or hours that divide a day"
+    ):
+        PipelineSettings(SCHEDULE_EVERY=every)

@@ -14,7 +14,7 @@ from stream.errors import WarehouseBusyError, WarehouseCorruptError
 from stream.metrics import StreamMetrics
 from stream.warehouse import loader
 from stream.warehouse.load import LoadResult
-from stream.warehouse.loader import Loader
+from stream.warehouse.loader import Loader, busy_retry_seconds
 
 BUSY = WarehouseBusyError("the warehouse is in use by dbt", hint="wait")
 CORRUPT = WarehouseCorruptError("damaged", hint="rebuild")
@@ -75,9 +75,9 @@ class Fixture:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Make the times short."""
     for name, seconds in {
-        "_BUSY_RETRY_SECONDS": 0.01,
+        "_LONGEST_BUSY_RETRY_SECONDS": 0.01,
         "_FAILURE_RETRY_SECONDS": 0.01,
-        "_PAUSE_SECONDS": 0.0,
+        "_LONGEST_PAUSE_SECONDS": 0.0,
         "_POLL_SECONDS": 0.01,
         "_HURRY_SECONDS": 0.1,
     }.items():
@@ -253,3 +253,14 @@ def test_without_a_start_there_is_nothing_to_finish() -> None:
     fixture.loader.finish(timeout_seconds=5)
 
     assert fixture.warehouse.loads == 0
+
+
+@pytest.mark.parametrize(("tries", "longest"), [(1, 0.02), (2, 0.04), (4, 0.16), (5, 0.25), (5000, 0.25)])
+def test_a_busy_warehouse_is_soon_tried_again(
+    tries: int, longest: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wait doubles to a quarter of a second and no further; chance takes up to half of it off."""
+    monkeypatch.setattr(loader, "_LONGEST_BUSY_RETRY_SECONDS", 0.25)
+
+    assert busy_retry_seconds(tries, share=1.0) == pytest.approx(longest)
+    assert busy_retry_seconds(tries, share=0.0) == pytest.approx(longest / 2)

@@ -1,0 +1,129 @@
+"""The checks as SQL, kept in the warehouse by a build of everything for the builds after it.
+
+dbt spends fifty milliseconds on each view and each check that it walks through, DuckDB one on the query.
+Both depend on the project alone: while it is the same, views are as they were made, and checks can be asked
+as they were compiled. They lie in the warehouse itself, so that another file is never taken for this one.
+"""
+
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import duckdb
+
+from stream import sql
+
+_TABLE = "ops.kept_checks"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of the project, compiled.
+
+    Attributes:
+        name: As dbt calls it.
+        query: Returns the rows that break the rule.
+        failures: Expression over these rows: how many there are.
+        warn_if: Comparison with that number, as `!= 0`.
+        error_if: The same, for an error.
+        is_error: Whether it can fail; else it only warns.
+        compiled_path: Where dbt wrote the query, for messages.
+    """
+
+    name: str
+    query: str
+    failures: str
+    warn_if: str
+    error_if: str
+    is_error: bool
+    compiled_path: str
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What became of a check.
+
+    Attributes:
+        check: Which one.
+        status: `pass`, `warn` or `fail`, as dbt says it.
+        message: As dbt words it; empty if it passed.
+    """
+
+    check: Check
+    status: str
+    message: str
+
+
+def checks_of(results: Iterable[Any]) -> list[Check]:
+    """Return the checks among the results of a dbt build."""
+    return [
+        Check(
+            name=result.node.name,
+            query=result.node.compiled_code,
+            failures=result.node.config.fail_calc,
+            warn_if=result.node.config.warn_if,
+            error_if=result.node.config.error_if,
+            is_error=result.node.config.severity.upper() == "ERROR",
+            compiled_path=str(result.node.compiled_path or ""),
+        )
+        for result in results
+        if result.node.resource_type.value == "test"
+    ]
+
+
+def keep(connection: duckdb.DuckDBPyConnection, project_checksum: str, checks: Iterable[Check]) -> None:
+    """Keep the checks of a build of everything that has succeeded; those before go."""
+    rows = sql.rows((project_checksum, *astuple(check)) for check in checks)
+    forget(connection)
+    connection.execute(
+        f"""
+        create table {_TABLE} (
+            project_checksum varchar, name varchar, query varchar, failures varchar, warn_if varchar,
+            error_if varchar, is_error boolean, compiled_path varchar
+        );
+        insert into {_TABLE} values {rows}
+        """
+    )
+
+
+def forget(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let the next build be one of everything."""
+    connection.execute(f"drop table if exists {_TABLE}")
+
+
+def kept(connection: duckdb.DuckDBPyConnection, project_checksum: str) -> list[Check]:
+    """Return the checks that were kept for this very project; none if there are none."""
+    try:
+        found = connection.execute(
+            f"select * exclude (project_checksum) from {_TABLE} "
+            f"where project_checksum = {sql.literal(project_checksum)}"
+        ).fetchall()
+    except duckdb.CatalogException:
+        return []
+    return [Check(*row) for row in found]
+
+
+def ask(connection: duckdb.DuckDBPyConnection, checks: Iterable[Check]) -> list[CheckResult]:
+    """Run checks, as dbt would judge them.
+
+    Raises:
+        duckdb.Error: A query cannot be run; something else than the data has changed.
+    """
+    return [_ask(connection, check) for check in checks]
+
+
+def _ask(connection: duckdb.DuckDBPyConnection, check: Check) -> CheckResult:
+    row = connection.execute(
+        f"select {check.failures}, {check.failures} {check.warn_if}, {check.failures} {check.error_if} "
+        f"from ({check.query}) as broken_rows"
+    ).fetchone()
+    failures, should_warn, should_error = row or (0, False, False)
+    if check.is_error and should_error:
+        status, condition = "fail", f"fail if {check.error_if}"
+    elif should_warn:
+        status, condition = "warn", f"warn if {check.warn_if}"
+    else:
+        return CheckResult(check, "pass", "")
+    return CheckResult(
+        check, status, f"Got {failures} {'result' if failures == 1 else 'results'}, configured to {condition}"
+    )

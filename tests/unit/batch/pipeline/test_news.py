@@ -1,0 +1,105 @@
+"""Which runs may leave out the build, and since when readers see all that is loaded."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from batch.pipeline.news import WHOLE_RUN_EACH, current_at, is_up_to_date, may_leave_out
+from batch.pipeline.runner import CURRENT_BUILD, Options
+from batch.runs.journal import FAILED, SKIPPED, SUCCEEDED, StepRun
+
+AT = datetime(2026, 11, 3, 12, tzinfo=UTC)
+SOON = AT + timedelta(minutes=1)
+
+
+def run(run_id: str, at: datetime, *, left_out: str | None = None) -> list[StepRun]:
+    """Make the steps of a run that published as the build of its name, or left that out."""
+    outcome = SKIPPED if left_out else SUCCEEDED
+    details = {CURRENT_BUILD: left_out} if left_out else {"build_id": run_id, "inputs": "same"}
+
+    def step(name: str, outcome: str, **details: object) -> StepRun:
+        return StepRun(run_id, name, "schedule", at, at, outcome, details=details)
+
+    return [
+        step("pipeline", SUCCEEDED),
+        step("load", SUCCEEDED),
+        step("transform", outcome),
+        step("validate", outcome),
+        step("publish", outcome, **details),
+    ]
+
+
+def up_to_date(steps: list[StepRun], build_id: str | None = "a", now: datetime = SOON) -> bool:
+    return is_up_to_date(steps, build_id=build_id, inputs="same", now=now)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (Options(trigger="schedule"), True),
+        (Options(trigger="manual"), False),
+        (Options(trigger="daily", full_refresh=True), False),
+        (Options(trigger="schedule", full_refresh=True), False),
+        (Options(trigger="schedule", select=("fct_messages",)), False),
+    ],
+    ids=["scheduled", "by hand", "nightly", "full refresh", "selected"],
+)
+def test_only_scheduled_runs_leave_anything_out(*, options: Options, expected: bool) -> None:
+    """Whoever begins a run by hand gets all of it, as does the night."""
+    assert expected == may_leave_out(options)
+
+
+def test_after_a_whole_run_nothing_is_to_do() -> None:
+    """Runs that left steps out do not matter, however many, until a whole run is due again."""
+    steps = run("a", AT) + run("b", SOON, left_out="a") + run("c", SOON, left_out="a")
+    assert up_to_date(steps)
+    assert not up_to_date(steps, now=AT + WHOLE_RUN_EACH)
+
+
+def changed(steps: list[StepRun], name: str, change: Callable[[StepRun], StepRun]) -> list[StepRun]:
+    return [change(step) if step.step == name else step for step in steps]
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [],
+        changed(run("a", AT), "pipeline", lambda step: replace(step, outcome=FAILED)),
+        changed(run("a", AT), "publish", lambda step: replace(step, outcome=FAILED)),
+        changed(
+            run("a", AT), "publish", lambda step: replace(step, details={"build_id": "a", "inputs": "old"})
+        ),
+        run("a", AT)[1:],
+        [*run("a", AT), StepRun("b", "transform", "manual", SOON, SOON, SUCCEEDED)],
+        [*run("a", AT), StepRun("b", "validate", "manual", SOON, SOON, FAILED)],
+        [*run("a", AT), *run("b", SOON)],
+    ],
+    ids=[
+        "nothing yet",
+        "run failed",
+        "publish failed",
+        "project changed",
+        "published by hand",
+        "built by hand since",
+        "validated by hand since",
+        "rolled back",
+    ],
+)
+def test_otherwise_everything_is_done(steps: list[StepRun]) -> None:
+    """In doubt a run is whole."""
+    assert not up_to_date(steps)
+
+
+def test_without_a_build_everything_is_done() -> None:
+    """Somebody may have removed it."""
+    assert not up_to_date(run("a", AT), build_id=None)
+
+
+def test_marts_are_as_old_as_the_last_proof() -> None:
+    """A run that found nothing new proves that the build is current; one of another build does not."""
+    steps = run("a", AT) + run("b", SOON, left_out="a")
+    assert current_at(steps, "a") == SOON
+    assert current_at(steps[:5], "a") == AT
+    assert current_at(steps, "c") is None

@@ -1,0 +1,107 @@
+"""The process that is kept between runs: used again, replaced when it has gone, ended with its scheduler."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from batch.pipeline.resident import Resident
+from batch.pipeline.scheduler import Child
+from tests.support.streaming import wait_until
+
+PROGRAM = """
+import os, signal, sys
+if "--resident" not in sys.argv:
+    sys.exit(7)
+answers = int(sys.argv[sys.argv.index("--resident") + 1])
+for number, line in enumerate(sys.stdin):
+    open("runs", "a").write(f"{os.getpid()} {line}")
+    if os.path.exists("die"):
+        os.remove("die")
+        os.kill(os.getpid(), signal.SIGKILL)
+    if os.path.exists("vanish"):
+        os.remove("vanish")
+        break
+    leaves = os.path.exists("leave")
+    if not os.path.exists("hang"):
+        os.write(answers, f"{number}{' leaving' * leaves}\\n".encode())
+    if leaves:
+        break
+"""
+
+
+@pytest.fixture
+def resident(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Resident]:
+    monkeypatch.chdir(tmp_path)
+    found = Resident([sys.executable, "-c", PROGRAM])
+    yield found
+    found.close()
+
+
+def ended(child: Child) -> int:
+    codes: list[int] = []
+
+    def has_ended() -> bool:
+        code = child.poll()
+        codes.extend([] if code is None else [code])
+        return bool(codes)
+
+    wait_until(has_ended, seconds=60)
+    return codes[0]
+
+
+def processes() -> list[str]:
+    """Give the process of each run, in order."""
+    return [line.split()[0] for line in Path("runs").read_text().splitlines()]
+
+
+def test_one_process_does_all_runs(resident: Resident) -> None:
+    """Each answers with its own exit code."""
+    assert [0, 1, 2] == [ended(resident.start("schedule")) for _ in range(3)]
+    assert 1 == len(set(processes()))
+
+
+def test_a_process_that_dies_is_replaced(resident: Resident) -> None:
+    """The run that it died in has its exit code, as a process of its own would; the next run has another."""
+    assert 0 == ended(resident.start("schedule"))
+    Path("die").touch()
+    assert -9 == ended(resident.start("schedule"))
+    assert 0 == ended(resident.start("schedule"))
+    first, second, third = processes()
+    assert first == second != third
+
+
+def test_a_process_that_leaves_is_replaced(resident: Resident) -> None:
+    """As it does when it has grown large: the run before that has succeeded."""
+    Path("leave").touch()
+    assert [0, 0] == [ended(resident.start("schedule")) for _ in range(2)]
+    assert 2 == len(set(processes()))
+
+
+def test_a_run_without_an_answer_has_failed(resident: Resident) -> None:
+    """Whatever the exit code of the process says."""
+    Path("vanish").touch()
+    assert 1 == ended(resident.start("schedule"))
+    assert 0 == ended(resident.start("schedule"))
+
+
+def test_the_daily_run_has_a_process_of_its_own(resident: Resident) -> None:
+    """What was kept ends before."""
+    assert 0 == ended(resident.start("schedule"))
+    daily = resident.start("daily")
+    assert isinstance(daily, subprocess.Popen)
+    with daily:
+        assert 7 == ended(daily)
+    assert 0 == ended(resident.start("schedule"))
+    assert 2 == len(set(processes()))
+
+
+def test_a_run_can_be_ended(resident: Resident) -> None:
+    """As the scheduler does when it stops."""
+    Path("hang").touch()
+    child = resident.start("schedule")
+    assert child.poll() is None
+    child.kill()
+    assert -9 == ended(child)
