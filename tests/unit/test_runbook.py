@@ -12,12 +12,12 @@ from batch.cli.app import app
 from batch.settings import Settings
 from stream import errors
 from tests.support.paths import ROOT
-from tests.tools import readme_tables
+from tests.tools import docs_tables
 
 RUNBOOK = ROOT / "deploy" / "RUNBOOK.md"
 TEXT = RUNBOOK.read_text(encoding="utf-8")
 PARTS = ["Means", "Look", "Do", "Safe"]
-COMMANDS: dict[str, Any] = dict(readme_tables._commands())
+COMMANDS: dict[str, Any] = dict(docs_tables._commands())
 
 
 def chapter(title: str) -> dict[str, str]:
