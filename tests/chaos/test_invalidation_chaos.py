@@ -1,4 +1,4 @@
-"""DESIGN §6.4 and §6.7 with `kill -9`: lost history, drops and replacements, the worker killed in between."""
+"""Lost history, drops and replacements under `kill -9`: the worker killed in between."""
 
 import random
 import time

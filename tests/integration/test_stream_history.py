@@ -1,4 +1,4 @@
-"""DESIGN §6.4: the position has left the oplog. Never on from now: a person decides, or all is read anew."""
+"""The position has left the oplog: never on from now; a person decides, or the collection is read again."""
 
 import json
 import os

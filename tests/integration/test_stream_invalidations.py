@@ -1,4 +1,4 @@
-"""DESIGN §6.7: the collection is dropped, renamed or replaced as a whole, also while no worker runs."""
+"""The collection is dropped, renamed or replaced as a whole, also while no worker runs."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,6 @@
 """The pages say what the code does."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,15 +9,16 @@ from tests.support.paths import ROOT
 from tests.tools import docs_tables, fault_matrix
 
 PAGES = [
-    *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")),
+    *(
+        ROOT / name
+        for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+    ),
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "deploy").rglob("*.md")),
     ROOT / "dbt/README.md",
     ROOT / "gx/README.md",
 ]
-_LINK = re.compile(r"\]\(([^)\s:]+)\)")
 _FENCED = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
-_FILE = re.compile(r"`((?:stream|batch|dbt|gx|tests|deploy|docs)/[\w./-]+)`")
 _MADE_LATER = ("dbt/target", "docs/site", "deploy/secrets", "deploy/.env")
 """Paths that pages speak of and no checkout holds."""
 
@@ -34,10 +34,9 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def found(pattern: re.Pattern[str], *pages: Path) -> Iterator[tuple[Path, str]]:
-    """What a pattern finds in the prose of pages, each once."""
-    for page in pages:
-        yield from ((page, each) for each in sorted(set(pattern.findall(prose(page)))))
+def found(pattern: str) -> list[tuple[Path, str]]:
+    """What a pattern finds in the prose of all pages, once a page."""
+    return [(page, each) for page in PAGES for each in sorted(set(re.findall(pattern, prose(page))))]
 
 
 def name_of(value: object) -> str:
@@ -80,9 +79,9 @@ def test_a_page_without_marks_is_refused() -> None:
         docs_tables.refreshed("# Nothing here", "commands", "| a table |")
 
 
-@pytest.mark.parametrize(("page", "target"), found(_LINK, *PAGES), ids=name_of)
+@pytest.mark.parametrize(("page", "target"), found(r"\]\(([^)\s:]+)\)"), ids=name_of)
 def test_links_lead_to_files(page: Path, target: str) -> None:
-    """Every link and picture that is no web address leads to a file of the checkout, and to a heading in it."""
+    """Every link and picture that is no web address leads to a file of the checkout and a heading in it."""
     path, _, anchor = target.partition("#")
     file = page.parent / path if path else page
     assert file.exists()
@@ -90,14 +89,16 @@ def test_links_lead_to_files(page: Path, target: str) -> None:
         assert anchor in anchors(file)
 
 
-@pytest.mark.parametrize(("page", "target"), found(re.compile(r"`make ([a-z-]+)"), *PAGES), ids=name_of)
+@pytest.mark.parametrize(("page", "target"), found(r"`make ([a-z-]+)"), ids=name_of)
 def test_make_targets_exist(page: Path, target: str) -> None:
     """Every `make x` that a page mentions is a target."""
     del page
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
 
 
-@pytest.mark.parametrize(("page", "path"), found(_FILE, *PAGES), ids=name_of)
+@pytest.mark.parametrize(
+    ("page", "path"), found(r"`((?:stream|batch|dbt|gx|tests|deploy|docs)/[\w./-]+)`"), ids=name_of
+)
 def test_files_that_are_named_exist(page: Path, path: str) -> None:
     """A path of this repository in backticks is there; a page that names it moves with it."""
     del page
