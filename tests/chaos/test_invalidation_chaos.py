@@ -25,7 +25,7 @@ def lost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LostHistory]:
 
 
 @pytest.mark.fault(
-    4, "`kill -9` at each step of reading anew, twice", "resumed; the copy is what is there now"
+    4, "`kill -9` at each step of a resnapshot, twice", "resumed; the copy equals the collection"
 )
 @pytest.mark.parametrize(
     ("failpoint", "nth"),
