@@ -54,12 +54,13 @@ def settings_table() -> str:
 
 def commands_table() -> str:
     """Return one row for each command."""
-    rows = [f"| `{_usage(path, command)}` | {_first_line(command)} |" for path, command in _commands()]
+    rows = [f"| `{_usage(path, command)}` | {_first_line(command)} |" for path, command in commands()]
     return "\n".join(["| command | does |", "|---|---|", *rows])
 
 
 # Typer brings classes of its own for what it makes of functions, hence Any.
-def _commands() -> Iterator[tuple[str, Any]]:
+def commands() -> Iterator[tuple[str, Any]]:
+    """Yield every command by its full name."""
     pending: list[tuple[str, Any]] = [("", typer.main.get_command(app))]
     while pending:
         path, command = pending.pop(0)
