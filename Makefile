@@ -83,8 +83,8 @@ bench: $(INSTALLED) ## Measure speed, latency and memory on this machine
 	    echo 'make: dlt could not be installed: its column stays empty' >&2
 	$(BIN)/python -m pytest -s -m bench tests/bench $(ARGS)
 
-docs: $(INSTALLED) ## Write the README's tables, deploy/METRICS.md and Grafana's dashboard from the code
-	$(BIN)/python -m tests.tools.readme_tables
+docs: $(INSTALLED) ## Write the tables of docs/, deploy/METRICS.md and Grafana's dashboard from the code
+	$(BIN)/python -m tests.tools.docs_tables
 	$(BIN)/python -m tests.tools.metrics_page
 	$(BIN)/python -m tests.tools.grafana_dashboard
 

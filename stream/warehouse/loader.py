@@ -13,7 +13,7 @@ from stream.warehouse.warehouse import Warehouse
 
 _FIRST_BUSY_RETRY_SECONDS = 0.02
 _LONGEST_BUSY_RETRY_SECONDS = 0.25
-"""A reader that opens the file for a moment again and again leaves gaps as short; a try costs milliseconds."""
+"""A reader that opens the file again and again leaves gaps this short; a try costs milliseconds."""
 _FAILURE_RETRY_SECONDS = 30.0
 _LONGEST_PAUSE_SECONDS = 1.0
 """Between two loads, which else pause for as long as the first took: in a backlog, few large loads cost far

@@ -1,4 +1,4 @@
-"""See it all work on this machine, with a MongoDB of its own: import, stream, load, build.
+"""Run everything on this machine, with an embedded MongoDB, from logs to report.
 
 A second run adds nothing twice. Nothing keeps running, and nothing leaves this machine.
 """
@@ -41,7 +41,9 @@ def command(
     log_dir: Annotated[
         Path | None,
         typer.Option(
-            "--logs", metavar="DIR", help="Your own logs, e.g. `~/.claude/projects`; a sample if left out."
+            "--logs",
+            metavar="DIR",
+            help="Folder of your own logs, e.g. `~/.claude/projects`; default: the sample logs.",
         ),
     ] = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Import logs of Claude Code (JSONL) into MongoDB, each line once, however often it is called."""
+"""Import logs of Claude Code (JSONL) into MongoDB; repeating it adds nothing twice."""
 
 import threading
 from contextlib import closing
@@ -25,7 +25,7 @@ def command(
         typer.Argument(metavar="PATH…", help="Log files, or folders such as `~/.claude/projects`."),
     ],
     follow: Annotated[
-        bool, typer.Option("--follow", help="Keep watching, and import within a second what is appended.")
+        bool, typer.Option("--follow", help="Keep running and import new lines within a second.")
     ] = False,
 ) -> None:
     context = Context.from_environment()
