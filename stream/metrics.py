@@ -76,7 +76,7 @@ class StreamMetrics:
         )
         self.compiled_way = self._gauge(
             "compiled_way",
-            "1 if compiled code makes the rows, 0 if it is not there or failed its self-check.",
+            "Whether compiled code makes the rows: 1, or 0 if it is missing or failed its self-check.",
         )
         self.flush_seconds = Histogram(
             f"{_PREFIX}_flush_seconds",
