@@ -219,6 +219,11 @@ class DbtSettings(SettingsGroup):
     """The dbt build."""
 
     target: str = Field("dev", validation_alias="DBT_TARGET", description="target in `dbt/profiles.yml`")
+    model_prices_file: Path | None = Field(
+        None,
+        validation_alias="MODEL_PRICES_FILE",
+        description="TOML file with own prices by model and date, a discount, subscriptions (docs/prices.md)",
+    )
 
 
 class GreatExpectationsSettings(SettingsGroup):

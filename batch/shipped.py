@@ -10,6 +10,11 @@ def dbt_project() -> Path:
     return _shipped("dbt")
 
 
+def price_list() -> Path:
+    """Give the list of public prices of models."""
+    return dbt_project() / "seeds" / "model_prices.csv"
+
+
 def gx_project() -> Path:
     """Give the folder of the Great Expectations project, inside an installed wheel or in a checkout."""
     return _shipped("gx")

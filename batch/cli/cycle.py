@@ -19,8 +19,9 @@ from batch.pipeline.runner import Pipeline, RetryPolicy
 from batch.pipeline.steps import Cycle, OnProgress, no_progress
 from batch.publish.publish import Publisher
 from batch.runs.journal import EXTRACT, LOAD, TRANSFORM
-from batch.shipped import gx_project
+from batch.shipped import gx_project, price_list
 from batch.transform.dbt_project import DbtProject
+from batch.transform.prices import Terms, read_terms
 from batch.transform.transform import BuildResult, transform
 from batch.validate.checkpoint import Gate
 from stream import logs
@@ -29,6 +30,7 @@ from stream.clock import utc_now
 
 def make_dbt_project(context: Context) -> DbtProject:
     """Return the dbt project on this warehouse."""
+    prices_file = context.settings.dbt.model_prices_file
     return DbtProject(
         warehouse=context.settings.warehouse_path,
         data_dir=context.settings.data.data_dir,
@@ -38,6 +40,7 @@ def make_dbt_project(context: Context) -> DbtProject:
         reporting_timezone=context.settings.pipeline.reporting_timezone,
         project_aliases=context.settings.pipeline.project_aliases,
         usage_week_start_hour=context.settings.pipeline.usage_week_start_hour,
+        terms=read_terms(prices_file, price_list()) if prices_file else Terms(),
     )
 
 

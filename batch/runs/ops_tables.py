@@ -2,6 +2,7 @@
 
     ops.runs              one row per step of a run, copied from the journal
     ops.checks            one row per validation and layer: how many rules did not hold
+    ops.findings          one row per run and check that did not hold: what it found, and an example
     ops.deliveries        one row per UTC day and lane: what landed
     ops.delivery_lags     one row per UTC day, stage and lag: micro-batches of the stream that took so long
     ops.published_build   one row: the build being published, and how far it reaches; none before the first
@@ -17,7 +18,7 @@ import duckdb
 from batch.runs.journal import StepRun
 from stream import sql
 
-PUBLISHED = ("checks", "deliveries", "delivery_lags", "published_build", "runs")
+PUBLISHED = ("checks", "deliveries", "delivery_lags", "findings", "published_build", "runs")
 """Tables and views of `ops` that readers see; the others are the build's own notes."""
 
 _PREPARE = """
@@ -29,6 +30,10 @@ create table if not exists ops.runs (
 );
 create table if not exists ops.checks (
     run_id varchar not null, checked_at timestamptz not null, layer varchar not null, failed bigint not null
+);
+create table if not exists ops.findings (
+    run_id varchar not null, checked_at timestamptz not null, rule varchar not null,
+    severity varchar not null, description varchar not null, found varchar not null, example varchar not null
 );
 create table if not exists ops.published_build (
     build_id varchar not null, created_at timestamptz not null, source_at timestamptz,
@@ -75,7 +80,7 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def note_runs(steps: Iterable[StepRun], connection: duckdb.DuckDBPyConnection) -> None:
-    """Bring `ops.runs` and `ops.checks` up to date; steps they have and the journal has forgotten stay."""
+    """Bring `ops.runs`, `ops.checks` and `ops.findings` up to date; steps the journal has forgotten stay."""
     prepare(connection)
     steps = list(steps)
     _replace(
@@ -109,6 +114,32 @@ def note_runs(steps: Iterable[StepRun], connection: duckdb.DuckDBPyConnection) -
             for layer, failed in step.details.get("failed_by_layer", {}).items()
         ),
     )
+    _replace(
+        connection,
+        "findings",
+        ("run_id", "rule"),
+        (
+            (step.run_id, step.ended_at, *finding)
+            for step in steps
+            if step.ended_at is not None
+            for finding in _findings(step)
+        ),
+    )
+
+
+def _findings(step: StepRun) -> Iterable[tuple[str, str, str, str, str]]:
+    """Return rule, severity, description, what was found and an example: of the gate, and of dbt."""
+    for finding in step.details.get("findings", ()):
+        yield (
+            finding["rule"],
+            finding["severity"],
+            finding["description"],
+            finding["found"],
+            finding["example"],
+        )
+    for warning in step.details.get("warnings", ()):
+        check, _, found = warning.partition(": ")
+        yield f"dbt.{check}", "warning", "", found, found
 
 
 def note_build(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from batch import shipped
+from batch.transform.prices import Terms
 from stream.errors import StepFailedError
 from stream.warehouse.database import catalog_name
 
@@ -33,6 +34,7 @@ class DbtProject:
         reporting_timezone: Days and hours in the marts are of this zone.
         project_aliases: Project for each folder whose own would be another.
         usage_week_start_hour: Hour of the week, from Monday 00:00 on, at which weekly limits begin.
+        terms: Own prices, discounts and subscriptions.
         folder: The project itself; as installed, or of the checkout, if None.
     """
 
@@ -44,6 +46,7 @@ class DbtProject:
     reporting_timezone: str = "UTC"
     project_aliases: Mapping[str, str] = field(default_factory=dict)
     usage_week_start_hour: int = 0
+    terms: Terms = field(default_factory=Terms)
     folder: Path | None = None
 
     @property
@@ -105,7 +108,7 @@ class DbtProject:
         return [
             *command,
             *("--project-dir", folder, "--profiles-dir", folder, "--target", self.target),
-            *("--vars", json.dumps({"macros_checksum": checksum.hexdigest()})),
+            *("--vars", json.dumps({"macros_checksum": checksum.hexdigest(), **self.terms.variables()})),
             *("--quiet", "--log-level", "none", "--log-level-file", "info", "--no-use-colors"),
         ]
 

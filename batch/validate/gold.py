@@ -11,6 +11,13 @@ _TOKENS = (
     "cache_read_tokens",
     "total_tokens",
 )
+_ALL_PARTS = " + ".join(
+    f"{part}_cost_usd"
+    for part in (
+        *("input", "output", "cache_write_5m", "cache_write_1h", "cache_read"),
+        *("geography", "batch", "web_search", "advisor", "fallback"),
+    )
+)
 _CALLS = ("fct_api_calls", "fct_progress_api_calls")
 _ROUNDING = 1e-9
 
@@ -69,7 +76,8 @@ GOLD = Suite(
                     "agg_daily_summary",
                     "agg_branch_cost",
                 )
-            ],
+            ]
+            + [_sum("list_usd", "agg_monthly_cost")],
             fix=_BUILD_ANEW,
             tolerance=_ROUNDING,
         ),
@@ -157,24 +165,39 @@ GOLD = Suite(
             "Only models with a price cost something.",
             "select model, count(*) as calls, min(line_id) as _id from marts.fct_api_calls "
             "where cost_usd is not null and model_family not in "
-            "(select model_family from seeds.model_prices where model_family is not null) "
+            "(select model_family from staging.stg_model_prices where model_family is not null) "
             "group by model",
+            fix=_BUILD_ANEW,
+        ),
+        no_rows(
+            "cost_is_the_sum_of_its_parts",
+            "The parts of each cost add up to it.",
+            " union all ".join(
+                f"select line_id as _id, cost_usd, {_ALL_PARTS} as parts_usd from marts.{table} "
+                f"where abs(cost_usd - ({_ALL_PARTS})) > {_ROUNDING} * greatest(1, cost_usd) "
+                f"or (cost_usd is null) <> (({_ALL_PARTS}) is null)"
+                for table in _CALLS
+            ),
             fix=_BUILD_ANEW,
         ),
         no_rows(
             "every_model_has_a_price",
             "Every model has a price.",
-            "select model, sum(unpriced_calls) as calls from marts.dim_models "
+            "select model, sum(unpriced_calls) as calls, sum(unpriced_tokens) as tokens "
+            "from marts.dim_models "
             "where unpriced_calls > 0 group by model order by calls desc, model",
-            fix="add its price to `dbt/seeds/model_prices.csv`; until then its cost is null, not zero",
+            fix="give its price in a file (setting MODEL_PRICES_FILE, see docs/prices.md); "
+            "until then its cost is null, not zero",
             severity="warning",
         ),
         no_rows(
             "no_day_missing",
-            "The calendar has every day from the first to the last, and so has the daily summary.",
+            "The calendar has every day from the first to the last, and the daily summary each of them.",
+            # A wrong clock's day is there, but not all the days between it and ours.
             "select missing.day from ("
             "select unnest(generate_series(min(date_key), max(date_key), interval '1 day'))::date as day "
-            "from marts.dim_date) as missing "
+            "from marts.dim_date where date_key between date '2020-01-01' and date '2099-12-31' "
+            "union select date_key from marts.dim_date) as missing "
             "left join marts.dim_date on missing.day = dim_date.date_key "
             "left join marts.agg_daily_summary on missing.day = agg_daily_summary.date_key "
             "where dim_date.date_key is null or agg_daily_summary.date_key is null",

@@ -44,6 +44,15 @@ SILVER = Suite(
             severity="warning",
         ),
         no_rows(
+            "readable_usage",
+            "What an answer used is given in numbers that can be.",
+            "select line_id as _id, client_version, unreadable_counts from staging.stg_conversations "
+            "where unreadable_counts > 0",
+            fix="look at `usage` in these documents: what is no count is taken for 0; a gateway or a new "
+            "version may write it in another way",
+            severity="warning",
+        ),
+        no_rows(
             "ordered_timestamps",
             "No line came into MongoDB before it was written.",
             "select line_id as _id, written_at, ingested_at from staging.stg_conversations "

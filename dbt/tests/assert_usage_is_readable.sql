@@ -6,8 +6,11 @@ select
     client_version
 from {{ ref('base_lines') }}
 where
-    is_message
-    and role = 'assistant'
-    and message_id is not null
-    and coalesce(model, '') <> '<synthetic>'
-    and (input_tokens is null or output_tokens is null or input_tokens < 0 or output_tokens < 0)
+    unreadable_counts > 0
+    or (
+        is_message
+        and role = 'assistant'
+        and (message_id is not null or model is not null)
+        and coalesce(model, '') <> '<synthetic>'
+        and (input_tokens is null or output_tokens is null)
+    )

@@ -6,7 +6,7 @@ position = 110
 display = "table"
 by = "model"
 may_be_empty = true
-note = "Add their prices to `dbt/seeds/model_prices.csv`."
+note = "Give their prices in a file (setting MODEL_PRICES_FILE)."
 
 [columns]
 day = "date"
@@ -28,7 +28,7 @@ select
     project_id as project,
     coalesce(model, 'unknown') as model,
     sum(unpriced_calls) as calls,
-    sum(total_tokens) as tokens
+    sum(unpriced_tokens) as tokens
 from marts.agg_daily_cost
 where unpriced_calls > 0
 group by date_key, project_id, coalesce(model, 'unknown')

@@ -5,7 +5,7 @@ dashboard = "Overview"
 position = 10
 display = "numbers"
 by = "day"
-note = "At list prices. Time active leaves out pauses of more than five minutes."
+note = "At list prices; calls without a price are missing in the spend. Time active leaves out pauses of more than five minutes."
 
 [columns]
 day = "date"
@@ -16,6 +16,8 @@ active_hours = "hours"
 conversations = "count"
 prompts = "count"
 lines_changed = "lines"
+unpriced_calls = "count"
+unpriced_tokens = "tokens"
 
 [[measures]]
 label = "Spend"
@@ -40,6 +42,16 @@ of = "prompts"
 [[measures]]
 label = "Lines changed"
 of = "lines_changed"
+
+[[measures]]
+label = "Calls without a price"
+of = "unpriced_calls"
+tone = "caution"
+
+[[measures]]
+label = "Tokens without a price"
+of = "unpriced_tokens"
+tone = "caution"
 */
 with parts as (
     select
@@ -50,7 +62,9 @@ with parts as (
         0.0 as active_hours,
         0 as conversations,
         0 as prompts,
-        0 as lines_changed
+        0 as lines_changed,
+        unpriced_calls,
+        unpriced_tokens
     from marts.agg_daily_cost
 
     union all
@@ -61,6 +75,8 @@ with parts as (
         0.0,
         0,
         active_seconds / 3600.0,
+        0,
+        0,
         0,
         0,
         0
@@ -76,6 +92,8 @@ with parts as (
         0.0,
         1,
         0,
+        0,
+        0,
         0
     from marts.dim_sessions
 
@@ -89,6 +107,8 @@ with parts as (
         0.0,
         0,
         1,
+        0,
+        0,
         0
     from marts.fct_messages
     where user_kind = 'prompt'
@@ -103,7 +123,9 @@ with parts as (
         0.0,
         0,
         0,
-        lines_added + lines_removed
+        lines_added + lines_removed,
+        0,
+        0
     from marts.agg_code_changes
 )
 
@@ -115,6 +137,8 @@ select
     sum(active_hours) as active_hours,
     sum(conversations) as conversations,
     sum(prompts) as prompts,
-    sum(lines_changed) as lines_changed
+    sum(lines_changed) as lines_changed,
+    sum(unpriced_calls) as unpriced_calls,
+    sum(unpriced_tokens) as unpriced_tokens
 from parts
 group by day, project

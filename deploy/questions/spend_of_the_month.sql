@@ -36,6 +36,8 @@ newest as (
         least(14, max(date_key) - min(date_key) + 1) as days,
         (cast(date_trunc('month', max(date_key)) + interval '1' month as date) - max(date_key)) - 1 as days_left
     from marts.dim_date
+    -- A wrong clock's days are none that a month can be expected from.
+    where date_key between date '2020-01-01' and date '2099-12-31'
 )
 
 select

@@ -9,6 +9,7 @@ How values that have no place of their own in Parquet and JSON are written:
 - U+0000: U+FFFD, as most databases cannot store it in text.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +30,9 @@ from stream.core.schema import MICROSECONDS_PER_DAY, TRUNCATE_ID, Row
 Reason = Literal["undecodable", "missing_type", "bad_envelope", "bad_timestamp", "bad_message", "too_deep"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 """Why a document can be rejected; a closed set, as it labels a metric."""
+
+SECONDS_BELOW = 100_000_000_000
+"""A number smaller than this is a time in seconds: as such it is year 5138, as milliseconds March 1973."""
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - decoded dates are naive UTC
 _EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
@@ -218,9 +222,10 @@ def _require_envelope(kind: object, *others: object) -> NoReturn:
 
 
 def _instant(value: object, name: str) -> int | None:
-    """Read a point in time: ISO 8601 text, BSON date, epoch milliseconds, or nothing.
+    """Read a point in time: ISO 8601 text, BSON date, epoch seconds or milliseconds, or nothing.
 
-    Text without an offset is UTC, as Claude Code writes all times in UTC.
+    Text without an offset is UTC, as Claude Code writes all times in UTC. A number is seconds or milliseconds
+    by its size (see `SECONDS_BELOW`).
     """
     if value is None:
         return None
@@ -234,8 +239,10 @@ def _instant(value: object, name: str) -> int | None:
     elif isinstance(value, datetime):
         since = value - _EPOCH
         found = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-    elif _is_milliseconds(value):
+    elif isinstance(value, DatetimeMS):
         found = int(value) * 1000
+    elif _is_number(value):
+        found = round(value * (1_000_000 if abs(value) < SECONDS_BELOW else 1000))
     else:
         raise _RejectedError("bad_timestamp", f"`{name}` is of type {type(value).__name__}")
     if not _MIN_INSTANT <= found <= _MAX_INSTANT:
@@ -243,10 +250,10 @@ def _instant(value: object, name: str) -> int | None:
     return found
 
 
-def _is_milliseconds(value: object) -> TypeGuard[int | float | DatetimeMS]:
+def _is_number(value: object) -> TypeGuard[int | float]:
     if isinstance(value, float):
-        return value.is_integer()
-    return isinstance(value, int | DatetimeMS) and not isinstance(value, bool)
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _message_parts(message: object) -> tuple[str | None, str | None, str | None]:

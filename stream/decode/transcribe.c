@@ -52,6 +52,8 @@ static const uint8_t WIDTHS[COLUMNS] = {
 #define MAX_TEXT_BYTES INT32_MAX
 #define MAX_MILLISECONDS INT64_C(253402300799999)
 #define MIN_MILLISECONDS INT64_C(-62135596800000)
+/* A smaller number is a time in seconds: see `normalise`. */
+#define SECONDS_BELOW INT64_C(100000000000)
 #define MICROSECONDS_PER_DAY INT64_C(86400000000)
 
 /* ---- Reading ---------------------------------------------------------------------------------------- */
@@ -543,6 +545,8 @@ static bool read_instant(const Element *element, int64_t *instant)
     default:
         return false;
     }
+    if (element->kind != DATE && milliseconds > -SECONDS_BELOW && milliseconds < SECONDS_BELOW)
+        milliseconds *= 1000;
     if (milliseconds < MIN_MILLISECONDS || milliseconds > MAX_MILLISECONDS)
         return false;
     *instant = milliseconds * 1000;

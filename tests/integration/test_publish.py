@@ -255,6 +255,9 @@ def test_readers_see_how_the_platform_is_doing(shop: Shop) -> None:
     assert [("bronze", 59, 0), ("gold", 59, 2), ("silver", 59, 0)] == shop.ask(
         "select layer, count(*), sum(failed)::bigint from ops.checks group by all order by all"
     )
+    assert [("silver.valid_timestamps", "warning", 59, "_id=1 written_at=1970-01-01")] == shop.ask(
+        "select rule, severity, count(*), min(example) from ops.findings group by all"
+    )
     assert [("stream", 1, 2, 0)] == shop.ask(
         "select lane, micro_batches, upserts, deletes from ops.deliveries"
     )

@@ -42,6 +42,7 @@ MARTS = (
     "agg_daily_cost",
     "agg_daily_summary",
     "agg_hourly_activity",
+    "agg_monthly_cost",
     "agg_session_metrics",
     "agg_tool_efficiency",
     "agg_unknown_kinds",

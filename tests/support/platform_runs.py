@@ -15,13 +15,25 @@ def platform_runs() -> list[StepRun]:
     return [step for number in range(RUNS) for step in _steps(number)]
 
 
+_FINDING = {
+    "rule": "silver.valid_timestamps",
+    "severity": "warning",
+    "description": "No line was written before Claude Code existed, or in the future.",
+    "found": "1 row breaks it",
+    "example": "_id=1 written_at=1970-01-01",
+}
+
+
 def _steps(number: int) -> Iterator[StepRun]:
     run_id, at = f"run-{number:03}", FIRST_RUN_AT + timedelta(hours=2 * number)
     begun, outcome = at, SUCCEEDED
     for step in STEPS:
         details = {
             TRANSFORM: {"model_seconds": {"stg_messages": 0.2, "fct_messages": 3.5}},
-            VALIDATE: {"failed_by_layer": {"bronze": 0, "silver": 0, "gold": int(number % 20 == 0)}},
+            VALIDATE: {
+                "failed_by_layer": {"bronze": 0, "silver": 0, "gold": int(number % 20 == 0)},
+                "findings": [_FINDING],
+            },
         }
         outcome = {(20, "validate"): FAILED, (40, "transform"): KILLED}.get((number, step), SUCCEEDED)
         ended = at + timedelta(seconds=_SECONDS[step] * (1 + number % 7 / 10))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -15,6 +15,8 @@ from stream.errors import MartsMissingError
 _ROW_LIMIT = 20_000
 _REST = "other"
 _UNKNOWN = "unknown"
+_FIRST_DAY = date(2020, 1, 1)
+"""Before Claude Code was there."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,9 @@ class Figures:
         rows: For each question's name its rows, packed (see `pack`).
         projects: Ids, the dearest first; rows name a project by its place here.
         project_names: A short name for each, unlike all others.
-        first_day: The earliest of all rows; None if there are none.
-        last_day: The latest of all rows.
+        first_day: The earliest day that can be right (see `_bounds`); None if there are no rows. What a wrong
+            clock dated before it is shown on it.
+        last_day: The latest such day; what is dated after it is shown on it.
         made_at: When the questions were asked.
         own_days: For each question about the platform the first and last day of its rows: they have nothing
             to do with those of the conversations.
@@ -54,19 +57,25 @@ def gather(connection: duckdb.DuckDBPyConnection, questions: Sequence[Question],
     Raises:
         MartsMissingError: The marts, or columns of them, are not there.
     """
-    bounds, projects = _bounds(connection)
+    bounds, projects = _bounds(connection, now.date())
     places = {project: place for place, project in enumerate(projects)}
     rows, own_days = {}, {}
     for question in questions:
         found = _ask(connection, question)
-        first_day = bounds[0]
+        first_day, last_day = bounds
         if not question.has_projects and not question.spans_projects:
             at = list(question.columns).index("day")
             days = [row[at] for row in found]
-            first_day = min(days, default=first_day)
+            first_day, last_day = min(days, default=first_day), max(days, default=last_day)
             if days:
                 own_days[question.name] = (min(days), max(days))
-        rows[question.name] = pack(question, found, first_day=first_day or date.min, project_places=places)
+        rows[question.name] = pack(
+            question,
+            found,
+            first_day=first_day or date.min,
+            last_day=last_day or date.max,
+            project_places=places,
+        )
     return Figures(
         questions=questions,
         rows=rows,
@@ -84,6 +93,7 @@ def pack(
     rows: Iterable[Sequence[Any]],
     *,
     first_day: date,
+    last_day: date = date.max,
     project_places: Mapping[str, int],
     row_limit: int = _ROW_LIMIT,
 ) -> dict[str, Any]:
@@ -94,7 +104,8 @@ def pack(
     Args:
         question: Says what the columns are.
         rows: As its query gives them.
-        first_day: Day 0.
+        first_day: Day 0; so are the days before it.
+        last_day: The last day; what is later is on it.
         project_places: A number for each project.
         row_limit: Rows from which values are put together.
 
@@ -110,7 +121,9 @@ def pack(
             break
         for name in texts:
             table = _fold(question, table, name, keep)
-    packed: dict[str, Any] = {"day": [(row["day"] - first_day).days for row in table]}
+    packed: dict[str, Any] = {
+        "day": [(min(max(row["day"], first_day), last_day) - first_day).days for row in table]
+    }
     if question.has_projects:
         packed["project"] = [project_places[row["project"]] for row in table]
     for name in question.dimensions:
@@ -134,17 +147,32 @@ def short_names(projects: Sequence[str]) -> list[str]:
     return names
 
 
-def _bounds(connection: duckdb.DuckDBPyConnection) -> tuple[tuple[date | None, date | None], list[str]]:
+def _bounds(
+    connection: duckdb.DuckDBPyConnection, today: date
+) -> tuple[tuple[date | None, date | None], list[str]]:
+    """Give the first and last day that a right clock can have told, and the projects, dearest first.
+
+    One line of the year 9999 must not stretch every chart. Where no day fits, all of them count.
+    """
     try:
-        first_day, last_day = connection.execute(
-            "select min(date_key), max(date_key) from marts.dim_date"
-        ).fetchall()[0]
+        days = [
+            day for (day,) in connection.execute("select date_key from marts.dim_date order by 1").fetchall()
+        ]
         projects = connection.execute(
             "select project_id from marts.dim_projects order by cost_usd desc nulls last, project_id"
         ).fetchall()
     except duckdb.Error as error:
         raise _missing("the star schema cannot be read", error) from error
+    fitting = [day for day in days if _FIRST_DAY <= day <= today + timedelta(days=1)]
+    first_day, last_day = (fitting[0], fitting[-1]) if fitting else _ends(days)
     return (first_day, last_day), [project for (project,) in projects]
+
+
+def _ends(days: Sequence[date]) -> tuple[date | None, date | None]:
+    """Give the last day and, if it is no more than a year before it, the first."""
+    if not days:
+        return None, None
+    return max(days[0], days[-1] - timedelta(days=min(365, (days[-1] - date.min).days))), days[-1]
 
 
 def _ask(connection: duckdb.DuckDBPyConnection, question: Question) -> list[tuple[Any, ...]]:

@@ -36,10 +36,18 @@
     {% do return(found) %}
 {% endmacro %}
 
+{# What a price depends on beside the models: the settings of the project, and the prices given for a run. #}
+{% macro prices_in_force() %}
+    {% do return(tojson([
+        var('web_search_usd'), var('us_inference_factor'), var('batch_factor'), var('model_prices'),
+    ])) %}
+{% endmacro %}
+
 {% macro fingerprint() %}
     {%- set parts = definition_checksums(model.unique_id) | unique | sort -%}
     {% do return(local_md5(
         parts | join(' ') ~ var('reporting_timezone') ~ var('active_gap_seconds') ~ var('project_aliases') ~ target.type
+        ~ (prices_in_force() if '.stg_model_prices' in parts | join(' ') else '')
     )) %}
 {% endmacro %}
 

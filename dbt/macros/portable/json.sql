@@ -49,8 +49,8 @@
 
 {#
     A query: the rows of a relation, once for each content block of a message, with `block_index` (from 1), each
-    path of the block as text (`input.path` becomes `block_input_path`), and `block_error_text`, what a block that
-    reports an error says. A message is an object with a list `content`, or the list itself; anything else has no
+    path of the block as text (`input.path` becomes `block_input_path`), `block_error_text`, what a block that
+    reports an error says, and `block_input_text`, what a call whose id is not one of Anthropic's asks for. A message is an object with a list `content`, or the list itself; anything else has no
     blocks. Where `is_entry` holds, the row itself is the block: its message's fields over those of `extra`.
 #}
 {% macro json_content_blocks(relation, column, is_entry, keep, paths) -%}
@@ -80,7 +80,14 @@
                 try(json_extract_string(message, '$.content[' || (block_index - 1) || '].content[0].text')),
                 try(json_extract_string(message, '$.content[' || (block_index - 1) || '].content'))
             )
-        end as block_error_text
+        end as block_error_text,
+        case
+            when coalesce(block.type, 'tool_use') <> 'tool_use' or starts_with(block.id, 'toolu_') then null
+            when {{ is_entry }} then try(json_extract_string(whole_entry, '$.input'))
+            when starts_with(message, '[')
+                then try(json_extract_string(message, '$[' || (block_index - 1) || '].input'))
+            else try(json_extract_string(message, '$.content[' || (block_index - 1) || '].input'))
+        end as block_input_text
     from (
         select
             *,
@@ -134,7 +141,8 @@
         case
             when coalesce(blocks.block ->> 'is_error', blocks.block ->> 'isError') = 'true'
                 then coalesce(blocks.block #>> '{content,0,text}', blocks.block ->> 'content')
-        end as block_error_text
+        end as block_error_text,
+        blocks.block ->> 'input' as block_input_text
     from {{ relation }}
     cross join lateral jsonb_array_elements(
         case
@@ -295,4 +303,37 @@
         case when {{ column }} is json then cast({{ column }} as jsonb) end,
         '$.{{ path }}[*].lines[*] ? (@ starts with "{{ sign }}")'
     ))
+{%- endmacro %}
+
+{#
+    A query: the rows of a relation, once for each entry of a column that holds a JSON list of objects, with each
+    path of the entry as text (`a.b` becomes `entry_a_b`). Text that is no such list gives no rows.
+#}
+{% macro json_list_entries(relation, column, keep, paths) -%}
+    {{ adapter.dispatch('json_list_entries')(relation, column, keep, paths) }}
+{%- endmacro %}
+
+{% macro duckdb__json_list_entries(relation, column, keep, paths) -%}
+    select
+        {{ keep | join(', ') }},
+        {%- for path in paths %}
+        entry.{{ path }} as entry_{{ path | replace('.', '_') | lower }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from (
+        select {{ keep | join(', ') }}, unnest(try(from_json({{ column }}, '[{{ json_structure(paths) }}]'))) as entry
+        from {{ relation }}
+    ) as entries
+{%- endmacro %}
+
+{% macro default__json_list_entries(relation, column, keep, paths) -%}
+    select
+        {{ keep | join(', ') }},
+        {%- for path in paths %}
+        entries.entry #>> '{ {{- path | replace('.', ',') -}} }' as entry_{{ path | replace('.', '_') | lower }}
+        {{- ',' if not loop.last }}
+        {%- endfor %}
+    from {{ relation }}
+    cross join lateral jsonb_array_elements(
+        case when {{ column }} is json array then cast({{ column }} as jsonb) else '[]'::jsonb end
+    ) as entries (entry)
 {%- endmacro %}

@@ -18,7 +18,12 @@
 
 {# The day an instant falls on in the reporting time zone. #}
 {% macro local_date(instant) -%}
-    cast({{ local_time(instant) }} as date)
+    {{ calendar_day(local_time(instant)) }}
+{%- endmacro %}
+
+{# The day of a wall-clock time. A time zone may push an instant out of the years 1 to 9999, which no reader knows. #}
+{% macro calendar_day(wall_time) -%}
+    greatest(least(cast({{ wall_time }} as date), cast('9999-12-31' as date)), cast('0001-01-01' as date))
 {%- endmacro %}
 
 {# The day an instant falls on in UTC; prices change on UTC days. #}
@@ -101,4 +106,14 @@
 
 {% macro default__instant_of(milliseconds) -%}
     (timestamp with time zone 'epoch' + {{ milliseconds }} * interval '1 millisecond')
+{%- endmacro %}
+
+{# The first day of a date's month. #}
+{% macro month_of(day) -%}
+    {{ days_after(day, '1 - ' ~ time_part('day', day)) }}
+{%- endmacro %}
+
+{# The last day of the month that a date begins. #}
+{% macro last_day_of_month(first_day) -%}
+    {{ days_after(month_of(days_after(first_day, 31)), -1) }}
 {%- endmacro %}

@@ -11,10 +11,16 @@
     case when {{ expression }} ~ '^-?[0-9]{1,18}$' then cast({{ expression }} as bigint) end
 {%- endmacro %}
 
-{# Text as a count; null if it is none, or beyond all reason: sums of it must not overflow. #}
+{#
+    Text as a count; null if it is none, or beyond all reason: sums and costs of it must not overflow. Numbers that
+    MongoDB writes as an object (`{"$numberDecimal": "12"}`) are read, too.
+#}
 {% macro to_count(expression) -%}
+    {%- set written -%}
+        case when {{ expression }} like '{"$number%' then split_part({{ expression }}, '"', 4) else {{ expression }} end
+    {%- endset -%}
     case
-        when {{ to_integer(expression) }} between 0 and 1000000000000 then {{ to_integer(expression) }}
+        when {{ to_integer(written) }} between 0 and 10000000000 then {{ to_integer(written) }}
     end
 {%- endmacro %}
 
@@ -67,11 +73,13 @@
     percentile_cont({{ fraction }}) within group (order by {{ column }})
 {%- endmacro %}
 
-{# Key of a row: the md5 of its parts, where null differs from empty text. #}
+{# Key of a row: the md5 of its parts. Each comes with its length, so that no two rows' parts join to one text. #}
 {% macro surrogate_key(columns) -%}
     md5(
         {%- for column in columns -%}
-            coalesce(cast({{ column }} as {{ dbt.type_string() }}), '_null_') {{- " || '|' || " if not loop.last -}}
+            {%- set text = 'cast(' ~ column ~ ' as ' ~ dbt.type_string() ~ ')' -%}
+            coalesce(cast(length({{ text }}) as {{ dbt.type_string() }}) || ':' || {{ text }}, '-')
+            {{- " || '|' || " if not loop.last -}}
         {%- endfor -%}
     )
 {%- endmacro %}

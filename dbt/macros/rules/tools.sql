@@ -13,6 +13,16 @@
     end
 {%- endmacro %}
 
+{# Whether a tool changes files by itself; what others change, they change through a shell or a server. #}
+{% macro changes_files(tool_name) -%}
+    {{ tool_name }} in ('Write', 'Edit', 'MultiEdit', 'NotebookEdit')
+{%- endmacro %}
+
+{# Whether a tool only reads files. #}
+{% macro reads_files(tool_name) -%}
+    {{ tool_name }} in ('Read', 'NotebookRead')
+{%- endmacro %}
+
 {# Whether an error text says that the user turned the call down: a decision, not a failure. #}
 {% macro is_rejection(text) -%}
     (

@@ -15,6 +15,8 @@ spending as (
         {{ total('output_tokens') }} as output_tokens,
         {{ total_usd('cost_usd') }} as cost_usd,
         {{ count_if('cost_usd is null') }} as unpriced_calls,
+        {{ total('case when cost_usd is null then total_tokens end') }} as unpriced_tokens,
+        {{ joined('case when cost_usd is null then model end') }} as unpriced_models,
         min(date_key) as first_date_key,
         max(date_key) as last_date_key
     from calls
@@ -69,6 +71,8 @@ final as (
         coalesce(spending.output_tokens, 0) as output_tokens,
         case when coalesce(spending.api_calls, 0) = 0 then 0 else spending.cost_usd end as cost_usd,
         coalesce(spending.unpriced_calls, 0) as unpriced_calls,
+        coalesce(spending.unpriced_tokens, 0) as unpriced_tokens,
+        spending.unpriced_models,
         coalesce(changes.lines_added, 0) as lines_added,
         coalesce(changes.lines_removed, 0) as lines_removed,
         coalesce(pull_requests.pull_requests, 0) as pull_requests,

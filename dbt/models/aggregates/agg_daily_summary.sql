@@ -31,7 +31,9 @@ spending as (
         {{ total('total_tokens') }} as total_tokens,
         {{ total('output_tokens') }} as output_tokens,
         {{ total_usd('cost_usd') }} as cost_usd,
-        {{ count_if('cost_usd is null') }} as unpriced_calls
+        {{ count_if('cost_usd is null') }} as unpriced_calls,
+        {{ total('case when cost_usd is null then total_tokens end') }} as unpriced_tokens,
+        {{ joined('case when cost_usd is null then model end') }} as unpriced_models
     from {{ ref('fct_api_calls') }}
     group by date_key
 ),
@@ -39,7 +41,8 @@ spending as (
 progress_spending as (
     select
         date_key,
-        {{ total_usd('cost_usd') }} as cost_usd
+        {{ total_usd('cost_usd') }} as cost_usd,
+        {{ count_if('cost_usd is null') }} as unpriced_calls
     from {{ ref('fct_progress_api_calls') }}
     group by date_key
 ),
@@ -79,7 +82,10 @@ final as (
         coalesce(spending.output_tokens, 0) as output_tokens,
         case when coalesce(spending.api_calls, 0) = 0 then 0 else spending.cost_usd end as cost_usd,
         coalesce(spending.unpriced_calls, 0) as unpriced_calls,
+        coalesce(spending.unpriced_tokens, 0) as unpriced_tokens,
+        spending.unpriced_models,
         coalesce(progress_spending.cost_usd, 0) as progress_cost_usd,
+        coalesce(progress_spending.unpriced_calls, 0) as progress_unpriced_calls,
         coalesce(active_time.active_seconds, 0) as active_seconds
     from dates
     left join messages on dates.date_key = messages.date_key

@@ -45,7 +45,8 @@ api_call_times as (
     select
         {{ time_part('isodow', local_time('created_at')) }} as day_of_week,
         {{ time_part('hour', local_time('created_at')) }} as hour_of_day,
-        cost_usd
+        cost_usd,
+        total_tokens
     from {{ ref('fct_api_calls') }}
     where created_at is not null
 ),
@@ -54,7 +55,9 @@ spending as (
     select
         day_of_week,
         hour_of_day,
-        {{ total_usd('cost_usd') }} as cost_usd
+        {{ total_usd('cost_usd') }} as cost_usd,
+        {{ count_if('cost_usd is null') }} as unpriced_calls,
+        {{ total('case when cost_usd is null then total_tokens end') }} as unpriced_tokens
     from api_call_times
     group by day_of_week, hour_of_day
 ),
@@ -81,6 +84,8 @@ final as (
         coalesce(tool_calls.tool_errors, 0) as tool_errors,
         -- Null, not 0, where no call has a price.
         case when spending.hour_of_day is null then 0 else spending.cost_usd end as cost_usd,
+        coalesce(spending.unpriced_calls, 0) as unpriced_calls,
+        coalesce(spending.unpriced_tokens, 0) as unpriced_tokens,
         coalesce(active_time.active_seconds, 0) as active_seconds
     from slots
     left join messages

@@ -25,8 +25,7 @@ final as (
         lines_added,
         lines_removed,
         api_call_count,
-        input_tokens + output_tokens + cache_write_5m_tokens + cache_write_1h_tokens + cache_read_tokens
-            as total_tokens,
+        total_tokens,
         {{ ratio(
             'cache_read_tokens',
             '(input_tokens + cache_write_5m_tokens + cache_write_1h_tokens + cache_read_tokens)'
@@ -34,7 +33,8 @@ final as (
         cost_usd,
         {{ ratio('cost_usd', 'turn_count') }} as cost_per_turn_usd,
         {{ ratio('cost_usd', '(active_seconds / 3600)') }} as cost_per_active_hour_usd,
-        unpriced_call_count
+        unpriced_call_count,
+        unpriced_tokens
     from sessions
 )
 

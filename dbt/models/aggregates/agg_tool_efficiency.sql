@@ -10,7 +10,7 @@ error_counts as (
     select
         tool_key,
         error_category,
-        row_number() over (partition by tool_key order by count(*) desc, error_category) as choice
+        row_number() over (partition by tool_key order by count(*) desc, error_category) as row_rank
     from tool_calls
     where status = 'error'
     group by tool_key, error_category
@@ -60,7 +60,7 @@ final as (
         counts.lines_removed
     from counts
     inner join tools on counts.tool_key = tools.tool_key
-    left join error_counts on counts.tool_key = error_counts.tool_key and error_counts.choice = 1
+    left join error_counts on counts.tool_key = error_counts.tool_key and error_counts.row_rank = 1
 )
 
 select * from final

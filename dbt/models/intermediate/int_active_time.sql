@@ -32,14 +32,14 @@ hours as (
     select
         session_id,
         min(project_id) as project_id,
-        cast(local_written_at as date) as date_key,
+        {{ calendar_day('local_written_at') }} as date_key,
         {{ time_part('hour', 'local_written_at') }} as hour_of_day,
         count(*) as line_count,
         {{ total("case when gap_ms <= " ~ var('active_gap_seconds') ~ " * 1000 then gap_ms end") }} as active_ms,
         min(written_at) as first_written_at,
         max(written_at) as last_written_at
     from gaps
-    group by session_id, cast(local_written_at as date), {{ time_part('hour', 'local_written_at') }}
+    group by session_id, {{ calendar_day('local_written_at') }}, {{ time_part('hour', 'local_written_at') }}
 )
 
 select * from hours

@@ -3,6 +3,6 @@ with lines as (
     where not is_agent_progress
 ),
 
-{{ api_call_ctes() }}
+{{ api_call_ctes(ref('fct_tool_calls')) }}
 
 select * from with_cost

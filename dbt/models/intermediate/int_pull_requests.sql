@@ -22,7 +22,7 @@ located as (
                 case when messages.created_at <= pull_requests.written_at then 0 else 1 end asc,
                 messages.created_at desc,
                 messages.git_branch asc
-        ) as choice
+        ) as row_rank
     from pull_requests
     left join messages on pull_requests.session_id = messages.session_id
 ),
@@ -38,7 +38,7 @@ final as (
         pull_request_repository,
         written_at
     from located
-    where choice = 1
+    where row_rank = 1
 )
 
 select * from final

@@ -57,7 +57,7 @@ branches as (
     select
         session_id,
         git_branch,
-        row_number() over (partition by session_id order by count(*) desc, git_branch) as choice
+        row_number() over (partition by session_id order by count(*) desc, git_branch) as row_rank
     from lines
     where git_branch is not null
     group by session_id, git_branch
@@ -83,8 +83,10 @@ ranked_titles as (
             order by
                 case title_source when 'custom' then 1 when 'ai' then 2 when 'summary' then 3 else 4 end,
                 written_at desc,
+                -- Titles have no time of their own: the last one to come is in force.
+                source_version desc,
                 line_id desc
-        ) as choice
+        ) as row_rank
     from titles
 ),
 
@@ -134,8 +136,13 @@ spending as (
         {{ total('cache_write_5m_tokens') }} as cache_write_5m_tokens,
         {{ total('cache_write_1h_tokens') }} as cache_write_1h_tokens,
         {{ total('cache_read_tokens') }} as cache_read_tokens,
+        {{ total('advisor_tokens') }} as advisor_tokens,
+        {{ total('fallback_tokens') }} as fallback_tokens,
+        {{ total('total_tokens') }} as total_tokens,
         {{ total_usd('cost_usd') }} as cost_usd,
         {{ count_if('cost_usd is null') }} as unpriced_call_count,
+        {{ total('case when cost_usd is null then total_tokens end') }} as unpriced_tokens,
+        {{ joined('case when cost_usd is null then model end') }} as unpriced_models,
         {{ joined('model') }} as models
     from api_calls
     group by session_id
@@ -178,9 +185,14 @@ computed as (
         coalesce(spending.cache_write_5m_tokens, 0) as cache_write_5m_tokens,
         coalesce(spending.cache_write_1h_tokens, 0) as cache_write_1h_tokens,
         coalesce(spending.cache_read_tokens, 0) as cache_read_tokens,
-        -- Null if not one call has a price; `unpriced_call_count` tells how much is missing otherwise.
+        coalesce(spending.advisor_tokens, 0) as advisor_tokens,
+        coalesce(spending.fallback_tokens, 0) as fallback_tokens,
+        coalesce(spending.total_tokens, 0) as total_tokens,
+        -- Null if not one call has a price; `unpriced_call_count` says how much is missing otherwise.
         case when coalesce(spending.api_call_count, 0) = 0 then 0 else spending.cost_usd end as cost_usd,
         coalesce(spending.unpriced_call_count, 0) as unpriced_call_count,
+        coalesce(spending.unpriced_tokens, 0) as unpriced_tokens,
+        spending.unpriced_models,
         spending.models,
         branches.git_branch,
         line_counts.client_versions,
@@ -194,8 +206,8 @@ computed as (
     left join tool_counts on sessions.session_id = tool_counts.session_id
     left join file_counts on sessions.session_id = file_counts.session_id
     left join spending on sessions.session_id = spending.session_id
-    left join branches on sessions.session_id = branches.session_id and branches.choice = 1
-    left join ranked_titles on sessions.session_id = ranked_titles.session_id and ranked_titles.choice = 1
+    left join branches on sessions.session_id = branches.session_id and branches.row_rank = 1
+    left join ranked_titles on sessions.session_id = ranked_titles.session_id and ranked_titles.row_rank = 1
 )
 
 select * from computed

@@ -22,31 +22,41 @@ joined as (
         results.change_type,
         results.lines_added,
         results.lines_removed,
+        results.notebook_lines,
+        results.web_search_requests,
         row_number() over (
-            partition by calls.tool_use_id
+            partition by calls.session_id, calls.call_id
             order by
+                case when results.line_id is null then 1 else 0 end,
+                -- The answer in the call's own conversation, else the one that a fork got.
+                case when results.is_from_fork then 1 else 0 end,
                 case when calls.is_sidechain then 1 else 0 end,
                 calls.written_at,
                 calls.line_id,
                 calls.block_index,
-                -- The answer in the call's own conversation, else the one that a fork got.
-                case when results.session_id = calls.session_id then 0 else 1 end,
                 results.written_at,
                 results.line_id,
                 results.block_index
-        ) as choice
+        ) as row_rank
     from calls
-    left join results on calls.tool_use_id = results.tool_use_id
+    left join results
+        on
+            calls.session_id = results.session_id
+            and calls.line_id = results.call_line_id
+            and calls.block_index = results.call_block_index
 ),
 
 chosen as (
     select * from joined
-    where choice = 1
+    where row_rank = 1
 ),
 
 judged as (
     select
+        chosen.call_id,
         chosen.tool_use_id,
+        chosen.answer_id,
+        chosen.message_id,
         chosen.line_id,
         chosen.session_id,
         chosen.project_id,
@@ -84,8 +94,19 @@ judged as (
         coalesce(categories.waits_for_human, false)
         or (coalesce(chosen.result_is_error, false) and {{ is_rejection("coalesce(chosen.error_text, '')") }})
             as waits_for_human,
-        coalesce(chosen.lines_added, 0) as lines_added,
-        coalesce(chosen.lines_removed, 0) as lines_removed,
+        -- A notebook's cell is given whole, and nothing says what it replaces.
+        case
+            when {{ reads_files('chosen.tool_name') }} then 0
+            when
+                chosen.tool_name = 'NotebookEdit'
+                and not chosen.result_is_error
+                and coalesce(chosen.edit_mode, '') <> 'delete'
+                then coalesce(nullif(chosen.lines_added, 0), chosen.notebook_lines, chosen.asked_lines, 0)
+            else coalesce(chosen.lines_added, 0)
+        end as lines_added,
+        case when {{ reads_files('chosen.tool_name') }} then 0 else coalesce(chosen.lines_removed, 0) end
+            as lines_removed,
+        coalesce(chosen.web_search_requests, 0) as web_search_requests,
         chosen.change_type
     from chosen
     left join categories on chosen.tool_name = categories.tool_name

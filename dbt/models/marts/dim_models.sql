@@ -24,6 +24,7 @@ models as (
         {{ total('total_tokens') }} as total_tokens,
         {{ total_usd('cost_usd') }} as cost_usd,
         {{ count_if('cost_usd is null') }} as unpriced_calls,
+        {{ total('case when cost_usd is null then total_tokens end') }} as unpriced_tokens,
         min(created_at) as first_used_at,
         max(created_at) as last_used_at
     from calls
@@ -40,6 +41,7 @@ final as (
         total_tokens,
         cost_usd,
         unpriced_calls,
+        unpriced_tokens,
         first_used_at,
         last_used_at
     from models

@@ -12,7 +12,9 @@ projects as (
         {{ total('message_count') }} as total_messages,
         {{ total('tool_call_count') }} as total_tool_calls,
         {{ total_seconds('active_seconds') }} as active_seconds,
-        {{ total_usd('cost_usd') }} as cost_usd
+        {{ total_usd('cost_usd') }} as cost_usd,
+        {{ total('unpriced_call_count') }} as unpriced_calls,
+        {{ total('unpriced_tokens') }} as unpriced_tokens
     from sessions
     group by project_id
 ),
@@ -29,7 +31,9 @@ final as (
         total_messages,
         total_tool_calls,
         active_seconds,
-        cost_usd
+        cost_usd,
+        unpriced_calls,
+        unpriced_tokens
     from projects
 )
 

@@ -9,7 +9,7 @@ first_prompts as (
     select
         session_id,
         typed_text,
-        row_number() over (partition by session_id order by message_sequence) as choice
+        row_number() over (partition by session_id order by message_sequence) as row_rank
     from {{ ref('int_messages_enriched') }}
     where user_kind = 'prompt' and {{ is_affected() }}
 ),
@@ -53,8 +53,13 @@ final as (
         sessions.cache_write_5m_tokens,
         sessions.cache_write_1h_tokens,
         sessions.cache_read_tokens,
+        sessions.advisor_tokens,
+        sessions.fallback_tokens,
+        sessions.total_tokens,
         sessions.cost_usd,
         sessions.unpriced_call_count,
+        sessions.unpriced_tokens,
+        sessions.unpriced_models,
         sessions.models,
         sessions.git_branch,
         sessions.client_versions,
@@ -67,7 +72,7 @@ final as (
         sessions.copied_line_count,
         sessions.line_count
     from sessions
-    left join first_prompts on sessions.session_id = first_prompts.session_id and first_prompts.choice = 1
+    left join first_prompts on sessions.session_id = first_prompts.session_id and first_prompts.row_rank = 1
 )
 
 select * from final

@@ -3,7 +3,8 @@
 with tool_calls as (
     select * from {{ ref('fct_tool_calls') }}
     where
-        tool_name in ('Read', 'NotebookRead', 'Write', 'Edit', 'MultiEdit', 'NotebookEdit')
+        -- A tool that nobody has heard of yet may report that it changed a file.
+        ({{ reads_files('tool_name') }} or {{ changes_files('tool_name') }} or lines_added + lines_removed > 0)
         and {{ is_affected() }}
 ),
 
@@ -26,7 +27,7 @@ with_extension as (
 
 final as (
     select
-        {{ surrogate_key(['tool_use_id', "'file'"]) }} as operation_key,
+        {{ surrogate_key(['tool_call_key', "'file'"]) }} as operation_key,
         tool_call_key,
         tool_use_id,
         session_key,
@@ -38,12 +39,12 @@ final as (
         file_name,
         file_extension,
         {{ language_of('file_extension') }} as file_language,
-        case tool_name
-            when 'Write' then 'write'
-            when 'Edit' then 'edit'
-            when 'MultiEdit' then 'multi_edit'
-            when 'NotebookEdit' then 'notebook'
-            else 'read'
+        case
+            when tool_name = 'Write' then 'write'
+            when tool_name = 'MultiEdit' then 'multi_edit'
+            when tool_name = 'NotebookEdit' then 'notebook'
+            when {{ reads_files('tool_name') }} then 'read'
+            else 'edit'
         end as operation_type,
         coalesce(change_type = 'create', false) as is_new_file,
         status,

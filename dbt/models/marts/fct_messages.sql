@@ -7,7 +7,7 @@ with messages as (
 
 final as (
     select
-        {{ surrogate_key(['line_key']) }} as message_key,
+        {{ surrogate_key(['session_id', 'line_key']) }} as message_key,
         {{ surrogate_key(['session_id']) }} as session_key,
         session_id,
         project_id,

@@ -2,13 +2,14 @@
 
 with tool_usage as (
     select * from {{ ref('int_tool_usage') }}
-    where {{ is_affected() }} and {{ is_linked('tool_use_id', ref('stg_tool_calls')) }}
+    where {{ is_affected() }}
 ),
 
 final as (
     select
-        {{ surrogate_key(['tool_use_id']) }} as tool_call_key,
+        call_id as tool_call_key,
         tool_use_id,
+        {{ surrogate_key(['message_id', 'answer_id']) }} as api_call_key,
         {{ surrogate_key(['session_id']) }} as session_key,
         session_id,
         project_id,
@@ -35,6 +36,7 @@ final as (
         change_type,
         lines_added,
         lines_removed,
+        web_search_requests,
         is_sidechain,
         agent_id,
         git_branch,

@@ -23,7 +23,8 @@ titles as (
             when lines.summary is not null then 'summary'
             else 'agent_name'
         end as title_source,
-        coalesce(lines.written_at, lines.ingested_at) as written_at
+        coalesce(lines.written_at, lines.ingested_at) as written_at,
+        lines.source_version
     from lines
     left join summed_up_lines on lines.leaf_uuid = summed_up_lines.line_key
     where lines.leaf_uuid is null or summed_up_lines.line_key is not null or lines.custom_title is not null

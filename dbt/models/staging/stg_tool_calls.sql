@@ -1,22 +1,38 @@
-with calls as (
-    select
-        tool_use_id,
-        line_id,
-        session_id,
-        project_id,
-        coalesce(tool_name, 'unknown') as tool_name,
-        file_path,
-        called_skill,
-        called_agent_type,
-        edit_mode,
-        written_at,
-        date_key,
-        is_sidechain,
-        agent_id,
-        git_branch,
-        block_index
-    from {{ ref('stg_content_blocks') }}
+with blocks as (
+    select * from {{ ref('stg_content_blocks') }}
     where block_type = 'tool_use'
+),
+
+answers as (
+    select * from {{ ref('base_answers') }}
+),
+
+calls as (
+    select
+        {{ tool_call_id('blocks', 'answers') }} as call_id,
+        blocks.tool_use_id,
+        blocks.line_id,
+        blocks.session_id,
+        blocks.project_id,
+        {{ answer_id('blocks', 'answers') }} as answer_id,
+        blocks.message_id,
+        coalesce(blocks.tool_name, 'unknown') as tool_name,
+        blocks.file_path,
+        blocks.called_skill,
+        blocks.called_agent_type,
+        blocks.edit_mode,
+        case
+            when blocks.tool_name = 'NotebookEdit' and coalesce(blocks.edit_mode, '') <> 'delete'
+                then blocks.asked_lines
+        end as asked_lines,
+        blocks.written_at,
+        blocks.date_key,
+        blocks.is_sidechain,
+        blocks.agent_id,
+        blocks.git_branch,
+        blocks.block_index
+    from blocks
+    left join answers on blocks.line_id = answers.line_id
 )
 
 select * from calls

@@ -20,11 +20,25 @@ repeated_lines as (
         lines.line_id,
         lines.session_id,
         lines.line_key,
-        lines.written_at,
         lines.ingested_at,
-        lines.forked_from_session_id
+        lines.forked_from_session_id,
+        {{ prompt_tokens() }} + coalesce(lines.output_tokens, 0) as tokens,
+        min(lines.written_at) over (partition by lines.line_key, lines.session_id) as first_written_at,
+        min(lines.ingested_at) over (partition by lines.line_key, lines.session_id) as first_ingested_at,
+        -- A fork says so itself, in newer versions of the program.
+        min(case when lines.forked_from_session_id is null then 0 else 1 end)
+            over (partition by lines.line_key, lines.session_id) as is_fork
     from lines
     inner join repeated_keys on lines.line_key = repeated_keys.line_key
+),
+
+originals as (
+    select
+        line_key,
+        session_id,
+        min(first_written_at) as first_written_at
+    from repeated_lines
+    group by line_key, session_id
 ),
 
 conversations as (
@@ -36,24 +50,44 @@ conversations as (
     group by session_id
 ),
 
-ranked as (
+dated as (
     select
         repeated_lines.*,
+        conversations.last_written_at,
+        -- Not every program's uuids are unique: a copy also has the time of its original, or names it.
+        min(
+            case
+                when originals.line_key is null then repeated_lines.first_written_at else originals.first_written_at
+            end
+        ) over (partition by repeated_lines.line_key, repeated_lines.session_id) as occurred_at,
+        -- Of the versions of a line, the one that reports most.
         row_number() over (
-            partition by repeated_lines.line_key
-            order by
-                -- A fork says so itself, in newer versions of the program.
-                case when repeated_lines.forked_from_session_id is null then 0 else 1 end,
-                repeated_lines.written_at,
-                -- A resumed conversation goes on where the first one ended.
-                conversations.last_written_at,
-                repeated_lines.ingested_at,
-                repeated_lines.session_id,
-                repeated_lines.line_id
-        ) as copy_rank,
-        count(*) over (partition by repeated_lines.line_key) as line_count
+            partition by repeated_lines.line_key, repeated_lines.session_id
+            order by repeated_lines.tokens desc, repeated_lines.ingested_at asc, repeated_lines.line_id asc
+        ) as version_rank
     from repeated_lines
     left join conversations on repeated_lines.session_id = conversations.session_id
+    left join originals
+        on
+            repeated_lines.line_key = originals.line_key
+            and repeated_lines.forked_from_session_id = originals.session_id
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (
+            partition by line_key, occurred_at
+            order by
+                is_fork,
+                -- A resumed conversation goes on where the first one ended.
+                last_written_at,
+                first_ingested_at,
+                session_id,
+                version_rank
+        ) as copy_rank,
+        count(*) over (partition by line_key, occurred_at) as line_count
+    from dated
 ),
 
 with_first as (
@@ -62,8 +96,10 @@ with_first as (
         session_id,
         line_key,
         copy_rank > 1 as is_copy,
+        version_rank > 1 as is_repetition,
         line_count,
-        first_value(session_id) over (partition by line_key order by copy_rank) as first_session_id,
+        first_value(session_id) over (partition by line_key, occurred_at order by copy_rank) as first_session_id,
+        first_value(line_id) over (partition by line_key, occurred_at order by copy_rank) as first_line_id,
         forked_from_session_id
     from ranked
 )

@@ -1,18 +1,18 @@
 {{ config(materialized='incremental', meta={
-    'link_keys': {'line_key': 'line_key', 'leaf_uuid': 'line_key', 'message_id': 'message_id'},
+    'link_keys': {'line_key': 'line_key', 'leaf_uuid': 'line_key', 'answer_name': 'answer_name'},
 }) }}
 
 {%- set message_paths = [
     'id', 'model', 'stop_reason', 'usage.input_tokens', 'usage.output_tokens',
     'usage.cache_creation_input_tokens', 'usage.cache_read_input_tokens',
     'usage.cache_creation.ephemeral_5m_input_tokens', 'usage.cache_creation.ephemeral_1h_input_tokens',
-    'usage.service_tier', 'usage.speed', 'usage.server_tool_use.web_search_requests',
-    'usage', 'usage.cache_creation', 'usage.server_tool_use', 'usage.output_tokens_details',
+    'usage.service_tier', 'usage.speed', 'usage.server_tool_use.web_search_requests', 'usage.inference_geo',
+    'usage.iterations', 'usage', 'usage.cache_creation', 'usage.server_tool_use', 'usage.output_tokens_details',
 ] -%}
 {%- set progress_paths = [] -%}
 {%- for path in message_paths -%}{%- do progress_paths.append('data.message.message.' ~ path) -%}{%- endfor -%}
 {%- set line_paths = [
-    'leafUuid', 'forkedFrom.sessionId', 'isSidechain', 'isMeta', 'isCompactSummary', 'agentId',
+    'leafUuid', 'parentUuid', 'forkedFrom.sessionId', 'forkedFrom.messageUuid', 'isSidechain', 'isMeta', 'isCompactSummary', 'agentId',
     'cwd', 'gitBranch', 'version', 'permissionMode', 'requestId', 'subtype',
     'attributionSkill', 'attributionMcpServer', 'origin.kind', 'summary', 'customTitle', 'aiTitle', 'agentName',
     'prNumber', 'prUrl', 'prRepository', 'data.type', 'data.message.type', 'data.message.requestId',
@@ -31,7 +31,9 @@ parsed as (
     select
         *,
         -- What users send has no usage, but the results of tools, which are long.
-        {{ json_fields("case when type <> 'user' then message_raw end", message_paths) }} as message_fields,
+        {{ json_fields(
+            "case when type <> 'user' or message_role = 'assistant' then message_raw end", message_paths
+        ) }} as message_fields,
         {{ json_fields('extra', extra_paths) }} as extra_fields,
         -- Only progress lines carry the message of a sub-agent there; other lines need not be searched for it.
         {{ json_fields("case when type = 'progress' then extra end", progress_paths) }} as progress_fields,
@@ -68,6 +70,7 @@ named as (
         type as line_type,
         "timestamp" as written_at,
         ingested_at,
+        source_version,
         coalesce({{ local_date('"timestamp"') }}, {{ local_date('ingested_at') }}, date) as date_key,
         case when is_queued_prompt then 'user' else coalesce(message_role, type) end as role,
         case
@@ -98,6 +101,8 @@ named as (
             false
         ) as is_automatic,
         is_agent_progress,
+        uuid as line_uuid,
+        {{ json_field('extra_fields', extra_paths, 'parentUuid') }} as parent_uuid,
         {{ json_field('extra_fields', extra_paths, 'leafUuid') }} as leaf_uuid,
         {{ json_field('extra_fields', extra_paths, 'forkedFrom.sessionId') }} as forked_from_session_id,
         {{ to_truth(json_field('extra_fields', extra_paths, 'isSidechain')) }} as is_sidechain,
@@ -126,19 +131,19 @@ named as (
         {{ to_integer(json_field('extra_fields', extra_paths, 'prNumber')) }} as pull_request_number,
         {{ json_field('extra_fields', extra_paths, 'prUrl') }} as pull_request_url,
         {{ json_field('extra_fields', extra_paths, 'prRepository') }} as pull_request_repository,
-        case
+        nullif(case
             when is_agent_progress then {{ json_field('extra_fields', extra_paths, 'data.message.requestId') }}
             else {{ json_field('extra_fields', extra_paths, 'requestId') }}
-        end as request_id,
+        end, '') as request_id,
         {%- set names = {
             'message_id': 'id', 'model': 'model', 'stop_reason': 'stop_reason', 'service_tier': 'usage.service_tier',
-            'speed': 'usage.speed',
+            'speed': 'usage.speed', 'inference_geo': 'usage.inference_geo', 'iterations': 'usage.iterations',
         } %}
         {%- for name, path in names.items() %}
-        case
+        nullif(case
             when is_agent_progress then {{ json_field('progress_fields', progress_paths, 'data.message.message.' ~ path) }}
             else {{ json_field('message_fields', message_paths, path) }}
-        end as {{ name }},
+        end, '') as {{ name }},
         {%- endfor %}
         {%- set counts = {
             'input_tokens': 'usage.input_tokens',
@@ -149,13 +154,6 @@ named as (
             'cache_read_tokens': 'usage.cache_read_input_tokens',
             'web_search_requests': 'usage.server_tool_use.web_search_requests',
         } %}
-        {%- for name, path in counts.items() %}
-        {{ to_count(
-            'case when is_agent_progress then '
-            ~ json_field('progress_fields', progress_paths, 'data.message.message.' ~ path)
-            ~ ' else ' ~ json_field('message_fields', message_paths, path) ~ ' end'
-        ) }} as {{ name }},
-        {%- endfor %}
         -- Every field of the usage, so that new ones are seen.
         case when not is_agent_progress then {{ joined_keys({
             '': json_field('message_fields', message_paths, 'usage'),
@@ -163,8 +161,17 @@ named as (
             'server_tool_use.': json_field('message_fields', message_paths, 'usage.server_tool_use'),
             'output_tokens_details.': json_field('message_fields', message_paths, 'usage.output_tokens_details'),
         }) }} end as usage_fields,
-        -- Without a uuid, a line is known by its time and content; without a time, each one is its own.
+        {%- for name, path in counts.items() %}
         case
+            when is_agent_progress then {{ json_field('progress_fields', progress_paths, 'data.message.message.' ~ path) }}
+            else {{ json_field('message_fields', message_paths, path) }}
+        end as written_{{ name }},
+        {%- endfor %}
+        -- A fork may give the lines it copies new uuids, and name those they had. Without a uuid, a line is known
+        -- by its time and content; without a time, each one is its own.
+        case
+            when {{ json_field('extra_fields', extra_paths, 'forkedFrom.messageUuid') }} is not null
+                then {{ json_field('extra_fields', extra_paths, 'forkedFrom.messageUuid') }}
             when uuid is not null then uuid
             when "timestamp" is not null then {{ surrogate_key([
                 'session_id', 'type', '"timestamp"', 'message_raw', 'extra',
@@ -172,6 +179,35 @@ named as (
             else _id
         end as line_key
     from flagged
+),
+
+counted as (
+    select
+        {%- set kept = [
+            'line_id', 'session_id', 'project_folder', 'line_type', 'written_at', 'ingested_at', 'source_version',
+            'date_key', 'role', 'content_length', 'has_code_block', 'typed_text', 'has_tool_result', 'is_message',
+            'is_agent_progress', 'line_uuid', 'parent_uuid', 'leaf_uuid', 'forked_from_session_id', 'is_sidechain',
+            'is_meta', 'is_compact_summary', 'is_queued_prompt', 'is_automatic', 'usage_fields', 'agent_id',
+            'working_folder', 'git_branch', 'client_version',
+            'permission_mode', 'line_subtype', 'skill', 'mcp_server', 'origin_kind', 'summary', 'custom_title',
+            'ai_title', 'agent_name', 'pull_request_number', 'pull_request_url', 'pull_request_repository',
+            'request_id', 'message_id', 'model', 'stop_reason', 'service_tier', 'speed', 'inference_geo',
+            'line_key',
+        ] %}
+        {{ kept | join(', ') }},
+        {{ answer_name('message_id', 'request_id') }} as answer_name,
+        -- Nearly all answers were made in one go, and say nothing in it that the totals do not.
+        case when iterations like '%advisor_message%' or iterations like '%fallback_message%' then iterations end
+            as iterations,
+        {%- for name in counts %}
+        {{ to_count('written_' ~ name) }} as {{ name }},
+        {%- endfor %}
+        {%- for name in counts %}
+        {{ '+ ' if not loop.first }}case
+            when written_{{ name }} is not null and {{ to_count('written_' ~ name) }} is null then 1 else 0
+        end
+        {%- endfor %} as unreadable_counts
+    from named
 )
 
-select * from named
+select * from counted
