@@ -51,7 +51,6 @@ _DOCUMENT, _REGULAR_EXPRESSION = 0x03, 0x0B
 _TIMESTAMP_TYPE = 0x11
 
 
-
 @dataclass(frozen=True)
 class Reply:
     """What a cursor command answered, the events still as BSON.
