@@ -3,6 +3,7 @@
 AnalyticsError                     every error has a message (what failed, and why) and a hint (what to do)
 ├── TransientError                 exit code 1: trying again may help
 │   ├── SourceUnreachableError     MongoDB does not answer
+│   ├── MajorityLostError          no majority of the replica set confirms writes
 │   ├── WarehouseBusyError         another process holds the DuckDB file
 │   ├── LandingFullError           the disk of the landing zone is full
 │   ├── StepFailedError            a step of the pipeline failed; its own message says why
@@ -13,6 +14,7 @@ AnalyticsError                     every error has a message (what failed, and w
     ├── AccessDeniedError          wrong credentials, or a privilege is missing
     ├── EventTooLargeError         a change event is larger than the server can send
     ├── HistoryLostError           the saved position has left the oplog
+    ├── HistoryRewoundError        the source went back in time: it lacks changes that have landed
     ├── BackfillMismatchError      the unfinished backfill is of another collection
     ├── PositionMismatchError      the saved position belongs to another cluster, namespace or pipeline
     ├── CollectionInvalidatedError the collection was dropped or renamed
@@ -86,6 +88,10 @@ class SourceUnreachableError(TransientError):
     """MongoDB does not answer."""
 
 
+class MajorityLostError(TransientError):
+    """No majority of the replica set's members confirms writes, and only what it confirms is read."""
+
+
 class WarehouseBusyError(TransientError):
     """Another process holds the DuckDB file."""
 
@@ -120,6 +126,10 @@ class EventTooLargeError(TerminalError):
 
 class HistoryLostError(TerminalError):
     """The saved position has left the oplog: changes since then can no longer be read."""
+
+
+class HistoryRewoundError(TerminalError):
+    """The source went back in time: changes that have landed are not in its history."""
 
 
 class PositionMismatchError(TerminalError):

@@ -103,6 +103,11 @@ class StreamMetrics:
             "oplog_headroom_seconds",
             "Time left until the saved position falls off the oplog, and changes are lost for good.",
         )
+        self.majority_lag_seconds = self._gauge(
+            "majority_lag_seconds",
+            "By how much what a majority of the members confirms, which alone is read, is behind the "
+            "primary's newest write; small while a majority is up.",
+        )
         self.last_event_timestamp_seconds = self._gauge(
             "last_event_timestamp_seconds",
             "Server time of the newest change event read, in seconds since 1970.",

@@ -17,6 +17,13 @@ from pydantic_settings import (
 from stream.core.collection_event import OnDrop, OnHistoryLost
 from stream.errors import SettingsError, mask_secrets
 
+_INTERNAL_DATABASES = frozenset({"admin", "config", "local"})
+_MAX_DATABASE_BYTES = 63
+_NOT_IN_DATABASE = frozenset('/\\. "$\0')
+_NOT_IN_COLLECTION = frozenset("$\0")
+_PATTERN_CHARACTERS = frozenset("*?[]")
+"""DuckDB takes a path with one of them for a pattern of many."""
+
 Positive = Annotated[int, Field(ge=1)]
 Group = TypeVar("Group", bound="SettingsGroup")
 
@@ -78,6 +85,13 @@ def _content(name: str, given: Mapping[str, str | None]) -> str:
         ) from error
 
 
+def _require_plain(path: Path | None) -> Path | None:
+    """Refuse a path that DuckDB would take for a pattern."""
+    if path is not None and _PATTERN_CHARACTERS & set(str(path.absolute())):
+        raise ValueError(f"`{path.absolute()}` must not hold any of * ? [ ]: DuckDB takes them for a pattern")
+    return path
+
+
 class MongoSettings(SettingsGroup):
     """Where the conversation logs are."""
 
@@ -108,6 +122,24 @@ class MongoSettings(SettingsGroup):
             raise ValueError("must begin with mongodb:// or mongodb+srv://")
         return value
 
+    @field_validator("database")
+    @classmethod
+    def _can_be_a_database(cls, value: str) -> str:
+        if value in _INTERNAL_DATABASES:
+            raise ValueError("is a database of MongoDB's own")
+        if not value or len(value.encode()) > _MAX_DATABASE_BYTES or _NOT_IN_DATABASE & set(value):
+            raise ValueError('is no name of a database: 1 to 63 bytes without any of / \\ . " $ and space')
+        return value
+
+    @field_validator("collection")
+    @classmethod
+    def _can_be_a_collection(cls, value: str) -> str:
+        if value.startswith("system."):
+            raise ValueError("is a collection of MongoDB's own")
+        if not value or _NOT_IN_COLLECTION & set(value) or value.startswith(".") or value.endswith("."):
+            raise ValueError("is no name of a collection: not empty, without $, no dot at either end")
+        return value
+
     @property
     def namespace(self) -> str:
         """`<database>.<collection>`."""
@@ -127,6 +159,8 @@ class DataSettings(SettingsGroup):
         validation_alias="SERVING_GROUP",
         description="group (name or number) that may read `serving/`; unset: only the user that runs this",
     )
+
+    _is_plain = field_validator("data_dir")(_require_plain)
 
     @property
     def landing_dir(self) -> Path:
@@ -152,6 +186,8 @@ class DuckDBSettings(SettingsGroup):
         validation_alias="DUCKDB_PATH",
         description="DuckDB file of the warehouse; unset: `<DATA_DIR>/analytics.duckdb`",
     )
+    _is_plain = field_validator("path")(_require_plain)
+
     threads: Positive | None = Field(
         None, validation_alias="DUCKDB_THREADS", description="threads of DuckDB; unset: one per core"
     )

@@ -4,6 +4,7 @@ import os
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from bytewax.dataflow import Dataflow
 from bytewax.run import cli_main
@@ -18,7 +19,7 @@ from stream.core.redact import Redactor
 from stream.core.window import FlushPolicy, Window
 from stream.decode import self_check
 from stream.decode.memory import rare_garbage_collection
-from stream.errors import AnalyticsError, HistoryLostError, WarehouseBusyError
+from stream.errors import AnalyticsError, HistoryLostError, HistoryRewoundError, WarehouseBusyError
 from stream.flow import Guard, build_flow
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.flush import Flusher
@@ -26,13 +27,15 @@ from stream.landing.zone import STREAM_LANE, Failpoint, LandingZone, Lane, no_fa
 from stream.logs import Logger
 from stream.metrics import StreamMetrics
 from stream.settings import DataSettings, DuckDBSettings, MongoSettings, StreamSettings
-from stream.source.change_stream import ChangeStream, start_position
-from stream.source.client import Client, connect
+from stream.source.change_stream import ChangeStream, start_position, warn_of_missing
+from stream.source.client import Client, connect, ignored_options
 from stream.source.history import begin_resnapshot
+from stream.source.majority import MajorityWatch, require_majority
 from stream.source.oplog import OplogWatch
 from stream.source.prefetch import ChangeStreamSource, Prefetch
 from stream.source.reader import ChangeReader
 from stream.source.resnapshot import ReadCollection, Resnapshot, ResnapshotStore, cannot_resnapshot
+from stream.source.timeline import require_timeline
 from stream.stop import StopSignal, stopped_by_signals
 from stream.warehouse.load import LoadResult
 from stream.warehouse.loader import Loader
@@ -135,7 +138,12 @@ class Worker:
         events, loaded = 0, LoadResult()
         begun_at: Position | None = None
         with rare_garbage_collection(), connect(self.mongo) as client, lane.writing():
+            for ignored in ignored_options(self.mongo):
+                self.log.warning("mongo_option_ignored", problem=ignored)
+            warn_of_missing(client, self.mongo, self.log)
             dead_letters.remove_orphans(landing, STREAM_LANE)
+            if until_idle_seconds is not None:
+                require_majority(client, self.mongo.namespace)
             while True:
                 under_way = ResnapshotStore(lane).load()
                 position = start_position(
@@ -148,7 +156,7 @@ class Worker:
                 )  # fmt: skip
                 events, loaded = events + attempt.reader.events, loaded + attempt.loader.total
                 if (
-                    not isinstance(attempt.failure, HistoryLostError)
+                    not isinstance(attempt.failure, HistoryLostError | HistoryRewoundError)
                     or attempt.stop.signal_number is not None
                 ):
                     break
@@ -213,11 +221,20 @@ class Worker:
         )
         loader = Loader(self.warehouse, metrics=metrics, log=self.log)
         oplog = OplogWatch(client, flusher, stop=stop, metrics=metrics, log=self.log)
+        majority = MajorityWatch(
+            client,
+            self.mongo.namespace,
+            is_awaited=until_idle_seconds is not None,
+            stop=stop,
+            metrics=metrics,
+            log=self.log,
+        )
         changes = ChangeStream(
             client,
             self.mongo,
             batch_size=min(self.settings.batch_size, self.settings.max_rows),
-            token=position.token,
+            position=position,
+            require=partial(require_timeline, client, self.mongo.namespace),
             stop=stop,
             metrics=metrics,
             log=self.log,
@@ -242,6 +259,7 @@ class Worker:
             if not is_landing_only:
                 loader.start()
             oplog.start()
+            majority.start()
             if resnapshot_marker is not None:
                 resnapshot.resume(resnapshot_marker)
             try:
@@ -252,6 +270,7 @@ class Worker:
             failure = guard.error or stop.error
             self._load_the_rest(loader, stop, has_time=until_idle_seconds is not None and not failure)
             oplog.join(_JOIN_SECONDS)
+            majority.join(_JOIN_SECONDS)
             resnapshot.join(_RESNAPSHOT_JOIN_SECONDS)
         return _Leg(reader, loader, stop, failure)
 

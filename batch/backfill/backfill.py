@@ -24,6 +24,7 @@ from stream.landing.zone import Failpoint, LandingZone, Lane, no_failpoint
 from stream.logs import Logger
 from stream.settings import MongoSettings
 from stream.source.client import Client, connect
+from stream.source.majority import require_majority
 from stream.stop import StopSignal, stopped_by_signals
 from stream.warehouse.load import LoadResult
 from stream.warehouse.warehouse import Warehouse
@@ -138,6 +139,7 @@ class Backfill:
             plans = PlanStore(self.landing)
             if restart:
                 plans.abandon(at=self.clock().isoformat())
+            require_majority(client, self.mongo.namespace)
             # Before anything is read: what changes from here on is the stream's.
             ensure_position(client, self.mongo, self.landing)
             plan = (

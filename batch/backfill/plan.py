@@ -8,13 +8,16 @@ from typing import Any
 
 from batch.backfill.filters import Filters
 from batch.backfill.ranges import Bound, Range, ranges_between
+from stream.core.cluster_time import upgraded
 from stream.core.position import Fingerprint
 from stream.disk import disk_errors, write_durably
 from stream.errors import BackfillMismatchError, SchemaTooNewError
 from stream.landing.zone import LandingZone
 
 LANE_PREFIX = "backfill-"
-PLAN_SCHEMA_VERSION = 1
+PLAN_SCHEMA_VERSION = 2
+"""2 packs `not_before` as `stream.core.cluster_time` does."""
+
 _PLAN = "plan.json"
 _FINISHED = "finished.json"
 _ABANDONED = "abandoned.json"
@@ -131,8 +134,14 @@ class Plan:
             documents=data["documents"],
             size_bytes=data["size_bytes"],
             created_at=data["created_at"],
-            not_before=data.get("not_before", data.get("floor")),  # its name in older plans
+            not_before=_not_before(data),
         )
+
+
+def _not_before(data: Mapping[str, Any]) -> int | None:
+    found: int | None = data.get("not_before", data.get("floor"))  # its name in older plans
+    is_old = data["schema_version"] < 2  # noqa: PLR2004 - as said there
+    return upgraded(found) if is_old and found is not None else found
 
 
 def _options(filters: Filters) -> str:

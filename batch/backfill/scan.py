@@ -4,13 +4,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
-from bson.timestamp import Timestamp
 from pymongo.errors import AutoReconnect, ConnectionFailure, OperationFailure, PyMongoError
 
 from batch.backfill.filters import Filters
 from batch.backfill.ranges import Range
 from stream.core.change_event import Reply
-from stream.core.position import cluster_time_of
+from stream.core.cluster_time import cluster_time_of, timestamp_of
 from stream.errors import SourceUnsuitableError
 from stream.settings import MongoSettings
 from stream.source.client import Client
@@ -82,7 +81,6 @@ class RangeScan:
         )
 
     def _find(self, batch_size: int) -> dict[str, Any]:
-        seconds, increment = self.source_version >> 32, self.source_version & 0xFFFF_FFFF
         command: dict[str, Any] = {
             "find": self._settings.collection,
             "filter": self._filters.to_query(),
@@ -91,7 +89,7 @@ class RangeScan:
             "sort": {"_id": 1},
             "batchSize": batch_size,
             # Without the time, a majority read may be older than the server's newest operation.
-            "readConcern": {"level": "majority", "afterClusterTime": Timestamp(seconds, increment)},
+            "readConcern": {"level": "majority", "afterClusterTime": timestamp_of(self.source_version)},
         }
         if self._piece.lower is not None:
             command["min"] = self._piece.lower.document

@@ -12,6 +12,7 @@ from stream.core.change_event import CODEC_OPTIONS
 from stream.errors import BackfillMismatchError, SourceUnsuitableError
 from stream.settings import MongoSettings
 from stream.source.client import Client, explained, fingerprint
+from stream.source.namespace import require_collection
 
 PIPELINE = "backfill"
 """In the place of a change stream's pipeline in the fingerprint of a source."""
@@ -29,6 +30,7 @@ def origin_of(client: Client, settings: MongoSettings) -> Origin:
     """
     source = fingerprint(client, settings, pipeline=PIPELINE)
     try:
+        require_collection(client, settings)
         return Origin(source, _collection_id(client, settings))
     except PyMongoError as error:
         raise explained(error, doing=f"look at `{settings.namespace}`") from error

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -67,6 +68,9 @@ def _options(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit: 0 done, 1 may help to try again, 2 a person must act, 130/143 stopped."""
     keep_to_owner()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # where only ASCII is wanted, an arrow is no reason to fail
     with exiting_at_signals():
         try:
             app(args=None if arguments is None else list(arguments))

@@ -41,6 +41,11 @@ class SourceFacts:
         has_split_stage: Whether events above 16 MB can be split; None if that could not be found out.
         has_images: Whether pre- and post-images are recorded; None likewise.
         oplog: Its reach; None likewise.
+        collection_problem: Why the collection cannot be followed at all: it is a view, say; None if it can.
+        is_missing: Whether there is no such collection.
+        names_near: What is called much alike, if it is missing.
+        confirmation_problem: Why new writes are not confirmed by a majority; None if they are.
+        ignored_options: What MONGO_URI asks for and does not get.
     """
 
     namespace: str
@@ -53,6 +58,11 @@ class SourceFacts:
     has_split_stage: bool | None
     has_images: bool | None
     oplog: Oplog | None
+    collection_problem: AnalyticsError | None = None
+    is_missing: bool = False
+    names_near: tuple[str, ...] = ()
+    confirmation_problem: AnalyticsError | None = None
+    ignored_options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,7 +91,6 @@ class WarehouseFacts:
         exists: Whether there is one yet.
         duckdb_version: Of the library.
         problem: Why it cannot be opened; None if it can, or does not exist.
-        holder: Who has the warehouse lock; None if nobody has.
         pending: Micro-batches not loaded yet; None if it could not be asked.
     """
 
@@ -89,7 +98,6 @@ class WarehouseFacts:
     exists: bool
     duckdb_version: str
     problem: AnalyticsError | None
-    holder: str | None
     pending: int | None
 
 

@@ -13,7 +13,7 @@ import duckdb
 from batch.doctor.facts import Address, LocalFacts, WarehouseFacts
 from stream.clock import Clock
 from stream.disk import disk_errors
-from stream.errors import AnalyticsError, WarehouseBusyError
+from stream.errors import AnalyticsError
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.micro_batch import MicroBatch, check_content, read_footer
 from stream.landing.zone import STREAM_LANE, LandingZone
@@ -99,7 +99,6 @@ def _look_into(warehouse: Warehouse) -> WarehouseFacts:
         exists=warehouse.path.exists(),
         duckdb_version=duckdb.__version__,
         problem=None,
-        holder=None,
         pending=None,
     )
     if not facts.exists:
@@ -107,8 +106,6 @@ def _look_into(warehouse: Warehouse) -> WarehouseFacts:
     try:
         with warehouse.opened(timeout_seconds=_LEASE_SECONDS) as connection:
             return replace(facts, pending=len(warehouse.pending(connection)))
-    except WarehouseBusyError as error:
-        return replace(facts, problem=error, holder=warehouse.lock.holder())
     except AnalyticsError as error:
         return replace(facts, problem=error)
 

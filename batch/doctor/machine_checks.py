@@ -80,9 +80,7 @@ def _warehouse(facts: WarehouseFacts) -> Iterator[Check]:
     if not facts.exists:
         yield Check("warehouse", "ok", f"{library}; no file yet, the first load makes it")
     elif isinstance(facts.problem, WarehouseBusyError):
-        yield Check(
-            "lease", "warn", facts.problem.message, f"{facts.problem.hint}; last taken by {facts.holder}"
-        )
+        yield Check("lease", "warn", facts.problem.message, facts.problem.hint)
     elif facts.problem:
         yield failed("warehouse", facts.problem)
     else:

@@ -4,18 +4,23 @@ from collections.abc import Callable, Mapping
 from datetime import UTC
 from typing import Any, TypeVar
 
-from bson.timestamp import Timestamp
 from pymongo.errors import OperationFailure, PyMongoError
 
 from batch.backfill.scan import present_cluster_time
 from batch.doctor.facts import Server, SourceFacts
 from stream.clock import Clock
+from stream.core.cluster_time import timestamp_of
 from stream.core.position import Position
 from stream.core.split_event import SPLIT_STAGE
 from stream.errors import AnalyticsError
 from stream.settings import MongoSettings
 from stream.source.change_stream import PIPELINE_VERSION, ChangeCursor
-from stream.source.client import Client, explained, fingerprint, lacks_stage, read_oplog
+from stream.source.client import Client, explained, fingerprint, ignored_options, lacks_stage, read_oplog
+from stream.source.majority import require_majority
+from stream.source.namespace import names_near, require_collection
+from stream.source.timeline import require_timeline
+
+_PATIENCE_MS = 5_000
 
 Value = TypeVar("Value")
 
@@ -34,17 +39,26 @@ def probe_source(
     except PyMongoError as error:
         raise explained(error, doing=f"connect to MongoDB for `{mongo.namespace}`") from error
     doing = f"read `{mongo.namespace}`"
+    unconfirmed = _problem(lambda: require_majority(client, mongo.namespace), doing)
+    collection_problem = _problem(lambda: require_collection(client, mongo), doing)
+    exists = None if collection_problem else _unless_refused(lambda: require_collection(client, mongo))
     return SourceFacts(
         namespace=mongo.namespace,
         server=server,
         documents=_unless_refused(client[mongo.database][mongo.collection].estimated_document_count),
         majority_problem=_problem(lambda: _find(client, mongo, {"level": "majority"}), doing),
-        snapshot_problem=_problem(lambda: _find_at_present(client, mongo), f"{doing} at a cluster time"),
+        snapshot_problem=unconfirmed
+        or _problem(lambda: _find_at_present(client, mongo), f"{doing} at a cluster time"),
         stream_problem=_problem(lambda: _watch(client, mongo, None), f"follow `{mongo.namespace}`"),
         resume_problem=_problem(lambda: _resume(client, mongo, position), "continue from the saved position"),
         has_split_stage=_has_split_stage(client, mongo),
         has_images=_unless_refused(lambda: _has_images(client, mongo)),
         oplog=_unless_refused(lambda: read_oplog(client)),
+        collection_problem=collection_problem,
+        is_missing=exists is False,
+        names_near=tuple(_unless_refused(lambda: names_near(client, mongo)) or ()) if exists is False else (),
+        confirmation_problem=unconfirmed,
+        ignored_options=tuple(ignored_options(mongo)),
     )
 
 
@@ -77,14 +91,19 @@ def _problem(ask: Callable[[], object], doing: str) -> AnalyticsError | None:
 
 def _find(client: Client, mongo: MongoSettings, read_concern: dict[str, Any]) -> None:
     client[mongo.database].command(
-        {"find": mongo.collection, "limit": 1, "projection": {"_id": 1}, "readConcern": read_concern}
+        {
+            "find": mongo.collection,
+            "limit": 1,
+            "projection": {"_id": 1},
+            "readConcern": read_concern,
+            "maxTimeMS": _PATIENCE_MS,
+        }
     )
 
 
 def _find_at_present(client: Client, mongo: MongoSettings) -> None:
     time = present_cluster_time(client)
-    at = Timestamp(time >> 32, time & 0xFFFF_FFFF)
-    _find(client, mongo, {"level": "snapshot", "atClusterTime": at})
+    _find(client, mongo, {"level": "snapshot", "atClusterTime": timestamp_of(time)})
 
 
 def _watch(client: Client, mongo: MongoSettings, position: Position | None) -> None:
@@ -99,6 +118,7 @@ def _watch(client: Client, mongo: MongoSettings, position: Position | None) -> N
 def _resume(client: Client, mongo: MongoSettings, position: Position | None) -> None:
     if position is not None:
         position.require_source(fingerprint(client, mongo, pipeline=PIPELINE_VERSION))
+        require_timeline(client, mongo.namespace, position)
         _watch(client, mongo, position)
 
 

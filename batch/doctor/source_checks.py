@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 from batch.doctor.check import Check, failed
 from batch.doctor.facts import Server, SourceFacts
+from stream.core.cluster_time import second_of
 from stream.core.position import Position
 from stream.errors import AnalyticsError, HistoryLostError, TransientError
 
+_PROVEN_VERSION = "6.0"
 _WARN_SKEW_SECONDS = 5
 _LEAST_WINDOW_SECONDS = 24 * 3600
 _LEAST_HEADROOM_SECONDS = 3600
@@ -22,9 +24,15 @@ def unreachable(problem: AnalyticsError) -> list[Check]:
 
 def judge_source(facts: SourceFacts, position: Position | None) -> list[Check]:
     """Judge what was seen of the source."""
+    if facts.collection_problem:
+        return [_server(facts.server), _clock(facts.server), failed("collection", facts.collection_problem)]
     doing = [
         _server(facts.server),
         _clock(facts.server),
+        _proven(facts.server),
+        *_connection(facts),
+        _collection(facts),
+        _confirmation(facts),
         _ability("find", facts.majority_problem, f"{_documents(facts)} can be read with majority"),
         _ability("changeStream", facts.stream_problem, "a change stream can be opened"),
     ]
@@ -57,6 +65,45 @@ def _clock(server: Server) -> Check:
     )
 
 
+def _proven(server: Server) -> Check:
+    """Say what of this program was tried on a server of this version."""
+    tried = "change streams, resumption, snapshots, drops and elections"
+    split = "splitting events above 16 MB on recorded replies"
+    major = ".".join(server.version.split(".")[:2])
+    if major == _PROVEN_VERSION:
+        return Check("proven", "ok", f"{tried} are tested on MongoDB {major}; {split}")
+    return Check(
+        "proven",
+        "ok",
+        f"{tried} are tested on MongoDB {_PROVEN_VERSION}, not on {major or 'this version'}; {split}: run "
+        "`claude-analytics verify` now and then",
+    )
+
+
+def _connection(facts: SourceFacts) -> Iterator[Check]:
+    for each in facts.ignored_options:
+        yield Check("connection", "warn", each, "take the option out of MONGO_URI, or install what it needs")
+
+
+def _collection(facts: SourceFacts) -> Check:
+    if not facts.is_missing:
+        return Check("collection", "ok", f"`{facts.namespace}` is a collection")
+    near = " or ".join(f"`{name}`" for name in facts.names_near)
+    return Check(
+        "collection",
+        "warn",
+        f"there is no `{facts.namespace}` yet" + (f"; there is {near}" if near else ""),
+        "correct MONGO_DB and MONGO_COLLECTION, upper and lower case too; if it is still to be made, go on",
+    )
+
+
+def _confirmation(facts: SourceFacts) -> Check:
+    problem = facts.confirmation_problem
+    if problem is None:
+        return Check("majority", "ok", "a majority of the members confirms what is written")
+    return Check("majority", "fail", problem.message, problem.hint)
+
+
 def _ability(name: str, problem: AnalyticsError | None, text: str) -> Check:
     return failed(name, problem) if problem else Check(name, "ok", text)
 
@@ -67,7 +114,9 @@ def _documents(facts: SourceFacts) -> str:
 
 
 def _features(facts: SourceFacts) -> Iterator[Check]:
-    if facts.snapshot_problem and facts.server.set_name is not None:
+    if facts.confirmation_problem:
+        pass  # its line says it all
+    elif facts.snapshot_problem and facts.server.set_name is not None:
         yield Check(
             "snapshot",
             "warn",
@@ -97,7 +146,7 @@ def _oplog(facts: SourceFacts, position: Position | None) -> Check:
     text = f"reaches back {_duration(oplog.window_seconds)}, {oplog.fill:.0%} full"
     grow = "enlarge it: `db.adminCommand({replSetResizeOplog: 1, minRetentionHours: 72})`"
     if position is not None:
-        headroom = oplog.headroom_seconds(position.cluster_time >> 32)
+        headroom = oplog.headroom_seconds(second_of(position.cluster_time))
         text += f"; the saved position stays in it for {_duration(headroom)} at this rate of writing"
         if headroom < _LEAST_HEADROOM_SECONDS and oplog.fill >= _MEASURABLE_FILL:
             return Check("oplog", "warn", text, f"start the stream worker now, and {grow}")

@@ -144,7 +144,7 @@ class Compaction:
         counted: list[pa.Table] = []
 
         def groups() -> Iterator[pa.Table]:
-            for group in self._last_changes(run):
+            for group in self._last_changes(run, footers):
                 counted.append(group.select(["op"]))
                 yield group
 
@@ -154,11 +154,12 @@ class Compaction:
         merged = lane.land_merged(run, groups(), footer)
         return Merged(len(run), 1, size_bytes - merged.path.stat().st_size)
 
-    def _last_changes(self, run: Sequence[MicroBatch]) -> Iterator[pa.Table]:
+    def _last_changes(self, run: Sequence[MicroBatch], footers: Sequence[Footer]) -> Iterator[pa.Table]:
         """Give the last change of each document, in the order of ids, in groups."""
         with self._engine() as connection:
             names = sql.rows((str(each.path), position) for position, each in enumerate(run))
-            landed = landed_rows(str(each.path) for each in run)
+            old = {str(each.path) for each, footer in zip(run, footers, strict=True) if footer.is_old}
+            landed = landed_rows((str(each.path) for each in run), old=old)
             # Narrow columns first: the wide ones of outdated rows are never read.
             connection.execute(
                 f"""

@@ -10,12 +10,17 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from stream import sql
+from stream.core.cluster_time import upgraded_sql
 from stream.core.schema import to_table
 from stream.disk import disk_errors, make_folder, write_durably
 from stream.landing.zone import STREAM_LANE
 
 _DAYS_BACK = 2
 """Landing days, in UTC: cover today in every time zone, whichever zone the reader's session has."""
+
+_OLD_FORM_FROM = 6_000_000_000_000_000_000
+"""Cluster times from here on are packed as before landing schema version 4, which can be so in the two days
+after an upgrade; as they are packed now it would be the year 2058."""
 
 
 _NO_ROWS = Path(STREAM_LANE, "date=1970-01-01", "no-rows.parquet")
@@ -53,9 +58,17 @@ create view live.documents as
 select
     _id, type, session_id, project_id, timestamp, extracted_at, message_role, message_content, message_raw,
     source_file, uuid, extra
-from read_parquet(
-    {pattern},
-    hive_partitioning = true, hive_types = {{'date': date}}, filename = true, file_row_number = true
+from (
+    select * replace (
+        case
+            when source_version >= {_OLD_FORM_FROM} then {upgraded_sql("source_version")}
+            else source_version
+        end as source_version
+    )
+    from read_parquet(
+        {pattern},
+        hive_partitioning = true, hive_types = {{'date': date}}, filename = true, file_row_number = true
+    )
 )
 -- The folder's day: files of other days are not opened.
 where date >= current_date - {_DAYS_BACK}

@@ -39,7 +39,7 @@ class Source:
         load_id: Newest load that the marts have seen; None if nothing was ever loaded.
         loaded_at: When that was.
         micro_batches: Landed files loaded up to then.
-        cluster_time: Newest change among them, seconds << 32 | increment.
+        cluster_time: Newest change among them, as in `source_version`.
         instant: The second it lies in.
     """
 

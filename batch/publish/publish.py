@@ -19,7 +19,7 @@ from batch.publish.views import views_script, write_views
 from batch.runs import ops_tables
 from stream import sql
 from stream.clock import Clock
-from stream.core.position import instant_of
+from stream.core.cluster_time import instant_of
 from stream.disk import disk_errors, sync_folder
 from stream.errors import LandingFullError, StepFailedError
 from stream.landing.zone import Failpoint, LandingZone, no_failpoint

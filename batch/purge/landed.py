@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from batch.purge.target import Target
 from stream import sql
-from stream.core.schema import LANDING_SCHEMA
+from stream.core.schema import LANDING_SCHEMA, LANDING_SCHEMA_VERSION
 from stream.landing import merged
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.landed_file import many_groups, remove_files, write_file
@@ -112,9 +112,11 @@ class LandedPurge:
 
     def _others(self, micro_batch: MicroBatch, target: Target) -> Iterator[pa.Table]:
         columns = ", ".join(map(sql.identifier, LANDING_SCHEMA.names))
+        path = str(micro_batch.path)
+        landed = landed_rows([path], old={path} if read_footer(micro_batch).is_old else ())
         with self._engine() as connection:
             reader = connection.execute(
-                f"select {columns} from {landed_rows([str(micro_batch.path)])} "
+                f"select {columns} from {landed} as landed "
                 f"where not {target.is_row_of_it} order by file_row_number"
             ).to_arrow_reader(_GROUP_ROWS)
             for batch in reader:
@@ -127,4 +129,10 @@ class LandedPurge:
 
 
 def _footer(before: Footer, ops: list[str]) -> Footer:
-    return replace(before, rows=len(ops), upserts=ops.count("upsert"), deletes=ops.count("delete"))
+    return replace(
+        before,
+        rows=len(ops),
+        upserts=ops.count("upsert"),
+        deletes=ops.count("delete"),
+        schema_version=LANDING_SCHEMA_VERSION,
+    )

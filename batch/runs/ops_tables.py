@@ -17,6 +17,7 @@ import duckdb
 
 from batch.runs.journal import StepRun
 from stream import sql
+from stream.core.cluster_time import COUNT_BITS
 
 PUBLISHED = ("checks", "deliveries", "delivery_lags", "findings", "published_build", "runs")
 """Tables and views of `ops` that readers see; the others are the build's own notes."""
@@ -54,8 +55,8 @@ with lags as (
     select
         cast(timezone('UTC', landed_at) as date) as day,
         unnest([
-            {'stage': 'landed', 'seconds': epoch(landed_at) - (first_cluster_time >> 32)},
-            {'stage': 'loaded', 'seconds': epoch(loaded_at) - (first_cluster_time >> 32)}
+            {'stage': 'landed', 'seconds': epoch(landed_at) - (first_cluster_time >> COUNT_BITS)},
+            {'stage': 'loaded', 'seconds': epoch(loaded_at) - (first_cluster_time >> COUNT_BITS)}
         ], recursive := true)
     from raw.micro_batches
     where lane = 'stream' and first_cluster_time is not null
@@ -71,7 +72,7 @@ select
     count(*) as micro_batches
 from lags
 group by all;
-"""
+""".replace("COUNT_BITS", str(COUNT_BITS))
 
 
 def prepare(connection: duckdb.DuckDBPyConnection) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from batch.status.cycle import CycleStatus
-from batch.status.warehouse import Summary, summarise
+from batch.status.warehouse import Summary, count_stale, summarise
 from stream.clock import Clock
 from stream.core.position import Position
 from stream.errors import AnalyticsError, WarehouseBusyError
@@ -32,6 +32,8 @@ class Status:
         landed_size_bytes: Their size.
         pending_micro_batches: Files not loaded yet; None if the warehouse could not be asked.
         dead_letters: Rejected documents.
+        stale_rows: Rows of documents that were rejected since: they are of an older version; None if the
+            warehouse could not be asked.
         warehouse: Figures of the warehouse; None if it could not be asked.
         warehouse_size_bytes: Size of the DuckDB file.
         oplog_headroom_seconds: Time until the position falls off the oplog; None if nobody could be asked.
@@ -46,6 +48,7 @@ class Status:
     landed_size_bytes: int
     pending_micro_batches: int | None
     dead_letters: int
+    stale_rows: int | None
     warehouse: Summary | None
     warehouse_size_bytes: int
     oplog_headroom_seconds: float | None
@@ -86,13 +89,16 @@ def look(
     landed = landing.micro_batches()
     pending: int | None = len(landed)
     summary = None
+    letters = dead_letters.list(landing)
+    stale_rows: int | None = 0
     if warehouse.path.exists():
         try:
             with warehouse.opened(timeout_seconds=_LEASE_SECONDS) as connection:
                 pending = len(warehouse.pending(connection))
                 summary = summarise(connection)
+                stale_rows = count_stale(connection, letters)
         except AnalyticsError as error:
-            pending = None
+            pending = stale_rows = None
             # A run that builds holds the warehouse for as long as that takes: nothing is wrong.
             if not (cycle.is_running and isinstance(error, WarehouseBusyError)):
                 problems.append(f"{error.message}; {error.hint}")
@@ -108,7 +114,8 @@ def look(
         landed_micro_batches=len(landed),
         landed_size_bytes=sum(_size_bytes(micro_batch.path) for micro_batch in landed),
         pending_micro_batches=pending,
-        dead_letters=dead_letters.count(landing),
+        dead_letters=len(letters),
+        stale_rows=stale_rows,
         warehouse=summary,
         warehouse_size_bytes=_size_bytes(warehouse.path),
         oplog_headroom_seconds=headroom_seconds(position) if position else None,

@@ -1,11 +1,14 @@
 """What the warehouse holds, counted for people."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
 import duckdb
+
+from stream import sql
+from stream.landing.dead_letters import StoredDeadLetter
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,28 @@ def summarise(connection: duckdb.DuckDBPyConnection) -> Summary:
         tombstones=tombstones,
         last_loaded_at=manifest[2],
     )
+
+
+def count_stale(connection: duckdb.DuckDBPyConnection, letters: Iterable[StoredDeadLetter]) -> int:
+    """Count the rows of documents that have been rejected since: each is of an older version."""
+    newest = {
+        letter.letter.document_id: letter.rejected_at
+        for letter in letters
+        if letter.letter.document_id is not None
+    }
+    if not newest:
+        return 0
+    rejected = sql.rows((key, at) for key, at in newest.items())
+    (found,) = _one(
+        connection,
+        f"""
+        select count(*)
+        from raw.conversations
+        inner join (values {rejected}) as rejected (_id, rejected_at) on conversations._id = rejected._id
+        where conversations.extracted_at < rejected.rejected_at::timestamptz
+        """,
+    )
+    return int(found)
 
 
 def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from stream import sql
 from stream.core.change_event import UndecodableEvent, decode_batch
-from stream.core.normalise import DeadLetter, normalise
+from stream.core.normalise import DeadLetter, normalise, undecodable
 from stream.core.redact import Redactor
 from stream.core.schema import RAW_CONVERSATIONS_COLUMNS, Row, to_table
 
@@ -68,10 +68,10 @@ class Digester:
         undecodable = 0
         documents = decode_batch(batch)
         for document in documents:
-            found = None if isinstance(document, UndecodableEvent) else self._row_of(document)
+            found = self._row_of(document)
             if isinstance(found, Row):
                 rows.append(found)
-            elif found is None or found.document_id is None:
+            elif found.document_id is None:
                 undecodable += 1
             else:
                 rejected.append(found.document_id)
@@ -89,7 +89,9 @@ class Digester:
             self._connection.unregister("landed")
         return found.cast(DIGEST_SCHEMA)
 
-    def _row_of(self, document: dict[str, Any]) -> Row | DeadLetter:
+    def _row_of(self, document: dict[str, Any] | UndecodableEvent) -> Row | DeadLetter:
+        if isinstance(document, UndecodableEvent):
+            return undecodable(document.raw, document.problem)
         return normalise(document, source_version=0, extracted_at=0, redactor=self._redactor)
 
     def close(self) -> None:

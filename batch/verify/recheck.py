@@ -7,33 +7,28 @@ asked. Neither depends on how long the worker has been down, nor on clocks.
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from typing import Any
 
 import duckdb
 import pyarrow as pa
-from pymongo.errors import PyMongoError
 
 from batch.verify.digest import Digester
-from batch.verify.keys import document_id
+from batch.verify.keys import document_ids
+from batch.verify.later_changes import later_changes
 from batch.verify.report import Kind, Tally
 from batch.verify.scan import SnapshotScan
 from batch.verify.warehouse_side import StoredRow, judge, stored_rows
-from stream import sql
-from stream.core.change_event import CODEC_OPTIONS, INVALIDATING_OPERATIONS
-from stream.core.normalise import document_key
-from stream.core.position import Position, cluster_time_of_token
-from stream.errors import HistoryLostError
+from stream.core.collection_event import InvalidationPolicy
+from stream.core.position import Position
+from stream.errors import AnalyticsError
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.micro_batch import MicroBatch, read_footer
 from stream.landing.zone import STREAM_LANE, LandingZone
 from stream.settings import MongoSettings
-from stream.source.client import Client, explained
+from stream.source.client import Client
+from stream.warehouse.fresh_files import landed_rows
 from stream.warehouse.warehouse import Warehouse
 
 _WAIT_SECONDS = 0.5
-_AWAIT_MS = 200
-_STREAM_PATIENCE_SECONDS = 30.0
 
 
 class Recheck:
@@ -41,10 +36,12 @@ class Recheck:
 
     Args:
         patience_seconds: How long to wait for changes that a running stream worker is about to load.
+        policy: What a worker does when the collection is dropped, renamed or replaced.
 
     Attributes:
         documents: How many have been looked at.
         cluster_time: Of the last look, 0 before the first.
+        blocked_by: Why no worker will bring what is under way; None if one will, as far as was looked.
     """
 
     def __init__(
@@ -58,10 +55,13 @@ class Recheck:
         digester: Digester,
         lease_timeout_seconds: float,
         patience_seconds: float,
+        policy: InvalidationPolicy,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.documents = 0
         self.cluster_time = 0
+        self.blocked_by: AnalyticsError | None = None
+        self._policy = policy
         self._client = client
         self._mongo = mongo
         self._landing = landing
@@ -109,7 +109,8 @@ class Recheck:
         differing = [key for key, kind in verdicts.items() if kind is not None]
         if not differing:
             return verdicts
-        rejected = {letter.letter.document_id for letter in self._dead_letters.list(self._landing)}
+        letters = self._dead_letters.list(self._landing, with_discarded=True)
+        rejected = {letter.letter.document_id for letter in letters}
         under_way = (
             _keys_in(pending, differing)
             | _below_marker(pending, stored)
@@ -120,11 +121,11 @@ class Recheck:
             if key in under_way:
                 verdicts[key] = "pending"
             elif key in rejected and is_without_row:
-                verdicts[key] = "dead letter"
+                verdicts[key] = "stale" if key in stored else "dead letter"
         return verdicts
 
     def _expected(self, keys: Iterable[str]) -> dict[str, int | None]:
-        scan = SnapshotScan(self._client, self._mongo, {"_id": {"$in": _document_ids(keys)}})
+        scan = SnapshotScan(self._client, self._mongo, {"_id": {"$in": document_ids(keys)}})
         self.cluster_time = scan.cluster_time
         found: dict[str, int | None] = {}
         for reply in scan.replies():
@@ -133,65 +134,30 @@ class Recheck:
         return found
 
     def _changed_since(self, position: Position | None, keys: Sequence[str]) -> set[str]:
-        """Give the documents among these that have changed between a position and the last look.
+        """Return the documents among these that have changed between a position and the last look.
 
         If the collection was dropped or renamed meanwhile, that is all of them.
         """
         if position is None or position.cluster_time >= self.cluster_time:
             return set()
-        collection = self._client[self._mongo.database][self._mongo.collection]
-        pipeline: list[dict[str, Any]] = [
-            {
-                "$match": {
-                    "$or": [
-                        {"documentKey._id": {"$in": _document_ids(keys)}},
-                        {"operationType": {"$in": list(INVALIDATING_OPERATIONS)}},
-                    ]
-                }
-            },
-            {"$project": {"documentKey": 1, "operationType": 1}},
-        ]
-        found: set[str] = set()
-        deadline = time.monotonic() + _STREAM_PATIENCE_SECONDS
-        try:
-            with collection.with_options(codec_options=CODEC_OPTIONS).watch(
-                pipeline, start_after=position.token, max_await_time_ms=_AWAIT_MS
-            ) as changes:
-                while changes.alive and time.monotonic() < deadline:
-                    change = changes.try_next()
-                    if change is not None and change["operationType"] in INVALIDATING_OPERATIONS:
-                        return set(keys)
-                    if change is not None:
-                        found.add(document_key(change["documentKey"]["_id"]))
-                    elif (cluster_time_of_token(changes.resume_token or {}) or 0) >= self.cluster_time:
-                        break
-        except PyMongoError as error:
-            if isinstance(explained(error, doing="read changes"), HistoryLostError):
-                return set()  # nobody will ever load them: no explanation
-            raise
-        return found
-
-
-def _document_ids(keys: Iterable[str]) -> list[object]:
-    """Give the `_id`s; a key that is none, in a damaged warehouse, names no document."""
-    found: list[object] = []
-    for key in keys:
-        with suppress(ValueError):
-            found.append(document_id(key))
-    return found
+        later = later_changes(
+            self._client, self._mongo, position, until=self.cluster_time, policy=self._policy
+        )
+        self.blocked_by = self.blocked_by or later.blocked_by
+        return set(keys) if later.has_all else {key for key in keys if key in later.keys}
 
 
 def _keys_in(micro_batches: Sequence[MicroBatch], keys: Sequence[str]) -> set[str]:
     """Give those of the `_id`s that are in landed files."""
     if not micro_batches:
         return set()
-    paths = sql.array(str(micro_batch.path) for micro_batch in micro_batches)
+    footers = {str(each.path): read_footer(each) for each in micro_batches}
+    landed = landed_rows(footers, old={path for path, footer in footers.items() if footer.is_old})
     with duckdb.connect(config={"threads": 1, "memory_limit": "256MB"}) as connection:
         wanted = pa.table({"_id": pa.array(keys, pa.string())})
         connection.register("wanted", wanted)
         found = connection.execute(
-            f"select distinct _id from read_parquet({paths}, hive_partitioning = false) "
-            "where _id in (select _id from wanted)"
+            f"select distinct _id from {landed} as landed where _id in (select _id from wanted)"
         ).fetchall()
     return {key for (key,) in found}
 

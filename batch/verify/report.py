@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from stream.core.position import instant_of
+from stream.core.cluster_time import instant_of
+from stream.errors import AnalyticsError
 
-Kind = Literal["missing", "extra", "different", "duplicate", "pending", "dead letter"]
+Kind = Literal["missing", "extra", "different", "duplicate", "pending", "dead letter", "stale"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """Missing: no row. Extra: no document. Different: the row says something else. Duplicate: several rows."""
 REAL: tuple[Kind, ...] = KINDS[:4]
-"""The others are explained: the change is under way, or the document was rejected and kept."""
+"""The others are explained: the change is under way, or the document was rejected and kept. Stale: it was,
+and its row is of the last version that could have one."""
 
 
 @dataclass
@@ -22,15 +24,19 @@ class Tally:
         limit: How many `_id`s of each kind to keep.
         counts: Findings by kind.
         first: Canonical `_id`s by kind.
+        mismatches: Those that nothing explains, all of them.
     """
 
     limit: int
     counts: dict[Kind, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     first: dict[Kind, list[str]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+    mismatches: dict[str, Kind] = field(default_factory=dict)
 
     def add(self, key: str, kind: Kind) -> None:
         """Count one `_id`."""
         self.counts[kind] += 1
+        if kind in REAL:
+            self.mismatches[key] = kind
         if len(self.first[kind]) < self.limit:
             self.first[kind].append(key)
 
@@ -58,6 +64,8 @@ class Verification:
         first: The first `_id`s of each kind, canonical.
         seconds: How long it took.
         size_bytes: BSON read, single documents apart.
+        mismatches: Every `_id` with a finding that nothing explains, and its kind.
+        blocked_by: Why no worker will bring what is under way; None if one will.
     """
 
     namespace: str
@@ -73,11 +81,20 @@ class Verification:
     first: Mapping[Kind, list[str]]
     seconds: float
     size_bytes: int
+    mismatches: Mapping[str, Kind] = field(default_factory=dict)
+    blocked_by: AnalyticsError | None = None
 
     @property
     def is_same(self) -> bool:
-        """Whether nothing is found that is not explained."""
-        return not any(self.counts[kind] for kind in REAL)
+        """Whether nothing is found that is not explained, and what is under way can arrive."""
+        return self.blocked_by is None and not any(self.counts[kind] for kind in REAL)
+
+    @property
+    def verdict(self) -> str:
+        """One word for all of it."""
+        if any(self.counts[kind] for kind in REAL):
+            return "different"
+        return "same" if self.blocked_by is None else "blocked"
 
     @property
     def at(self) -> tuple[datetime, datetime]:
@@ -88,7 +105,8 @@ class Verification:
         """Give a form that `json` can write."""
         first_at, last_at = self.at
         return {
-            "verdict": "same" if self.is_same else "different",
+            "verdict": self.verdict,
+            "blocked_by": self.blocked_by.message if self.blocked_by else None,
             "namespace": self.namespace,
             "from": first_at.isoformat(),
             "to": last_at.isoformat(),

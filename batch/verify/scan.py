@@ -4,20 +4,27 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
-from bson.timestamp import Timestamp
 from pymongo.errors import OperationFailure
 
 from batch.backfill.ranges import Range
 from batch.backfill.scan import present_cluster_time
 from stream.core.change_event import Reply
+from stream.core.cluster_time import timestamp_of
 from stream.settings import MongoSettings
 from stream.source.client import Client
 from stream.source.raw_cursor import RawCursor
 
 _BATCH_SIZE = 500
 _REPLY_SIZE_BYTES = 4_000_000
+_SNAPSHOT_UNAVAILABLE = 246
 _NO_SNAPSHOT_CODES = frozenset({9, 72, 115})
 """The server knows no snapshot reads outside transactions: before MongoDB 5.0."""
+
+
+def _has_no_snapshots(error: OperationFailure) -> bool:
+    """Whether trying again would not help: of a capped collection there are none, else 246 passes."""
+    is_capped = error.code == _SNAPSHOT_UNAVAILABLE and "capped" in str(error.details or error)
+    return error.code in _NO_SNAPSHOT_CODES or is_capped
 
 
 class SnapshotScan:
@@ -60,11 +67,11 @@ class SnapshotScan:
             yield from cursor.replies(self._first(cursor))
 
     def _first(self, cursor: RawCursor) -> Reply:
-        time = Timestamp(self.cluster_time >> 32, self.cluster_time & 0xFFFF_FFFF)
+        time = timestamp_of(self.cluster_time)
         try:
             return cursor.open(self._find({"level": "snapshot", "atClusterTime": time}))
         except OperationFailure as error:
-            if error.code not in _NO_SNAPSHOT_CODES:
+            if not _has_no_snapshots(error):
                 raise
             return cursor.open(self._find({"level": "majority", "afterClusterTime": time}))
 

@@ -2,11 +2,12 @@
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from pymongo.errors import PyMongoError
 
@@ -17,15 +18,20 @@ from batch.verify.digest import Digester
 from batch.verify.ranges import choose_sample, plan_ranges
 from batch.verify.reading import RangeReader
 from batch.verify.recheck import Recheck
+from batch.verify.repair import Repair, Repaired
 from batch.verify.report import Kind, Tally, Verification
 from batch.verify.warehouse_side import compare_range
 from stream import sql
+from stream.clock import Clock, utc_now
+from stream.core.collection_event import InvalidationPolicy
 from stream.core.redact import Redactor
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.zone import STREAM_LANE, LandingZone
 from stream.settings import MongoSettings
 from stream.source.change_stream import PIPELINE_VERSION
 from stream.source.client import Client, connect, explained, fingerprint
+from stream.source.majority import require_majority
+from stream.source.timeline import require_timeline
 from stream.warehouse.warehouse import Warehouse
 
 OnProgress = Callable[[int, int], None]
@@ -40,8 +46,31 @@ _UNDECODABLE = "(an `_id` that cannot be decoded)"
 
 
 @dataclass(frozen=True)
+class RepairOutcome:
+    """What a repair did.
+
+    Attributes:
+        written: What was landed and loaded.
+        left: What a look at the same `_id`s finds afterwards.
+    """
+
+    written: Repaired
+    left: Tally
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is left that is not explained."""
+        return self.left.real == 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Give a form that `json` can write."""
+        left = {kind.replace(" ", "_"): count for kind, count in self.left.counts.items()}
+        return vars(self.written) | {"left": left}
+
+
+@dataclass(frozen=True)
 class Verifier:
-    """Everything a verification needs, made by the command line. It changes nothing.
+    """Everything a verification needs, made by the command line. Only `repair` changes anything.
 
     Attributes:
         lease_timeout_seconds: How long to wait for others to release the warehouse.
@@ -49,6 +78,8 @@ class Verifier:
         limit: How many `_id`s of each kind to name.
         range_size_bytes: BSON in a piece, about; None chooses.
         redactor: What took secrets out when the rows were made.
+        policy: What the worker does when the collection is dropped, renamed or replaced.
+        clock: Dates what a repair lands.
     """
 
     mongo: MongoSettings
@@ -60,6 +91,8 @@ class Verifier:
     limit: int = 10
     range_size_bytes: int | None = None
     redactor: Redactor | None = None
+    policy: InvalidationPolicy = field(default_factory=InvalidationPolicy)
+    clock: Clock = utc_now
 
     def run(
         self,
@@ -102,11 +135,52 @@ class Verifier:
             except PyMongoError as error:
                 raise explained(error, doing=f"verify `{self.mongo.namespace}`") from error
 
+    def repair(
+        self, mismatches: Iterable[str], *, on_progress: OnProgress = lambda _done, _total: None
+    ) -> "RepairOutcome":
+        """Write what differs as the stream would, beside a running worker, and look at it again.
+
+        Args:
+            mismatches: Of a verification.
+            on_progress: Called with `_id`s done, and how many there are.
+
+        Raises:
+            AlreadyRunningError: Another repair is going on.
+            AnalyticsError: The source, the landing zone or the warehouse cannot be used.
+        """
+        keys = [key for key in mismatches if key != _UNDECODABLE]
+        tally, total = Tally(self.limit), Repaired()
+        with connect(self.mongo) as client, closing(Digester(self.redactor)) as digester:
+            try:
+                self._require_source(client)
+                repair = Repair(
+                    client,
+                    self.mongo,
+                    self.landing,
+                    self.dead_letters,
+                    self.warehouse,
+                    self.lease_timeout_seconds,
+                    self.clock,
+                    self.redactor,
+                )
+                look = self._recheck(client, digester)
+                for start in range(0, len(keys), _RECHECK_SIZE):
+                    chunk = keys[start : start + _RECHECK_SIZE]
+                    total += repair.run(chunk)
+                    look.settle(chunk, tally)
+                    on_progress(start + len(chunk), len(keys))
+            except PyMongoError as error:
+                raise explained(error, doing=f"repair `{self.mongo.namespace}`") from error
+        return RepairOutcome(total, tally)
+
     def _require_source(self, client: Client) -> None:
-        """Refuse to compare with another source than the one that has landed."""
+        """Refuse to compare with another source than the one that has landed, or with one that lags."""
+        source = fingerprint(client, self.mongo, pipeline=PIPELINE_VERSION)
+        require_majority(client, self.mongo.namespace)
         position = self.landing.lane(STREAM_LANE).position()
         if position is not None:
-            position.require_source(fingerprint(client, self.mongo, pipeline=PIPELINE_VERSION))
+            position.require_source(source)
+            require_timeline(client, self.mongo.namespace, position)
 
     def _plan(self, client: Client, filters: Filters, *, is_sample: bool) -> Plan:
         usual = _SAMPLED_RANGE_SIZE_BYTES if is_sample else _RANGE_SIZE_BYTES
@@ -130,6 +204,7 @@ class Verifier:
             digester=digester,
             lease_timeout_seconds=self.lease_timeout_seconds,
             patience_seconds=self.patience_seconds,
+            policy=self.policy,
         )
 
     def _compare(
@@ -169,6 +244,8 @@ class Verifier:
             looked_again=look.documents,
             counts=tally.counts,
             first=tally.first,
+            mismatches=tally.mismatches,
+            blocked_by=look.blocked_by,
             seconds=time.monotonic() - began,
             size_bytes=reader.size_bytes,
         )
@@ -177,7 +254,7 @@ class Verifier:
         """Without an `_id`, all that can be asked is whether so many have been rejected."""
         if not documents:
             return
-        letters = self.dead_letters.list(self.landing)
+        letters = self.dead_letters.list(self.landing, with_discarded=True)
         rejected = sum(1 for letter in letters if letter.letter.document_id is None)
         for number in range(documents):
             tally.add(_UNDECODABLE, "dead letter" if number < rejected else "missing")

@@ -12,6 +12,7 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 
+from stream.core.cluster_time import cluster_time_of
 from stream.errors import StepFailedError
 
 CODEC_OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(
@@ -30,8 +31,24 @@ _WRITE_OPERATIONS = frozenset({"insert", "update", "replace", "delete"})
 _INT32 = struct.Struct("<i")
 _INT64 = struct.Struct("<q")
 _TIMESTAMP = struct.Struct("<II")
-_FIXED_SIZES = {0x01: 8, 0x07: 12, 0x08: 1, 0x09: 8, 0x0A: 0, 0x10: 4, 0x11: 8, 0x12: 8}
-_DOCUMENT, _ARRAY, _STRING, _BINARY, _TIMESTAMP_TYPE = 0x03, 0x04, 0x02, 0x05, 0x11
+_FIXED_SIZES = {
+    0x01: 8,
+    0x06: 0,
+    0x07: 12,
+    0x08: 1,
+    0x09: 8,
+    0x0A: 0,
+    0x10: 4,
+    0x11: 8,
+    0x12: 8,
+    0x13: 16,
+    0x7F: 0,
+    0xFF: 0,
+}
+_ADDED_SIZES = {0x02: 4, 0x03: 0, 0x04: 0, 0x05: 5, 0x0C: 16, 0x0D: 4, 0x0E: 4, 0x0F: 0}
+"""Bytes of a value beside what its own length says: text, document, array, binary, pointer, code, symbol."""
+_DOCUMENT, _REGULAR_EXPRESSION = 0x03, 0x0B
+_TIMESTAMP_TYPE = 0x11
 
 
 @dataclass(frozen=True)
@@ -42,7 +59,7 @@ class Reply:
         cursor_id: 0 when the server has closed the cursor.
         batch: BSON array of the events, in stream order.
         token: The postBatchResumeToken: resume point behind the last event of the batch.
-        operation_time: Cluster time at which the server answered, seconds << 32 | increment.
+        operation_time: Cluster time at which the server answered, as `stream.core.cluster_time` packs it.
     """
 
     cursor_id: int
@@ -77,12 +94,10 @@ def elements(document: bytes) -> Iterator[tuple[int, bytes, int, int]]:
         name_end = document.index(0, at + 1)
         name = document[at + 1 : name_end]
         start = name_end + 1
-        if kind in (_DOCUMENT, _ARRAY):
-            size = _INT32.unpack_from(document, start)[0]
-        elif kind == _STRING:
-            size = 4 + _INT32.unpack_from(document, start)[0]
-        elif kind == _BINARY:
-            size = 5 + _INT32.unpack_from(document, start)[0]
+        if kind in _ADDED_SIZES:
+            size = _ADDED_SIZES[kind] + _INT32.unpack_from(document, start)[0]
+        elif kind == _REGULAR_EXPRESSION:
+            size = document.index(0, document.index(0, start) + 1) + 1 - start
         else:
             size = _FIXED_SIZES[kind]
         if size < 0:
@@ -117,7 +132,7 @@ def parse_reply(raw: bytes) -> Reply:
                         cursor_id = _INT64.unpack_from(cursor, inner_start)[0]
             elif kind == _TIMESTAMP_TYPE and name == b"operationTime":
                 increment, seconds = _TIMESTAMP.unpack_from(raw, start)
-                operation_time = seconds << 32 | increment
+                operation_time = cluster_time_of(seconds, increment)
     except (struct.error, LookupError, ValueError, BSONError) as error:
         raise StepFailedError(
             f"cannot read the server's reply: {error!r}",
@@ -174,6 +189,25 @@ def decode_one(raw: bytes) -> dict[str, Any] | UndecodableEvent:
         return decode_document(raw)
     except Exception as error:  # noqa: BLE001 - whatever it is, the bytes are kept and the reason told
         return UndecodableEvent(raw=raw, problem=f"{type(error).__name__}: {error}")
+
+
+def document_of(event: bytes) -> bytes:
+    """Return the document that an event brings, undecoded; the event itself if it brings none."""
+    found = {name: event[start:end] for kind, name, start, end in elements(event) if kind == _DOCUMENT}
+    return found.get(b"fullDocument") or event
+
+
+def field_of(document: bytes, name: str) -> Any | None:  # noqa: ANN401 - whatever BSON holds
+    """Return one field of a document that cannot be decoded as a whole; None if there is none that can be."""
+    try:
+        for kind, found, start, end in elements(document):
+            if found == name.encode():
+                body = bytes([kind]) + found + b"\0" + document[start:end] + b"\0"
+                one = decode_one(_INT32.pack(len(body) + 4) + body)
+                return None if isinstance(one, UndecodableEvent) else one[name]
+    except (struct.error, LookupError, ValueError):
+        return None
+    return None
 
 
 def is_write(event: Mapping[str, Any]) -> bool:

@@ -11,11 +11,13 @@ from stream.core.change_event import (
     UndecodableEvent,
     decode_batch,
     decode_one,
+    document_of,
     is_write,
 )
+from stream.core.cluster_time import cluster_time_of
 from stream.core.collection_event import InvalidatingEvent, InvalidationPolicy
 from stream.core.normalise import DeadLetter, deletion, normalise, truncate_marker, undecodable
-from stream.core.position import Position, cluster_time_of, cluster_time_of_token
+from stream.core.position import Position, cluster_time_of_token
 from stream.core.redact import Redactor
 from stream.core.schema import Row
 from stream.core.transcribed import LEFT, Transcribed
@@ -92,7 +94,7 @@ def read_changes(
     ended_by: CollectionInvalidatedError | None = None
     for number, event in events.items():
         if isinstance(event, UndecodableEvent):
-            dead_letters.append(undecodable(event.raw, event.problem, redactor=redactor))
+            dead_letters.append(undecodable(document_of(event.raw), event.problem, redactor=redactor))
             continue
         operation = event["operationType"]
         if operation in INVALIDATING_OPERATIONS:
@@ -137,13 +139,23 @@ def _row_of(
     return normalise(document, source_version=source_version, extracted_at=extracted_at, redactor=redactor)
 
 
-def _behind_reply(reply: Reply, found: Transcribed, events: _Events, behind: Position) -> Position:
-    if reply.token is None:
-        return _behind_last(found, events, behind)
-    if reply.token == behind.token:
-        return behind
+def behind(reply: Reply, position: Position) -> Position:
+    """Return where a stream is behind a reply, as far as the reply's own token says.
+
+    Args:
+        reply: From the server.
+        position: Before it.
+    """
+    if reply.token is None or reply.token == position.token:
+        return position
     time = cluster_time_of_token(reply.token)
-    return Position(reply.token, reply.operation_time if time is None else time, behind.fingerprint)
+    return Position(reply.token, reply.operation_time if time is None else time, position.fingerprint)
+
+
+def _behind_reply(reply: Reply, found: Transcribed, events: _Events, position: Position) -> Position:
+    if reply.token is None:
+        return _behind_last(found, events, position)
+    return behind(reply, position)
 
 
 def _behind_last(found: Transcribed, events: _Events, behind: Position) -> Position:

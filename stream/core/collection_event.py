@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from stream.core.position import cluster_time_of
+from stream.core.cluster_time import cluster_time_of
 from stream.errors import CollectionInvalidatedError
 
 OnDrop = Literal["delete", "keep", "stop"]
@@ -19,7 +19,7 @@ class InvalidatingEvent:
 
     Attributes:
         operation: One of `INVALIDATING_OPERATIONS`.
-        cluster_time: When it happened, seconds << 32 | increment.
+        cluster_time: When it happened, as `stream.core.cluster_time` packs it.
         target: New name of the collection, if it was a rename.
         is_replacement: Whether another collection was renamed onto this one (`$out` does so as well). Then no
             change event tells what it holds.

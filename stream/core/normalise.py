@@ -18,11 +18,11 @@ from typing import Any, Literal, NoReturn, TypeGuard, get_args
 import bson
 import orjson
 from bson import json_util
-from bson.binary import Binary
 from bson.datetime_ms import DatetimeMS
-from bson.objectid import ObjectId
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from stream.core.change_event import field_of
+from stream.core.document_key import document_key
 from stream.core.exact_json import EXACT_JSON
 from stream.core.redact import Redactor
 from stream.core.schema import MICROSECONDS_PER_DAY, TRUNCATE_ID, Row
@@ -82,26 +82,6 @@ class _RejectedError(Exception):
         super().__init__(reason)
 
 
-def document_key(value: object) -> str:
-    """Give the canonical text of an `_id`: injective over all BSON types.
-
-    An ObjectId is its 24 hex digits, so that time-ordered ids stay time-ordered text; every other type has
-    a prefix of its own: `s:` string, `i:` integer, `d:` double, `b:` binary with its subtype, `x:` the BSON
-    of anything else.
-    """
-    if type(value) is ObjectId:
-        return str(value)
-    if type(value) is str and "\0" not in value:  # JavaScript code is a `str` too, but another `_id`
-        return f"s:{value}"
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"i:{value}"
-    if isinstance(value, float):
-        return f"d:{value!r}"
-    if isinstance(value, bytes):
-        return f"b:{value.subtype if isinstance(value, Binary) else 0:02x}:{value.hex()}"
-    return f"x:{bson.encode({'': value}).hex()}"
-
-
 def microseconds(instant: datetime) -> int:
     """Give an aware instant as microseconds since 1970."""
     since = instant - _EPOCH_UTC
@@ -144,9 +124,11 @@ def normalise(
 
 def undecodable(raw: bytes, problem: str, *, redactor: Redactor | None = None) -> DeadLetter:
     """Make the dead letter of a document whose BSON cannot be decoded."""
+    document_id = field_of(raw, "_id")
+    key = None if document_id is None else document_key(document_id)
     if redactor is not None:
         raw = redactor.raw(raw)
-    return DeadLetter("undecodable", problem, None, json_util.dumps({"$bson": raw}))
+    return DeadLetter("undecodable", problem, key, json_util.dumps({"$bson": raw}))
 
 
 def deletion(document_id: object, *, source_version: int) -> Row:

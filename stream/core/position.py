@@ -2,25 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from bson import json_util
 
+from stream.core.cluster_time import cluster_time_of, instant_of, timestamp_of, upgraded
 from stream.errors import PositionMismatchError
 
 _TIMESTAMP_TYPE_HEX = "82"
 _TIMESTAMP_HEX_DIGITS = 16
-
-
-def cluster_time_of(seconds: int, increment: int) -> int:
-    """Pack a cluster time into one number that orders like the original."""
-    return seconds << 32 | increment
-
-
-def instant_of(cluster_time: int) -> datetime:
-    """Give the second that a cluster time lies in, in UTC."""
-    return datetime.fromtimestamp(cluster_time >> 32, tz=UTC)
 
 
 def cluster_time_of_token(token: Mapping[str, Any]) -> int | None:
@@ -33,9 +24,10 @@ def cluster_time_of_token(token: Mapping[str, Any]) -> int | None:
     if not isinstance(data, str) or not data.startswith(_TIMESTAMP_TYPE_HEX):
         return None
     try:
-        return int(data[2 : 2 + _TIMESTAMP_HEX_DIGITS], 16)
+        packed = int(data[2 : 2 + _TIMESTAMP_HEX_DIGITS], 16)
     except ValueError:
         return None
+    return cluster_time_of(packed >> 32, packed & 0xFFFF_FFFF)
 
 
 @dataclass(frozen=True)
@@ -72,13 +64,16 @@ class Position:
 
     Attributes:
         token: Resume token to continue after.
-        cluster_time: Cluster time of the point, seconds << 32 | increment.
+        cluster_time: Cluster time of the point, as `stream.core.cluster_time` packs it.
         fingerprint: The source it belongs to.
+        is_beginning: Whether it is the tick behind the newest operation, where a stream begins that has read
+            nothing yet: then no operation has its cluster time.
     """
 
     token: Mapping[str, Any]
     cluster_time: int
     fingerprint: Fingerprint
+    is_beginning: bool = False
 
     @property
     def instant(self) -> datetime:
@@ -101,9 +96,11 @@ class Position:
 
     def to_json(self) -> dict[str, Any]:
         """Give a form that `json` can write."""
+        time = timestamp_of(self.cluster_time)
         return {
             "token": json_util.dumps(self.token, json_options=json_util.CANONICAL_JSON_OPTIONS),
-            "cluster_time": self.cluster_time,
+            "time": [time.time, time.inc],
+            "is_beginning": self.is_beginning,
             "instant": self.instant.isoformat(),
             "fingerprint": vars(self.fingerprint),
         }
@@ -115,8 +112,10 @@ class Position:
         Raises:
             KeyError, TypeError, ValueError: It is something else.
         """
+        is_new = "time" in data
         return cls(
             token=json_util.loads(data["token"]),
-            cluster_time=int(data["cluster_time"]),
+            cluster_time=cluster_time_of(*data["time"]) if is_new else upgraded(int(data["cluster_time"])),
             fingerprint=Fingerprint(**data["fingerprint"]),
+            is_beginning=bool(data["is_beginning"]) if is_new else True,  # where nobody noted it: be lenient
         )

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-LANDING_SCHEMA_VERSION = 3
+LANDING_SCHEMA_VERSION = 4
 """Raised whenever a landed file may hold what older programs would misread; written into each footer.
 
-2 brought rows of op `floor`, and the footer's field of that name; 3 calls both truncate markers.
+2 brought rows of op `floor`, and the footer's field of that name; 3 calls both truncate markers;
+4 packs cluster times so that they last beyond 2037, and makes one key of equal numbers.
 """
 
 MICROSECONDS_PER_DAY = 86_400_000_000
@@ -30,7 +31,7 @@ class Row(NamedTuple):
         id: Canonical key of the document's `_id`; different `_id`s never share one. `TRUNCATE_ID` of a
             truncate marker.
         op: `upsert`, `delete` or `truncate` (`floor` before schema version 3).
-        source_version: Cluster time of the change, seconds << 32 | increment.
+        source_version: Cluster time of the change, as `stream.core.cluster_time` packs it.
         message_id: `message.id` of an API response; lands, but has no column in the warehouse.
         content_length: Characters of `message_content`, 0 without one.
     """

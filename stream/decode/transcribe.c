@@ -78,6 +78,13 @@ static int64_t signed64(uint64_t bits)
     return value;
 }
 
+/* Pack a BSON timestamp as `stream.core.cluster_time` does: 31 bits for the count, so that seconds last to 2106. */
+static int64_t cluster_time(uint64_t timestamp)
+{
+    uint64_t count = timestamp & 0xFFFFFFFFu, most = 0x7FFFFFFFu;
+    return (int64_t)((timestamp >> 32) << 31 | (count < most ? count : most));
+}
+
 static int64_t signed32(uint32_t bits)
 {
     int32_t value;
@@ -974,7 +981,7 @@ static int put_event(Table *table, const Element *event)
     if (number == OPERATION_COUNT || time.kind != TIMESTAMP || document_key.kind != DOCUMENT
         || token.kind != DOCUMENT || !is_sound(table, &token) || !read_document_key(table, &document_key, &id))
         return -1;
-    set_int64(table, SOURCE_VERSION, signed64(load64(time.value)));
+    set_int64(table, SOURCE_VERSION, cluster_time(load64(time.value)));
     if (document.kind == DOCUMENT) {
         if (number == DELETE || !has_id(&document, &id))
             return -1;

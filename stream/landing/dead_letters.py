@@ -8,7 +8,7 @@ away.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,14 +102,41 @@ class DeadLetterStore:
             for path in sorted(self.root.glob(f"*/*{_SUFFIX}"))
         }
 
-    def list(self, landing: LandingZone) -> "list[StoredDeadLetter]":
-        """Read all dead letters of landed micro-batches, oldest first in each lane."""
+    def list(self, landing: LandingZone, *, with_discarded: bool = False) -> "list[StoredDeadLetter]":
+        """Read all dead letters of landed micro-batches, oldest first in each lane.
+
+        Args:
+            landing: Says what has landed.
+            with_discarded: Also those that are in the queue no more, since a person wants no row of them.
+        """
         found: list[StoredDeadLetter] = []
         for micro_batch in landing.micro_batches():
             path = self._path(micro_batch)
             if path.exists():
-                found += [_parse(line) for line in _lines(path)]
+                lines = [line for line in _lines(path) if with_discarded or not _is_discarded(line)]
+                found += [_parse(line) for line in lines]
         return found
+
+    def discard(self, letters: "Iterable[StoredDeadLetter]") -> None:
+        """Take letters out of the queue for good; they stay on disk, and explain why there is no row.
+
+        Raises:
+            LandingFullError: No space.
+            LandingNotWritableError: A file cannot be written.
+        """
+        by_file: dict[str, set[str]] = {}
+        for letter in letters:
+            by_file.setdefault(letter.id.partition("#")[0], set()).add(letter.id)
+        discarded_at = self._clock().isoformat()
+        for micro_batch_id, ids in by_file.items():
+            path = self.root / f"{micro_batch_id}{_SUFFIX}"
+            with disk_errors(path):
+                fields = [json.loads(line) for line in _lines(path)]
+                marked = [
+                    each | {"discarded_at": discarded_at} if each["id"] in ids else each for each in fields
+                ]
+                text = "".join(f"{json.dumps(each, ensure_ascii=False)}\n" for each in marked)
+                write_durably(path, text.encode())
 
     def count(self, landing: LandingZone) -> int:
         """Count the dead letters of landed micro-batches."""
@@ -132,6 +159,10 @@ class DeadLetterStore:
 def _lines(path: Path) -> "list[bytes]":
     # Not `splitlines`: a line separator inside a document's text is no end of a line.
     return [line for line in path.read_bytes().split(b"\n") if line]
+
+
+def _is_discarded(line: bytes) -> bool:
+    return "discarded_at" in json.loads(line)
 
 
 def _parse(line: bytes) -> StoredDeadLetter:

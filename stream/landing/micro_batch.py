@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stream.core.cluster_time import upgraded
 from stream.core.position import Position
 from stream.core.schema import LANDING_SCHEMA_VERSION
 from stream.errors import AnalyticsError, MicroBatchCorruptError, SchemaTooNewError
@@ -21,6 +22,9 @@ NAME = re.compile(
     r"(?P<stem>(?P<sequence>\d{12})-[0-9a-f]{8})-(?P<checksum>[0-9a-f]{8})(?P<ending>(\.merged)?\.parquet)"
 )
 """File name of a micro-batch: its place in the lane, what makes it unique for ever, its CRC-32, its kind."""
+
+FIRST_WITH_LASTING_TIMES = 4
+"""The landing schema version since which cluster times are packed as `stream.core.cluster_time` does."""
 
 _STEM_LENGTH = 21
 _READ_SIZE_BYTES = 1 << 20
@@ -72,6 +76,7 @@ class Footer:
         landed_at: When it was written, ISO 8601.
         truncate_marker: Cluster time below which every row of the collection is deleted, wherever it lands
             and whenever it is loaded. None without one.
+        schema_version: Of the rows in the file; the times here are as now, whatever the version.
     """
 
     micro_batch_id: str
@@ -85,6 +90,11 @@ class Footer:
     landed_at: str
     truncate_marker: int | None = None
     schema_version: int = LANDING_SCHEMA_VERSION
+
+    @property
+    def is_old(self) -> bool:
+        """Whether keys and cluster times of its rows are written as before schema version 4."""
+        return self.schema_version < FIRST_WITH_LASTING_TIMES
 
     def to_metadata(self) -> dict[bytes, bytes]:
         """Give the form it has in a Parquet footer."""
@@ -109,6 +119,10 @@ class Footer:
         position = fields.pop("position")
         if "floor" in fields:  # its name in schema version 2
             fields["truncate_marker"] = fields.pop("floor")
+        if fields["schema_version"] < FIRST_WITH_LASTING_TIMES:
+            for name in ("first_cluster_time", "last_cluster_time", "truncate_marker"):
+                if fields.get(name) is not None:
+                    fields[name] = upgraded(fields[name])
         return cls(position=Position.from_json(position) if position else None, **fields)
 
 

@@ -1,12 +1,13 @@
 """The change stream over raw `getMore` replies, opened again for ever while the reason to fail may pass."""
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pymongo.errors import OperationFailure, PyMongoError
 
 from stream.core.change_event import Reply
+from stream.core.changes import behind
 from stream.core.position import Fingerprint, Position, cluster_time_of_token
 from stream.core.split_event import SPLIT_STAGE, SplitEvents
 from stream.errors import AnalyticsError, EventTooLargeError, SourceUnsuitableError, StepFailedError
@@ -15,6 +16,7 @@ from stream.logs import Logger
 from stream.metrics import StreamMetrics
 from stream.settings import MongoSettings
 from stream.source.client import Client, explained, fingerprint, is_passing, lacks_stage
+from stream.source.namespace import names_near, require_collection
 from stream.source.raw_cursor import RawCursor
 from stream.stop import StopSignal
 
@@ -132,6 +134,27 @@ def start_position(
     return position
 
 
+def warn_of_missing(client: Client, settings: MongoSettings, log: Logger) -> None:
+    """Say so if there is no such collection: it may be a slip of the pen, and nothing would ever arrive.
+
+    Raises:
+        AnalyticsError: The source cannot be used.
+    """
+    try:
+        if require_collection(client, settings) is not False:
+            return
+        near = names_near(client, settings)
+    except PyMongoError as error:
+        raise explained(error, doing=f"follow `{settings.namespace}`") from error
+    log.warning(
+        "collection_missing",
+        namespace=settings.namespace,
+        names_near=near,
+        hint="correct MONGO_DB and MONGO_COLLECTION, upper and lower case too; if it is still to be made, "
+        "all is well",
+    )
+
+
 def present_position(client: Client, settings: MongoSettings, source: Fingerprint) -> Position:
     """Ask where the change stream stands now; nothing is saved.
 
@@ -154,7 +177,8 @@ def present_position(client: Client, settings: MongoSettings, source: Fingerprin
         raise SourceUnsuitableError(
             f"cannot {doing}: the server gives no resume token", hint="MongoDB 4.0.7 or newer is needed"
         )
-    return Position(reply.token, cluster_time_of_token(reply.token) or reply.operation_time, source)
+    time = cluster_time_of_token(reply.token) or reply.operation_time
+    return Position(reply.token, time, source, is_beginning=True)
 
 
 class ChangeStream:
@@ -162,6 +186,10 @@ class ChangeStream:
 
     Network errors, elections and lost cursors are waited out, with a backoff that grows to half a minute;
     each time it goes on behind the last reply given, so nothing is left out and nothing comes twice.
+
+    Args:
+        position: Where it begins.
+        require: Checks the position before a cursor is opened there; what it raises ends the stream.
     """
 
     def __init__(
@@ -170,15 +198,17 @@ class ChangeStream:
         settings: MongoSettings,
         *,
         batch_size: int,
-        token: Mapping[str, Any],
+        position: Position,
         stop: StopSignal,
         metrics: StreamMetrics,
         log: Logger,
+        require: Callable[[Position], None] = lambda _position: None,
     ) -> None:
         self._client = client
+        self._require = require
         self._settings = settings
         self._batch_size = batch_size
-        self._token = token
+        self._position = position
         self._stop = stop
         self._metrics = metrics
         self._log = log
@@ -210,15 +240,17 @@ class ChangeStream:
             backoff_seconds = min(backoff_seconds * 2, _MAX_BACKOFF_SECONDS)
 
     def _one_cursor(self) -> Iterator[Reply]:
-        cursor = ChangeCursor(self._client, self._settings, batch_size=self._batch_size, token=self._token)
+        self._require(self._position)
+        cursor = ChangeCursor(
+            self._client, self._settings, batch_size=self._batch_size, token=self._position.token
+        )
         events = SplitEvents()
         try:
             while not self._stop.is_set:
                 reply = events.joined(cursor.next_reply())
                 if reply is None:
                     continue
-                if reply.token is not None:
-                    self._token = reply.token
+                self._position = behind(reply, self._position)
                 yield reply
                 if reply.cursor_id == 0:
                     return

@@ -1,9 +1,13 @@
 """Talking to MongoDB: one client, and one place that says what its errors mean."""
 
 import re
+import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
+from dns.exception import DNSException
 from pymongo import MongoClient
 from pymongo.errors import (
     AutoReconnect,
@@ -20,6 +24,7 @@ from stream.errors import (
     AnalyticsError,
     EventTooLargeError,
     HistoryLostError,
+    MajorityLostError,
     SettingsError,
     SourceUnreachableError,
     SourceUnsuitableError,
@@ -39,6 +44,8 @@ _ACCESS_CODES = frozenset({11, 13, 18, 8000})
 _TOO_LARGE_CODES = frozenset({10334})
 _NO_SUCH_STAGE_CODES = frozenset({40324})
 _NO_REPLICA_SET_CODES = frozenset({40573})
+_NO_COLLECTION_CODES = frozenset({166})
+_NO_MAJORITY_CODES = frozenset({134})
 _CURSOR_GONE_CODES = frozenset({43, 237})
 _SOCKET_TIMEOUT_MS = 60_000
 _QUOTED_PART = re.compile(r"""["'][^"']*@[^"']*["']""")
@@ -47,6 +54,14 @@ _LEAST_FILL = 0.0001
 _DRIVER_DETAILS = re.compile(r",? \(configured timeouts|, full error|, Timeout: ")
 """Where a message of the driver stops speaking to people."""
 _UNTRUSTED = "certificate verify failed"
+_NO_TLS = "SSL handshake failed"
+_WRONG_SET = "No replica set members available for replica set name"
+_UNKNOWN_HOST = re.compile(
+    r"name or service not known|nodename nor servname|name resolution|getaddrinfo|no address associated",
+    re.IGNORECASE,
+)
+_READING_FROM = re.compile(r"(?<=[?&])(readPreference(?:Tags)?|maxStalenessSeconds)=[^&]*&?", re.IGNORECASE)
+"""Options that would send readers elsewhere than to the primary, which alone knows what is newest."""
 _TLS_HINT = (
     "tlsCAFile in MONGO_URI must name a readable file with the certificates of the authority that signed the "
     "server's, and tlsCertificateKeyFile one with certificate and key of this client; the server's must be "
@@ -59,25 +74,49 @@ def connect(settings: MongoSettings) -> Client:
 
     Raises:
         SettingsError: MONGO_URI cannot be understood.
+        SourceUnreachableError: The name server does not know its hosts, or does not answer.
     """
+    uri = settings.uri.get_secret_value()
     try:
-        client: Client = MongoClient(
-            settings.uri.get_secret_value(),
-            appname="claude-analytics",
-            serverSelectionTimeoutMS=round(settings.connect_timeout_seconds * 1000),
-            connectTimeoutMS=round(settings.connect_timeout_seconds * 1000),
-            socketTimeoutMS=_SOCKET_TIMEOUT_MS,
-            readConcernLevel="majority",
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `ignored_options` has them for whoever asks
+            client: Client = MongoClient(
+                _READING_FROM.sub("", uri).rstrip("?&"),
+                appname="claude-analytics",
+                serverSelectionTimeoutMS=round(settings.connect_timeout_seconds * 1000),
+                connectTimeoutMS=round(settings.connect_timeout_seconds * 1000),
+                socketTimeoutMS=_SOCKET_TIMEOUT_MS,
+                readConcernLevel="majority",
+            )
     except OSError as error:
         raise SettingsError(f"cannot use the certificates of MONGO_URI: {error}", hint=_TLS_HINT) from None
     except (InvalidURI, ConfigurationError, ValueError) as error:
+        if isinstance(error.__cause__, DNSException):
+            raise SourceUnreachableError(
+                f"cannot find the hosts behind `{urlsplit(uri).hostname}`: {error}",
+                hint="check that DNS works on this machine, and that MONGO_URI names the host right: "
+                "`mongodb+srv://` looks for its record `_mongodb._tcp.<host>`",
+            ) from None
         raise SettingsError(
             f"cannot use MONGO_URI: {_QUOTED_PART.sub('`***`', mask_secrets(str(error)))}",
             hint="check scheme, hosts, ports and options; in user and password, characters such as `/`, `@` "
             "and `:` must be percent-encoded",
         ) from None
     return client
+
+
+def ignored_options(settings: MongoSettings) -> list[str]:
+    """Return what MONGO_URI asks for and does not get, a sentence each."""
+    uri = settings.uri.get_secret_value()
+    found = [
+        f"`{match[1]}` has no effect: everything is read from the primary, which alone knows what is newest"
+        for match in _READING_FROM.finditer(uri)
+    ]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with suppress(PyMongoError, ValueError):  # `connect` says what is wrong with it
+            MongoClient(_READING_FROM.sub("", uri).rstrip("?&"), connect=False).close()
+    return found + [mask_secrets(str(each.message)) for each in caught]
 
 
 def explained(error: PyMongoError, *, doing: str) -> AnalyticsError:  # noqa: PLR0911 - an answer to each cause
@@ -109,6 +148,12 @@ def explained(error: PyMongoError, *, doing: str) -> AnalyticsError:  # noqa: PL
         )
     if code in _NO_REPLICA_SET_CODES:
         return _unsuitable(text)
+    if code in _NO_COLLECTION_CODES:
+        return SourceUnsuitableError(
+            text, hint="set MONGO_DB and MONGO_COLLECTION to the collection that holds the documents"
+        )
+    if code in _NO_MAJORITY_CODES:
+        return MajorityLostError(text, hint="bring the missing members back: `rs.status()` names them")
     if isinstance(error, ConfigurationError):
         return SettingsError(text, hint="correct MONGO_URI")
     if isinstance(error, ConnectionFailure):
@@ -119,11 +164,28 @@ def explained(error: PyMongoError, *, doing: str) -> AnalyticsError:  # noqa: PL
 def _unreachable(text: str) -> AnalyticsError:
     if _UNTRUSTED in text:
         return SettingsError(text, hint=_TLS_HINT)
-    return SourceUnreachableError(
-        text,
-        hint="check that MongoDB runs and that MONGO_URI names it (with `tls=true` if it wants TLS); "
-        "without one at hand, `claude-analytics mongo` starts one",
-    )
+    if _WRONG_SET in text:
+        return SettingsError(
+            text,
+            hint="the set has another name: correct `replicaSet` in MONGO_URI (`rs.status().set` tells it)",
+        )
+    if _NO_TLS in text:
+        hint = (
+            "the server may speak no TLS on this port: leave `tls=true` out of MONGO_URI then; else its log "
+            "says why it ended the handshake"
+        )
+    elif _UNKNOWN_HOST.search(text):
+        hint = (
+            "this machine does not know a host by that name: if MONGO_URI names another one, the set tells "
+            "its members' names, so add them to DNS or `/etc/hosts`, or, for a set of one member, add "
+            "`directConnection=true`"
+        )
+    else:
+        hint = (
+            "check that MongoDB runs and that MONGO_URI names it (with `tls=true` if it wants TLS); without "
+            "one at hand, `claude-analytics mongo` starts one"
+        )
+    return SourceUnreachableError(text, hint=hint)
 
 
 def _unsuitable(text: str) -> SourceUnsuitableError:

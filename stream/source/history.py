@@ -1,11 +1,13 @@
 """Changes that have left the oplog unread: which ones, and the resnapshot that replaces them."""
 
 from contextlib import suppress
+from datetime import UTC, datetime
 
 from pymongo.errors import PyMongoError
 
-from stream.core.position import Position, instant_of
-from stream.errors import HistoryLostError
+from stream.core.cluster_time import second_of
+from stream.core.position import Position
+from stream.errors import HistoryLostError, HistoryRewoundError
 from stream.landing.zone import Failpoint, Lane
 from stream.logs import Logger
 from stream.settings import MongoSettings
@@ -20,7 +22,7 @@ def begin_resnapshot(
     client: Client,
     settings: MongoSettings,
     lane: Lane,
-    error: HistoryLostError,
+    error: HistoryLostError | HistoryRewoundError,
     *,
     is_wanted: bool,
     log: Logger,
@@ -44,6 +46,7 @@ def begin_resnapshot(
 
     Raises:
         HistoryLostError: It is not wanted; names the lost interval.
+        HistoryRewoundError: It is not wanted, or too early: the source's clock is still behind.
         PositionMismatchError: It is another source by now than the one whose changes were lost.
         AnalyticsError: The source cannot be used.
     """
@@ -58,6 +61,13 @@ def begin_resnapshot(
     source = fingerprint(client, settings, pipeline=PIPELINE_VERSION)
     lost.require_source(source)
     position = present_position(client, settings, source)
+    if position.cluster_time <= lost.cluster_time:
+        raise HistoryRewoundError(
+            f"cannot replace the rows of `{settings.namespace}` yet: they are of changes up to "
+            f"{lost.instant:{_INSTANT}}, and by the source's clock it is {position.instant:{_INSTANT}}",
+            hint="newer changes could not win over them: correct the clocks of the set's members, or wait "
+            "until they are past that time; or use another DATA_DIR",
+        )
     # The server begins a new stream at the tick behind its newest operation: whatever was true at that one
     # is either true still, or the stream tells of the change.
     marker = position.cluster_time - 1
@@ -68,13 +78,21 @@ def begin_resnapshot(
 
 
 def _named(
-    client: Client, settings: MongoSettings, position: Position, error: HistoryLostError
-) -> HistoryLostError:
+    client: Client,
+    settings: MongoSettings,
+    position: Position,
+    error: HistoryLostError | HistoryRewoundError,
+) -> HistoryLostError | HistoryRewoundError:
     """Say between which instants changes are lost; it takes `find` on `local.oplog.rs` to know both."""
+    if isinstance(error, HistoryRewoundError):
+        return error
     oplog = None
     with suppress(PyMongoError):
         oplog = read_oplog(client)
-    until = f"to {instant_of(oplog.first_second << 32):{_INSTANT}}" if oplog else "on"
+    is_known = oplog is not None and oplog.first_second > second_of(position.cluster_time)
+    until = (
+        f"to {datetime.fromtimestamp(oplog.first_second, tz=UTC):{_INSTANT}}" if oplog and is_known else "on"
+    )
     return HistoryLostError(
         f"cannot follow `{settings.namespace}`: changes from {position.instant:{_INSTANT}} {until} have left "
         f"the oplog unread: {error.message.partition(': ')[2]}",

@@ -4,6 +4,7 @@ import threading
 
 from pymongo.errors import PyMongoError
 
+from stream.core.cluster_time import second_of
 from stream.landing.flush import Flusher
 from stream.logs import Logger
 from stream.metrics import StreamMetrics
@@ -60,7 +61,7 @@ class OplogWatch:
 
     def _measure(self, oplog: Oplog) -> None:
         self._metrics.oplog_window_seconds.set(oplog.window_seconds)
-        second = self._flusher.durable.cluster_time >> 32
+        second = second_of(self._flusher.durable.cluster_time)
         self._metrics.source_timestamp_seconds.set(oplog.last_second)
         self._metrics.position_timestamp_seconds.set(second)
         headroom_seconds = oplog.headroom_seconds(second)

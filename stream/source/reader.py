@@ -7,10 +7,11 @@ from dataclasses import replace
 from stream.clock import Clock
 from stream.core.change_event import Reply
 from stream.core.changes import Transcribe, read_changes
+from stream.core.cluster_time import instant_of, second_of
 from stream.core.collection_event import InvalidatingEvent, InvalidationPolicy
 from stream.core.dead_letter_limit import DeadLetterLimit
 from stream.core.normalise import microseconds
-from stream.core.position import Position, instant_of
+from stream.core.position import Position
 from stream.core.redact import Redactor
 from stream.core.schema import NO_ROWS, to_table
 from stream.core.window import NormalisedBatch
@@ -136,14 +137,14 @@ class ChangeReader:
     def _measure(self, reply: Reply, *, has_changes: bool) -> None:
         """Compare times of the server only, so that a wrong clock here does not matter."""
         self._metrics.last_reply_timestamp_seconds.set(self._clock().timestamp())
-        now = reply.operation_time >> 32
-        self._metrics.source_lag_seconds.set(max(0, now - (self.position.cluster_time >> 32)))
+        now = second_of(reply.operation_time)
+        self._metrics.source_lag_seconds.set(max(0, now - second_of(self.position.cluster_time)))
         if has_changes:
             self._last_change_at = self.position.cluster_time
-            self._metrics.last_event_timestamp_seconds.set(self.position.cluster_time >> 32)
+            self._metrics.last_event_timestamp_seconds.set(second_of(self.position.cluster_time))
         has_all_landed = self._flusher.durable.cluster_time >= self._last_change_at
         durable = self.position if has_all_landed else self._flusher.durable
-        self._metrics.durable_lag_seconds.set(max(0, now - (durable.cluster_time >> 32)))
+        self._metrics.durable_lag_seconds.set(max(0, now - second_of(durable.cluster_time)))
 
 
 def _too_many(limit: DeadLetterLimit) -> TooManyDeadLettersError:

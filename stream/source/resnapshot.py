@@ -7,11 +7,12 @@ worker that is killed at any moment resumes it.
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stream.core.cluster_time import cluster_time_of, timestamp_of, upgraded
 from stream.core.normalise import truncate_marker
 from stream.core.position import Position
 from stream.core.schema import Row
@@ -62,10 +63,11 @@ class ResnapshotStore:
     def save(self, state: ResnapshotState) -> None:
         """Make it durable that a resnapshot is under way."""
         position = state.position.to_json() if state.position else None
+        time = timestamp_of(state.truncate_marker)
         with disk_errors(self._path):
             write_durably(
                 self._path,
-                json.dumps({"truncate_marker": state.truncate_marker, "position": position}).encode(),
+                json.dumps({"time": [time.time, time.inc], "position": position}).encode(),
             )
 
     def forget(self) -> None:
@@ -84,7 +86,7 @@ class ResnapshotStore:
         try:
             data: dict[str, Any] = json.loads(path.read_bytes())
             position = Position.from_json(data["position"]) if data["position"] else None
-            state = ResnapshotState(int(data["truncate_marker" if path == self._path else "floor"]), position)
+            state = ResnapshotState(_marker_in(data), position)
         except FileNotFoundError:
             return None
         except (KeyError, TypeError, ValueError) as error:
@@ -101,6 +103,13 @@ class ResnapshotStore:
         if position is not None and (standing is None or standing.cluster_time < position.cluster_time):
             self._lane.save_position(position, behind=newest)
         return state
+
+
+def _marker_in(data: Mapping[str, Any]) -> int:
+    """Read the truncate marker as any version wrote it."""
+    if "time" in data:
+        return cluster_time_of(*data["time"])
+    return upgraded(int(data["truncate_marker"] if "truncate_marker" in data else data["floor"]))
 
 
 class Resnapshot:

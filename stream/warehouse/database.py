@@ -1,5 +1,6 @@
 """The DuckDB file: made as a whole or not at all, opened with its schema up to date, its errors explained."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import duckdb
 
 from stream import sql
+from stream.core.cluster_time import upgraded_sql
+from stream.core.document_key import canonical_sql
 from stream.core.schema import RAW_CONVERSATIONS_COLUMNS
 from stream.disk import TEMPORARY_SUFFIX, disk_errors, sync_folder
 from stream.errors import (
@@ -22,7 +25,7 @@ from stream.errors import (
 from stream.landing.micro_batch import MicroBatch
 from stream.stop import interruptible
 
-WAREHOUSE_SCHEMA_VERSION = 3
+WAREHOUSE_SCHEMA_VERSION = 4
 FAILURES = (duckdb.OperationalError, duckdb.InternalError, duckdb.FatalException, duckdb.InterruptException)
 """Errors of DuckDB that its file, the machine or another process cause, not the statement."""
 
@@ -39,6 +42,9 @@ _WIDE_COLUMNS = {"message_content", "message_raw", "extra"}
 
 _HEADERS_SIZE_BYTES = 3 * 4096
 """In front of a file's blocks."""
+
+_HOLDER = re.compile(r"held in (.+?) \(PID (\d+)\)")
+"""Where DuckDB says who has the file."""
 
 _RESERVED_NAMES = {"main", "memory", "system", "temp"}
 _DAMAGE = (
@@ -80,6 +86,35 @@ _MIGRATIONS: tuple[str, ...] = (
     """
     alter table raw.floors rename to truncate_markers;
     alter table raw.truncate_markers rename column floor to cluster_time;
+    """,
+    f"""
+    update raw.conversations set source_version = {upgraded_sql("source_version")};
+    update raw.tombstones set source_version = {upgraded_sql("source_version")}, _id = {canonical_sql("_id")};
+    update raw.truncate_markers set cluster_time = {upgraded_sql("cluster_time")};
+    update raw.micro_batches set
+        first_cluster_time = {upgraded_sql("first_cluster_time")},
+        last_cluster_time = {upgraded_sql("last_cluster_time")};
+    create temp table old_keys as
+    select _id as old_key, {canonical_sql("_id")} as _id, source_version
+    from raw.conversations
+    where starts_with(_id, 'd:') and {canonical_sql("_id")} <> _id;
+    insert into raw.loads
+    select coalesce((select max(load_id) from raw.loads), 0) + 1, now(), 0, 0, 0, true
+    where exists (select 1 from old_keys);
+    delete from raw.conversations as outdated using old_keys
+    where outdated._id = old_keys._id and outdated.source_version < old_keys.source_version;
+    delete from raw.conversations as outdated using old_keys
+    where
+        outdated._id = old_keys.old_key
+        and exists (
+            select 1 from raw.conversations as newer
+            where newer._id = old_keys._id and newer.source_version >= old_keys.source_version
+            union all
+            select 1 from raw.tombstones as newer
+            where newer._id = old_keys._id and newer.source_version >= old_keys.source_version
+        );
+    update raw.conversations set _id = old_keys._id from old_keys where conversations._id = old_keys.old_key;
+    drop table old_keys;
     """,
 )
 """Statement n brings a warehouse from schema version n to n + 1."""
@@ -254,8 +289,10 @@ class WarehouseFile:
         text = _first_line(error)
         said = text.lower()
         if "set lock on file" in said or "is already attached by" in said:
+            holder = _HOLDER.search(text)
+            who = f" (`{holder[1]}`, process {holder[2]})" if holder else ""
             return WarehouseBusyError(
-                f"another program has the DuckDB file `{self.path}` open",
+                f"another program{who} has the DuckDB file `{self.path}` open",
                 hint="close it (dashboards and notebooks should read the files in `serving/` instead); "
                 "what has landed waits and is not lost",
             )

@@ -8,7 +8,7 @@ A changed row is removed and inserted anew. MERGE and UPDATE change it in its pl
 several times as long for rows that lie scattered (`make bench ARGS='-k test_the_cost_of_changes'`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,6 +24,9 @@ from stream.warehouse.fresh_files import fresh_files, landed_rows
 
 BULK_ROWS = 100_000
 """From so many changed rows on, a load says "everything may have changed" instead of listing lines."""
+
+_MANY_FILES = 64
+_SMALL_SIZE_BYTES = 32_000_000
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,8 @@ class LoadTransaction:
         self._chunk = chunk
         self._now = clock()
         self._marker = 0
+        self._old = {str(each.path) for each, footer in chunk if footer.is_old}
+        self._copied: set[str] = set()
 
     def run(self) -> LoadResult:
         """Write the last change of each document, note what changed, mark the micro-batches as loaded."""
@@ -82,15 +87,18 @@ class LoadTransaction:
         paths = self._paths_above_marker(lambda footer: footer.last_cluster_time)
         if paths:
             self._name_files()
+            self._copy_small(paths)
             fresh = fresh_files(
-                self._connection, self._paths_above_marker(lambda footer: footer.first_cluster_time)
+                self._connection,
+                self._paths_above_marker(lambda footer: footer.first_cluster_time),
+                rows=self._landed,
             )
             if fresh:
                 upserted = self._insert(
-                    landed_rows(path for path in paths if path in fresh), load_id, is_bulk=is_bulk
+                    self._landed(path for path in paths if path in fresh), load_id, is_bulk=is_bulk
                 )
             if len(fresh) < len(paths):
-                landed = landed_rows(path for path in paths if path not in fresh)
+                landed = self._landed(path for path in paths if path not in fresh)
                 self._stage(landed)
                 if not is_bulk:
                     self._record_changed_lines(load_id)
@@ -128,6 +136,28 @@ class LoadTransaction:
         """Return paths of files with rows at or above the marker."""
         versions = ((micro_batch.path, version_of(footer)) for micro_batch, footer in self._chunk)
         return [str(path) for path, version in versions if version is not None and version >= self._marker]
+
+    def _copy_small(self, paths: Sequence[str]) -> None:
+        """Read many small files once, into memory: to open one takes as long as to read thousands of rows."""
+        small = (
+            len(paths) > _MANY_FILES
+            and sum(each.path.stat().st_size for each, _ in self._chunk) <= _SMALL_SIZE_BYTES
+        )
+        if small:
+            self._execute(
+                "create or replace temp table landed_files as "
+                f"select * from {landed_rows(paths, old=self._old)}"
+            )
+            self._copied = set(paths)
+
+    def _landed(self, paths: Iterable[str]) -> str:
+        """Return what to select from to read some of the files."""
+        named = list(paths)
+        if not self._copied:
+            return landed_rows(named, old=self._old)
+        if len(named) == len(self._copied):
+            return "landed_files"
+        return f"(select * from landed_files where filename in (select unnest({sql.array(named)})))"
 
     def _name_files(self) -> None:
         names = sql.rows(

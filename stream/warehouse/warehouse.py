@@ -4,6 +4,7 @@
 A load finds rows through zone maps instead, as they come in nearly in the order of their ids.
 """
 
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,7 +13,7 @@ import duckdb
 
 from stream import sql
 from stream.clock import Clock
-from stream.errors import AnalyticsError, WarehouseCorruptError
+from stream.errors import AnalyticsError, WarehouseBusyError, WarehouseCorruptError
 from stream.landing.merged import replaced_by
 from stream.landing.micro_batch import Footer, MicroBatch, check_content, read_footer
 from stream.landing.retention import require_whole
@@ -23,6 +24,8 @@ from stream.warehouse.lock import WarehouseLock
 
 MAX_ROWS_PER_TRANSACTION = 250_000
 MAX_SIZE_PER_TRANSACTION_BYTES = 256_000_000
+MAX_FILES_PER_TRANSACTION = 500
+_POLL_SECONDS = 0.2
 
 _REFUSALS = (
     duckdb.OutOfMemoryException,
@@ -70,12 +73,26 @@ class Warehouse:
             WarehouseCorruptError: The file is damaged, or no DuckDB file.
             SchemaTooNewError: A newer version of this program wrote it.
         """
-        with self.lock.held(timeout_seconds=timeout_seconds), self._connected() as connection:
+        deadline = time.monotonic() + timeout_seconds
+        with (
+            self.lock.held(timeout_seconds=timeout_seconds),
+            self._connected(deadline) as connection,
+        ):
             yield connection
 
+    def _connect(self, deadline: float) -> duckdb.DuckDBPyConnection:
+        """Open the file; a program that knows nothing of the lock may have it, and is waited for."""
+        while True:
+            try:
+                return self._file.connect()
+            except WarehouseBusyError:
+                if time.monotonic() >= deadline:
+                    raise
+            time.sleep(_POLL_SECONDS)
+
     @contextmanager
-    def _connected(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        connection = self._file.connect()
+    def _connected(self, deadline: float) -> Iterator[duckdb.DuckDBPyConnection]:
+        connection = self._connect(deadline)
         self._connection = connection
         try:
             with interruptible_queries(connection):
@@ -147,19 +164,20 @@ class Warehouse:
         """
         if not is_incomplete:
             require_whole(self._landing.root)
+        deadline = time.monotonic() + timeout_seconds
         with self.lock.held(timeout_seconds=timeout_seconds):
             # Under the warehouse lock: whoever holds it may remove files that have been merged.
             for micro_batch in self._landing.micro_batches():
                 check_content(micro_batch)
             self._loaded.clear()
             try:
-                with self._connected() as connection:
+                with self._connected(deadline) as connection:
                     self._forget(connection)
                     return self._load_pending(connection, on_progress)
             except WarehouseCorruptError:
                 self._file.set_aside(self._clock().strftime("corrupt-%Y%m%dT%H%M%SZ"))
                 self._loaded.clear()
-            with self._connected() as connection:
+            with self._connected(deadline) as connection:
                 self._forget(connection)
                 return self._load_pending(connection, on_progress)
 
@@ -275,6 +293,7 @@ def _chunks(pending: Sequence[MicroBatch]) -> Iterator[list[tuple[MicroBatch, Fo
         if chunk and (
             rows + footer.rows > MAX_ROWS_PER_TRANSACTION
             or size_bytes + file_size_bytes > MAX_SIZE_PER_TRANSACTION_BYTES
+            or len(chunk) == MAX_FILES_PER_TRANSACTION
         ):
             yield chunk
             chunk, rows, size_bytes = [], 0, 0

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from bson.decimal128 import Decimal128
 from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
@@ -101,7 +102,9 @@ class LiveWriter:
                 {"_id": known}, {"$set": {"message": {"content": f"{chance.random()}"}}}
             )
         elif choice == 6:
-            self._collection.replace_one({"_id": known}, self._body(type="replaced"))
+            # The same key to MongoDB, of another type.
+            key = chance.choice([known, float(known), Decimal128(f"{known}.0")])
+            self._collection.replace_one({"_id": key}, {"_id": key} | self._body(type="replaced"))
         elif choice == 7:
             self._collection.delete_one({"_id": known})
         elif choice == 8:

@@ -52,7 +52,7 @@ def test_quotes_in_documents_and_names_stay_text(mongo_uri: str, tmp_path: Path)
 def test_quotes_in_published_names_and_paths_stay_names(tmp_path: Path) -> None:
     """A table and a folder with quotes in their names are published, and read through the views."""
     shop = Shop(tmp_path / 'it\'s "data"; --')
-    shop.land(message(1, version=1 << 32, session_id=QUOTES))
+    shop.land(message(1, version=1 << 31, session_id=QUOTES))
     shop.warehouse.load(timeout_seconds=5)
     shop.build(1, more="""create table marts."a'b" as select 'x''y' as "c""d";""")
     shop.publish(1)

@@ -53,3 +53,13 @@ def test_replay_empties_the_queue(rejected: StreamRunner) -> None:
     assert "0 dead letters" in run("dead-letters", "list").stdout
     found = json.loads(run("verify", "--json").stdout)
     assert ("same", 2, 1) == (found["verdict"], found["rows"], found["counts"]["dead_letter"])
+
+
+def test_a_discarded_letter_leaves_the_queue(rejected: StreamRunner) -> None:
+    """Nobody is asked about it any more, and `verify` still knows why there is no row."""
+    assert "verdict: same, but for 1 rejected documents" in run("verify").stdout
+    assert (0, "1 discarded\n") == ((done := run("dead-letters", "discard", "all")).exit_code, done.stdout)
+    assert "0 dead letters" in run("dead-letters", "list").stdout
+    assert 0 == run("dead-letters", "replay").exit_code
+    found = json.loads(run("verify", "--json").stdout)
+    assert ("same", 1) == (found["verdict"], found["counts"]["dead_letter"])

@@ -24,7 +24,7 @@ def shop(tmp_path: Path) -> Shop:
 
 def test_the_first_publish(shop: Shop) -> None:
     """Readers find views, files have the warehouse's rows and types, and the manifest tells about them."""
-    shop.land(message(1, version=7 << 32))
+    shop.land(message(1, version=7 << 31))
     shop.warehouse.load(timeout_seconds=5)
     shop.build(1, more="create table marts.empty_one (day date, cost double, seen_at timestamptz);")
     published = shop.publish(1)
@@ -46,7 +46,7 @@ def test_the_first_publish(shop: Shop) -> None:
     assert [["day", "DATE"], ["cost", "DOUBLE"], ["seen_at", "TIMESTAMP WITH TIME ZONE"]] == manifest[
         "tables"
     ][1]["columns"]
-    assert (1, 1, 7 << 32) == tuple(
+    assert (1, 1, 7 << 31) == tuple(
         manifest["source"][name] for name in ("load_id", "micro_batches", "cluster_time")
     )
     assert published.manifest == shop.serving.manifest("build-0001")
@@ -55,7 +55,7 @@ def test_the_first_publish(shop: Shop) -> None:
 def test_the_manifest_says_how_far_the_marts_reach_not_the_warehouse(shop: Shop) -> None:
     """What the stream has loaded since the build is not in it."""
     for number in (1, 2):
-        shop.land(message(number, version=number << 32))
+        shop.land(message(number, version=number << 31))
         shop.warehouse.load(timeout_seconds=5)
     shop.build(
         1,
@@ -63,7 +63,7 @@ def test_the_manifest_says_how_far_the_marts_reach_not_the_warehouse(shop: Shop)
     )
 
     source = shop.publish(1).manifest.source
-    assert (1, 1, 1 << 32) == (source.load_id, source.micro_batches, source.cluster_time)
+    assert (1, 1, 1 << 31) == (source.load_id, source.micro_batches, source.cluster_time)
 
 
 def test_an_open_reader_sees_the_next_build(shop: Shop) -> None:
@@ -238,7 +238,7 @@ def test_live_views_are_there_before_anything_has_landed(shop: Shop) -> None:
 def test_readers_see_how_the_platform_is_doing(shop: Shop) -> None:
     """Runs, checks and deliveries are published beside the marts; what was noted twice is there once."""
     landed_at = utc_now()
-    shop.land(message(1, version=int(landed_at.timestamp() - 30) << 32), message(2, version=2 << 32))
+    shop.land(message(1, version=int(landed_at.timestamp() - 30) << 31), message(2, version=2 << 31))
     shop.warehouse.load(timeout_seconds=5)
     shop.build(1)
     with shop.warehouse.opened(timeout_seconds=5) as connection:

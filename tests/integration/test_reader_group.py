@@ -48,7 +48,7 @@ def readable(folder: Path, *, groups: list[int]) -> set[str]:
 
 
 def publish(shop: Shop, number: int) -> None:
-    shop.land(message(number, version=number << 32))
+    shop.land(message(number, version=number << 31))
     shop.warehouse.load(timeout_seconds=5)
     shop.build(number)
     shop.publish(number)

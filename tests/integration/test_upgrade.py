@@ -2,6 +2,7 @@
 
 import gzip
 import shutil
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,19 @@ import duckdb
 import pytest
 
 from stream.clock import utc_now
+from stream.core.cluster_time import cluster_time_of, instant_of
+from stream.core.schema import Row, to_table
+from stream.core.window import ClosedWindow
 from stream.errors import LandingTrimmedError
 from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.flush import footer_of
 from stream.landing.micro_batch import read_footer
 from stream.landing.retention import low_water_mark, raise_low_water_mark
 from stream.landing.zone import LandingZone
 from stream.source.resnapshot import ResnapshotStore
 from stream.warehouse import database
 from stream.warehouse.database import WAREHOUSE_SCHEMA_VERSION
+from tests.support.landing import land, lane_of, position_at, upsert
 from tests.support.paths import DATA
 from tests.support.streaming import make_warehouse, stream_lane
 
@@ -26,7 +32,7 @@ pytestmark = pytest.mark.integration
 KEYS = [f"{0x68000000 + number:08x}{'0' * 16}" for number in range(16) if number not in {3, 9}]
 """The documents that were there in the end, waiting ones included."""
 WAITING = 2
-DROPPED_AT = (1_764_000_000 << 32) + 30
+DROPPED_AT = (1_764_000_000 << 31) + 30
 """Cluster time of the second drop in the state of version 2."""
 
 
@@ -159,3 +165,66 @@ def test_a_migration_that_fails_leaves_the_old_warehouse(old: Path, monkeypatch:
     assert WAITING == make_warehouse(old).load(timeout_seconds=30).rows
     with duckdb.connect(old / "analytics.duckdb") as connection:
         assert [] == connection.execute("from duckdb_tables() where table_name = 'half'").fetchall()
+
+
+@pytest.mark.parametrize("is_rebuilt", [False, True], ids=["migrated", "rebuilt"])
+def test_cluster_times_are_taken_over(old: Path, is_rebuilt: bool) -> None:  # noqa: FBT001
+    """Packed so that they last beyond 2037, in rows, manifest and footers alike."""
+    warehouse = make_warehouse(old)
+    warehouse.load(timeout_seconds=30)
+    if is_rebuilt:
+        warehouse.rebuild(timeout_seconds=30)
+    assert {2026, 2025} >= {instant_of(row[-1]).year for row in rows_of(old)}
+    with warehouse.opened(timeout_seconds=30) as connection:
+        manifest = connection.execute("select last_cluster_time from raw.micro_batches").fetchall()
+    landing = LandingZone(old / "landing", clock=utc_now)
+    footers = [read_footer(each).last_cluster_time for each in landing.micro_batches()]
+    assert sorted(filter(None, footers)) == sorted(time for (time,) in manifest if time is not None)
+
+
+def land_as_version_3(folder: Path, rows: list[Row]) -> None:
+    """Land rows whose keys and versions are written as they were then."""
+    lane = lane_of(folder)
+    lane.folder.mkdir(parents=True, exist_ok=True)
+    named = lane.new_name(0)
+    window = ClosedWindow(rows, [], position_at(1))
+    written = footer_of(named, window, landed_at="2026-01-03T10:00:00+00:00")
+    lane.land(named, to_table(rows), replace(written, schema_version=3))
+
+
+def test_landed_keys_of_whole_doubles_are_taken_over(tmp_path: Path) -> None:
+    """What was landed under `d:1.0` is the row of the document 1, whose newer change wins."""
+    old_time = 1_767_434_400 << 32 | 7
+    land_as_version_3(tmp_path, [upsert(number, old_time)._replace(id=f"d:{number}.0") for number in (1, 2)])
+    land(tmp_path, [upsert(2, cluster_time_of(1_767_434_401, 1), uuid="newer"), upsert(0.5, 1)])
+    warehouse = make_warehouse(tmp_path)
+    warehouse.load(timeout_seconds=30)
+    found = {row[0]: row[-1] for row in rows_of(tmp_path)}
+    assert {
+        "i:1": cluster_time_of(1_767_434_400, 7),
+        "i:2": cluster_time_of(1_767_434_401, 1),
+        "d:0.5": 1,
+    } == found
+
+
+def test_keys_of_whole_doubles_in_a_warehouse_are_taken_over(tmp_path: Path) -> None:
+    """Of two rows of one document the newer stays, a deleted one is deleted, and marts are built anew."""
+    warehouse = make_warehouse(tmp_path)
+    land(tmp_path, [upsert(number, 10) for number in (1, 2, 3, 4)])
+    warehouse.load(timeout_seconds=30)
+    with warehouse.opened(timeout_seconds=30) as connection:
+        connection.execute("delete from main.claude_analytics_schema where version = 4")
+        connection.execute("update raw.conversations set source_version = 10::bigint << 32")
+        for key, copy, seconds in (("d:1.0", "i:1", 11), ("d:2.0", "i:2", 9), ("d:5.0", "i:3", 9)):
+            connection.execute(
+                f"insert into raw.conversations select * replace ('{key}' as _id, 'double' as uuid, "
+                f"{seconds}::bigint << 32 as source_version) from raw.conversations where _id = '{copy}'"
+            )
+        connection.execute("delete from raw.conversations where _id = 'i:3'")
+        connection.execute("update raw.conversations set _id = 'd:3.0' where _id = 'i:4'")
+        connection.execute("insert into raw.tombstones values ('i:3', 12::bigint << 32)")
+    with warehouse.opened(timeout_seconds=30) as connection:
+        found = connection.execute("select _id, uuid from raw.conversations order by 1").fetchall()
+        (is_bulk,) = connection.execute("select is_bulk from raw.loads order by load_id desc").fetchall()[0]
+    assert [("i:1", "double"), ("i:2", None), ("i:5", "double")] == found
+    assert is_bulk

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from stream.clock import Clock, utc_now
+from stream.core.cluster_time import timestamp_of
 from stream.core.normalise import DeadLetter, deletion, normalise
 from stream.core.position import Fingerprint, Position
 from stream.core.schema import Row, to_table
@@ -19,7 +20,8 @@ EXTRACTED_AT = 1_767_434_400_000_000
 
 def position_at(cluster_time: int) -> Position:
     """Give a position of the hand-made source."""
-    return Position({"_data": f"82{cluster_time:016X}"}, cluster_time, SOURCE)
+    time = timestamp_of(cluster_time)
+    return Position({"_data": f"82{time.time:08X}{time.inc:08X}"}, cluster_time, SOURCE)
 
 
 def upsert(document_id: object, version: int, **fields: Any) -> Row:

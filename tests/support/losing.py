@@ -70,7 +70,7 @@ def push_out(client: MongoClient[dict[str, Any]], stream: StreamRunner) -> None:
     def has_left() -> bool:
         client["other"]["filler"].insert_one({"filler": os.urandom(2_000_000)})
         oplog = read_oplog(client)
-        return oplog is not None and oplog.first_second > position.cluster_time >> 32
+        return oplog is not None and oplog.first_second > position.cluster_time >> 31
 
     wait_until(has_left, seconds=60)
 

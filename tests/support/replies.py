@@ -5,7 +5,8 @@ from typing import Any
 import bson
 from bson import Int64, Timestamp
 
-from stream.core.position import Fingerprint, Position, cluster_time_of
+from stream.core.cluster_time import cluster_time_of
+from stream.core.position import Fingerprint, Position
 
 SOURCE = Fingerprint("6507", "rs0", "claude_logs.conversations", "1")
 BEGINNING = Position({"_data": "begin"}, 0, SOURCE)

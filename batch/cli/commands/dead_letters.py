@@ -93,6 +93,22 @@ def replay_letters(
         raise typer.Exit(2)
 
 
+@command.command("discard")
+def discard_letters(
+    letter_ids: Annotated[
+        list[str], typer.Argument(metavar="ID…", help="As `list` shows them; `all` for all.")
+    ],
+) -> None:
+    """Take rejected documents out of the queue for good: they need no row.
+
+    They stay on disk, so that `verify` knows why there is none.
+    """
+    context = Context.from_environment(quiet=True)
+    letters = _letters(context, None if letter_ids == ["all"] else letter_ids)
+    context.dead_letters.discard(letters)
+    context.console.print(f"{len(letters):,} discarded")
+
+
 def _letters(context: Context, letter_ids: list[str] | None) -> list[StoredDeadLetter]:
     letters = context.dead_letters.list(context.landing)
     if not letter_ids:

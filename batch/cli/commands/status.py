@@ -11,6 +11,7 @@ from batch.cli.printing.status import print_status
 from batch.status.cycle import look_at_cycle
 from batch.status.status import look as look_at
 from stream.clock import utc_now
+from stream.core.cluster_time import second_of
 from stream.core.position import Position
 from stream.errors import AnalyticsError
 from stream.source.client import connect, read_oplog
@@ -54,4 +55,4 @@ def _headroom_seconds(context: Context, position: Position) -> float | None:
             oplog = read_oplog(client)
     except (PyMongoError, AnalyticsError):
         return None
-    return oplog.headroom_seconds(position.cluster_time >> 32) if oplog else None
+    return oplog.headroom_seconds(second_of(position.cluster_time)) if oplog else None

@@ -1,6 +1,7 @@
 """Compare every document with the warehouse; report missing, extra and different ones.
 
-The stream may be running: changes under way are recognised. Exit code 2 if there is a difference.
+The stream may be running: changes under way are recognised. Exit code 2 if a difference is left, or if the
+stream cannot bring what is under way.
 """
 
 import json
@@ -14,21 +15,23 @@ from batch.cli.options import AsJson, Since
 from batch.cli.printing.progress import counting
 from batch.cli.printing.tables import duration_text, facts, size_text
 from batch.verify.report import KINDS, REAL, Verification
-from batch.verify.verify import Verifier
+from batch.verify.verify import RepairOutcome, Verifier
+from stream.core.collection_event import InvalidationPolicy
 
+_REPAIR = "`claude-analytics verify --repair` writes what differs, beside a running worker"
 _REMEDIES = {
-    "missing": "`claude-analytics backfill` reads what is not there",
-    "extra": "a delete was not seen, or a row was added; `claude-analytics load --full-refresh` rebuilds the "
-    "rows from the landing zone",
-    "different": "`claude-analytics load --full-refresh` rebuilds the rows from the landing zone; if that "
-    "does not help, `claude-analytics backfill` reads the documents anew",
-    "duplicate": "`claude-analytics load --full-refresh` rebuilds the rows from the landing zone",
+    "missing": f"a document without a row; {_REPAIR}",
+    "extra": f"a row without a document: a delete was not seen, or a row was added; {_REPAIR}",
+    "different": f"the row says something else; {_REPAIR}",
+    "duplicate": f"several rows of one document; {_REPAIR}",
     "pending": "on the way: a running stream worker, or `claude-analytics load`, brings them",
     "dead letter": "rejected and kept: `claude-analytics dead-letters list` says why",
+    "stale": "rejected in its present form, so the row is of an older one; `claude-analytics dead-letters "
+    "list` says why",
 }
 
 
-def command(
+def command(  # noqa: PLR0917 - its options
     sample: Annotated[
         float,
         typer.Option(
@@ -43,6 +46,10 @@ def command(
     limit: Annotated[
         int, typer.Option(min=0, metavar="N", help="Maximum number of `_id`s to list per kind of difference.")
     ] = 10,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Write what differs, as the stream would, and prove it.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before a repair.")] = False,
     as_json: AsJson = False,
 ) -> None:
     context = Context.from_environment(quiet=True)
@@ -54,17 +61,41 @@ def command(
         lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
         limit=limit,
         redactor=context.redactor,
+        policy=InvalidationPolicy(context.settings.stream.on_drop, context.settings.stream.on_history_lost),
     )
     with counting("Comparing documents", context.console) as show:
         found = verifier.run(
             since=since, fraction=sample, seed=int(datetime.now(UTC).timestamp()), on_progress=show
         )
-    if as_json:
-        context.console.print_json(json.dumps(found.to_json()))
-    else:
+    if not as_json:
         _print_verification(found, context)
-    if not found.is_same:
+    mended = _repair(verifier, found, context, yes=yes) if repair and found.mismatches else None
+    if as_json:
+        outcome = {"repair": mended.to_json()} if mended else {}
+        context.console.print_json(json.dumps(found.to_json() | outcome))
+    if not (found.is_same or (mended and mended.is_whole and found.blocked_by is None)):
         raise typer.Exit(2)
+
+
+def _repair(verifier: Verifier, found: Verification, context: Context, *, yes: bool) -> RepairOutcome:
+    """Write what differs, once a person has agreed; show what it brought."""
+    if not yes:
+        typer.confirm(
+            f"\nRead these {len(found.mismatches):,} documents again, and write their rows or tombstones?",
+            abort=True,
+            err=True,
+        )
+    with counting("Repairing", context.console) as show:
+        outcome = verifier.repair(found.mismatches, on_progress=show)
+    written = outcome.written
+    typer.echo(
+        f"\nrepaired: {written.upserts:,} rows written, {written.deletes:,} removed, "
+        f"{written.dead_letters:,} rejected and kept",
+        err=True,
+    )
+    left = ", ".join(f"{count:,} {kind}" for kind, count in outcome.left.counts.items() if count)
+    typer.echo(f"looked at again: {left or 'all the same'}", err=True)
+    return outcome
 
 
 def _print_verification(found: Verification, context: Context) -> None:
@@ -91,5 +122,11 @@ def _print_verification(found: Verification, context: Context) -> None:
             hidden = found.counts[kind] - len(found.first[kind])
             if hidden:
                 context.console.print(f"  … and {hidden:,} more")
-    verdict = "[bold green]same[/]" if found.is_same else "[bold red]different[/]"
-    context.console.print(f"\nverdict: {verdict}")
+    if found.blocked_by:
+        problem = found.blocked_by
+        context.console.print(f"\nblocked: {problem.message}", soft_wrap=True, markup=False)
+        context.console.print(f"  what to do: {problem.hint}", soft_wrap=True, markup=False)
+    rejected = found.counts["dead letter"] + found.counts["stale"]
+    colour = "bold green" if found.is_same else "bold red"
+    but = f", but for {rejected:,} rejected documents" if found.is_same and rejected else ""
+    context.console.print(f"\nverdict: [{colour}]{found.verdict}[/]{but}")

@@ -30,7 +30,8 @@ def print_status(status: Status, console: Console) -> None:
     )
     pending = "unknown" if status.pending_micro_batches is None else f"{status.pending_micro_batches:,}"
     table.add_row("pending", f"{pending} micro-batches")
-    table.add_row("dead letters", f"{status.dead_letters:,}")
+    stale = f", {status.stale_rows:,} of them with a row that is older" if status.stale_rows else ""
+    table.add_row("dead letters", f"{status.dead_letters:,}{stale}")
     _add_warehouse(table, status)
     _add_cycle(table, status.cycle)
     console.print(table)

@@ -13,6 +13,7 @@ from stream import sql
 from stream.errors import MartsMissingError
 
 _ROW_LIMIT = 20_000
+_DAY = "day"
 _REST = "other"
 _UNKNOWN = "unknown"
 _FIRST_DAY = date(2020, 1, 1)
@@ -176,11 +177,23 @@ def _ends(days: Sequence[date]) -> tuple[date | None, date | None]:
 
 
 def _ask(connection: duckdb.DuckDBPyConnection, question: Question) -> list[tuple[Any, ...]]:
-    columns = ", ".join(sql.identifier(name) for name in question.columns)
+    columns = ", ".join(
+        f"{_within_years('day')} as day" if name == _DAY else sql.identifier(name)
+        for name in question.columns
+    )
     try:
         return connection.execute(f"select {columns} from (\n{question.query}\n) order by all").fetchall()
     except duckdb.Error as error:
         raise _missing(f"question `{question.name}` cannot be asked", error) from error
+
+
+def _within_years(day: str) -> str:
+    """Return SQL for the day, or for the nearest one that a calendar here has: years are 1 to 9999.
+
+    A line of the first day of year 1 is of the year before in a zone west of Greenwich.
+    """
+    first, last = f"date '{date.min.isoformat()}'", f"date '{date.max.isoformat()}'"
+    return f"case when {day} < {first} then {first} when {day} > {last} then {last} else {day} end"
 
 
 def _missing(what: str, error: duckdb.Error) -> MartsMissingError:

@@ -37,6 +37,7 @@ def test_the_names_are_those_of_the_contract() -> None:
         "durable_lag_seconds": "gauge",
         "oplog_window_seconds": "gauge",
         "oplog_headroom_seconds": "gauge",
+        "majority_lag_seconds": "gauge",
         "pending_micro_batches": "gauge",
         "reconnects": "counter",
         "last_event_timestamp_seconds": "gauge",

@@ -27,7 +27,7 @@ from tests.support.landing import position_at
 
 NOW = 1_767_225_600
 DAY = 86_400
-POSITION = position_at((NOW - 60) << 32)
+POSITION = position_at((NOW - 60) << 31)
 SERVER = Server("7.0.4", "rs0", is_sharded=False, skew_seconds=0.01)
 SOURCE = SourceFacts(
     namespace="claude_logs.conversations",
@@ -46,7 +46,6 @@ WAREHOUSE = WarehouseFacts(
     exists=True,
     duckdb_version="1.5.5",
     problem=None,
-    holder=None,
     pending=0,
 )
 LOCAL = LocalFacts(
@@ -81,6 +80,9 @@ def test_a_sound_platform_is_ok() -> None:
     assert [
         "source",
         "clock",
+        "proven",
+        "collection",
+        "majority",
         "find",
         "changeStream",
         "snapshot",
@@ -115,6 +117,10 @@ SOURCES: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "warn",
         "start the stream worker now",
     ),
+    "a view": ({"collection_problem": REFUSED}, "collection", "fail", "grant it"),
+    "a slip of the pen": ({"is_missing": True}, "collection", "warn", "upper and lower case"),
+    "a lost majority": ({"confirmation_problem": REFUSED}, "majority", "fail", "grant it"),
+    "an option without effect": ({"ignored_options": ("none",)}, "connection", "warn", "MONGO_URI"),
     "a lost position": (
         {"resume_problem": HistoryLostError("gone", hint="begin again")},
         "position",
@@ -171,14 +177,10 @@ MACHINES: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "upgrade",
     ),
     "a held warehouse": (
-        {
-            "warehouse": replace(
-                WAREHOUSE, problem=WarehouseBusyError("held", hint="wait"), holder="dbt", pending=None
-            )
-        },
+        {"warehouse": replace(WAREHOUSE, problem=WarehouseBusyError("held", hint="wait"), pending=None)},
         "lease",
         "warn",
-        "last taken by dbt",
+        "wait",
     ),
 }
 
@@ -222,8 +224,28 @@ def test_what_cannot_be_seen_is_left_out_or_said() -> None:
         has_images=None,
         oplog=None,
     )
-    assert {"source", "clock", "find", "changeStream", "snapshot", "oplog"} == checks.keys()
+    assert {
+        *("source", "clock", "proven", "collection", "majority"),
+        *("find", "changeStream", "snapshot", "oplog"),
+    } == checks.keys()
+    assert "not on this version" in checks["proven"].text
     assert "may not be seen" in checks["source"].text
+
+
+def test_names_near_are_named() -> None:
+    """Whoever mistyped sees at once what there is."""
+    text = of_source(is_missing=True, names_near=("claude_logs.conversations", "logs.conversations"))[
+        "collection"
+    ].text
+    assert "there is `claude_logs.conversations` or `logs.conversations`" in text
+
+
+@pytest.mark.parametrize(("version", "said"), [("6.0.5", "tested on MongoDB 6.0;"), ("8.0.1", "not on 8.0")])
+def test_what_was_proven_is_said(version: str, said: str) -> None:
+    """What this program was tried on, and that large events were not tried on any server."""
+    text = of_source(server=replace(SERVER, version=version))["proven"].text
+    assert said in text
+    assert "recorded replies" in text
 
 
 def test_before_the_first_start_nothing_is_missing() -> None:

@@ -49,7 +49,7 @@ class Refusing:
         """Say no."""
         raise OperationFailure("not authorized on claude_logs", 13)
 
-    find = find_one = aggregate = list_collections = estimated_document_count = refuse
+    find = find_one = aggregate = get_collection = list_collections = estimated_document_count = refuse
 
 
 def test_without_privileges_it_says_what_cannot_be_seen() -> None:
@@ -61,6 +61,9 @@ def test_without_privileges_it_says_what_cannot_be_seen() -> None:
     assert {
         "source": "ok",
         "clock": "warn",
+        "proven": "ok",
+        "collection": "ok",
+        "majority": "ok",
         "find": "fail",
         "changeStream": "fail",
         "snapshot": "warn",

@@ -8,8 +8,8 @@ from batch.verify.report import KINDS, REAL, Kind, Tally, Verification
 def verification(tally: Tally) -> Verification:
     return Verification(
         namespace="claude_logs.conversations",
-        first_cluster_time=1_767_225_600 << 32,
-        last_cluster_time=(1_767_225_601 << 32) + 5,
+        first_cluster_time=1_767_225_600 << 31,
+        last_cluster_time=(1_767_225_601 << 31) + 5,
         documents=10,
         rows=9,
         pieces=1,

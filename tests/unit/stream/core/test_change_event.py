@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.core.change_event import Reply, UndecodableEvent, decode_batch, is_write, parse_reply
-from stream.core.position import cluster_time_of
+from stream.core.cluster_time import cluster_time_of
 from stream.errors import StepFailedError
 from tests.support.replies import POISON, event, insert, poisoned, raw_reply, token_at
 

@@ -9,9 +9,9 @@ from bson import json_util
 
 from stream.core.change_event import parse_reply
 from stream.core.changes import Changes, read_changes
+from stream.core.cluster_time import cluster_time_of
 from stream.core.collection_event import InvalidationPolicy
 from stream.core.normalise import deletion, normalise
-from stream.core.position import cluster_time_of
 from stream.core.schema import Row
 from stream.decode import compiled
 from tests.support.replies import (
@@ -229,15 +229,15 @@ def test_bad_documents_become_dead_letters() -> None:
 
 
 def test_undecodable_events_become_dead_letters_with_their_bytes() -> None:
-    """The whole event is kept, and the position moves past it."""
+    """The document of the event is kept under its key, and the position moves past it."""
     events = [insert(document(1), 50), insert(document(2, message="BAD"), 51)]
     reply = parse_reply(poisoned(raw_reply(events, token=token_at(60))))
 
     changes = read_changes(reply, behind=BEGINNING, extracted_at=NOW)
 
     [letter] = changes.batch.dead_letters
-    assert (letter.reason, letter.document_id) == ("undecodable", None)
-    assert json_util.loads(letter.raw)["$bson"] == poisoned(bson.encode(events[1]))
+    assert (letter.reason, letter.document_id) == ("undecodable", "i:2")
+    assert json_util.loads(letter.raw)["$bson"] == poisoned(bson.encode(document(2, message="BAD")))
     assert changes.batch.position == position_at(60)
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from stream.core.cluster_time import cluster_time_of
 from stream.core.collection_event import Action, InvalidationPolicy
-from stream.core.position import cluster_time_of
 from stream.settings import OnDrop, OnHistoryLost
 from tests.support.replies import event
 

@@ -2,8 +2,10 @@
 
 import copy
 import json
+import math
 from collections import Counter
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -439,8 +441,11 @@ def test_microseconds_of_an_instant() -> None:
         (1, "i:1"),
         (Int64(1), "i:1"),
         (-5, "i:-5"),
-        (1.0, "d:1.0"),
-        (-0.0, "d:-0.0"),
+        (1.0, "i:1"),
+        (-0.0, "i:0"),
+        (0.1, "d:0.1"),
+        (Decimal128("1.50"), "d:1.5"),
+        (Decimal128("0.10"), "n:0.1"),
         (float("nan"), "d:nan"),
         (b"\x01", "b:00:01"),
         (Binary(b"\x01", 4), "b:04:01"),
@@ -464,14 +469,32 @@ def test_keys_of_the_usual_types_can_be_read(value: object, key: str) -> None:
 @example("65a000000000000000000001", ObjectId("65a000000000000000000001"))
 @example("a\0b", "a\ufffdb")
 @example({"a": 1}, {"a": 1.0})
+@example(0.5, Decimal128("0.50"))
+@example(0.1, Decimal128("0.1"))
+@example(2.0**63, Decimal128("9223372036854775808"))
+@example({"a": {"b": [1]}}, {"a": {"b": [Decimal128("1.0")]}})
+@example({"$ref": "a", "$id": 1}, {"$id": 1, "$ref": "a"})
 def test_different_ids_have_different_keys(one: object, other: object) -> None:
-    """Two values share a key only if their BSON is the same (or they are one integer of two widths)."""
-    is_equal = bson.encode({"": one}) == bson.encode({"": other}) or (
-        isinstance(one, int) and isinstance(other, int)
-        and not isinstance(one, bool) and not isinstance(other, bool) and one == other
-    ) or (one != one and other != other)  # fmt: skip  # noqa: PLR0124 - NaN
+    """Two values share a key exactly if they are one to MongoDB: equal numbers are, whatever their type."""
+    assert (document_key(one) == document_key(other)) == (as_compared(one) == as_compared(other))
 
-    assert (document_key(one) == document_key(other)) == is_equal
+
+def as_compared(value: Any) -> object:
+    """Return a value as MongoDB compares it: numbers by what they are, all else by type and content."""
+    if isinstance(value, DBRef):
+        value = value.as_doc()
+    if isinstance(value, int | float | Decimal128) and not isinstance(value, bool):
+        number = value.to_decimal() if isinstance(value, Decimal128) else value
+        if isinstance(value, Decimal128) and number.is_nan():
+            return "number", "nan"
+        if not math.isfinite(number):
+            return "number", str(float(number))
+        return "number", Fraction(number)
+    if isinstance(value, dict):
+        return "object", [(name, as_compared(inner)) for name, inner in value.items()]
+    if isinstance(value, list):
+        return "array", [as_compared(inner) for inner in value]
+    return "other", bson.encode({"": value})
 
 
 @settings(max_examples=300)

@@ -8,7 +8,8 @@ from bson import Binary, ObjectId
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.core.position import Fingerprint, Position, cluster_time_of, cluster_time_of_token, instant_of
+from stream.core.cluster_time import cluster_time_of, instant_of
+from stream.core.position import Fingerprint, Position, cluster_time_of_token
 from stream.errors import PositionMismatchError
 
 OURS = Fingerprint("6507", "rs0", "claude_logs.conversations", "1")
@@ -61,7 +62,7 @@ def test_a_position_survives_json(token: dict[str, object]) -> None:
     assert position.to_json()["instant"] == "2026-01-03T10:00:00+00:00"
 
 
-@pytest.mark.parametrize("missing", ["token", "cluster_time", "fingerprint"])
+@pytest.mark.parametrize("missing", ["token", "time", "fingerprint"])
 def test_an_incomplete_position_is_no_position(missing: str) -> None:
     """A missing field is an error, not a default."""
     written = Position({"_data": "82"}, 1, OURS).to_json()

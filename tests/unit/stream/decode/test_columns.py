@@ -30,7 +30,7 @@ from tests.support.secrets_for_tests import SECRETS
 
 pytestmark = pytest.mark.skipif(compiled.problem() is not None, reason="the extension is not built")
 
-VERSION = 7 << 32
+VERSION = 7 << 31
 EXTRACTED_AT = 1_780_000_000_123_456
 
 texts = st.one_of(

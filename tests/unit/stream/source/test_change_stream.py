@@ -19,7 +19,7 @@ from stream.settings import MongoSettings
 from stream.source import change_stream
 from stream.source.change_stream import ChangeCursor, ChangeStream
 from stream.stop import StopSignal
-from tests.support.replies import insert, raw_reply, token_at
+from tests.support.replies import insert, position_at, raw_reply, token_at
 
 SETTINGS = MongoSettings(MONGO_URI="mongodb://nowhere", MONGO_DB="a", MONGO_COLLECTION="b")
 
@@ -82,7 +82,7 @@ class Fixture:
             self.server,  # type: ignore[arg-type]
             SETTINGS,
             batch_size=1000,
-            token=token_at(5),
+            position=position_at(5),
             stop=self.stop,
             metrics=StreamMetrics(self.registry),
             log=structlog.wrap_logger(None, processors=[capture]),

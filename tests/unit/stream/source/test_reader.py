@@ -10,10 +10,11 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import LogCapture
 
 from stream.core.change_event import Reply, parse_reply
+from stream.core.cluster_time import cluster_time_of
 from stream.core.collection_event import InvalidationPolicy
 from stream.core.dead_letter_limit import DeadLetterLimit
 from stream.core.normalise import truncate_marker
-from stream.core.position import Position, cluster_time_of
+from stream.core.position import Position
 from stream.core.schema import NO_ROWS, Row, to_table
 from stream.core.window import NormalisedBatch
 from stream.errors import CollectionInvalidatedError, TooManyDeadLettersError

@@ -2,10 +2,11 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.warehouse.fresh_files import FileIds, group_by_overlap
+from stream.warehouse.fresh_files import FileIds, bundled, group_by_overlap
 
 
 def ids(*intervals: tuple[str, str]) -> list[FileIds]:
@@ -41,3 +42,14 @@ def test_no_two_groups_overlap(intervals: list[tuple[str, str]]) -> None:
     assert len(intervals) == sum(map(len, groups))
     edges = [(min(f.first for f in group), max(f.last for f in group)) for group in groups]
     assert all(before[1] < behind[0] for before, behind in pairwise(edges))
+
+
+@pytest.mark.parametrize(("groups", "expected"), [(0, 0), (1, 1), (4, 4), (5, 3), (8, 4), (1000, 4)])
+def test_many_groups_are_few_questions(groups: int, expected: int) -> None:
+    """Neighbours are asked about together: the cost of a question does not grow with the number of files."""
+    apart = group_by_overlap(ids(*((f"{n:04}", f"{n:04}") for n in range(groups))))
+
+    found = bundled(apart, 4)
+
+    assert expected == len(found)
+    assert [file for group in apart for file in group] == [file for bundle in found for file in bundle]

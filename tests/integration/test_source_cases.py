@@ -1,0 +1,365 @@
+"""What people report of MongoDB pipelines: the copy is right, or says what is in the way."""
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import bson
+import pytest
+from bson.decimal128 import Decimal128
+from bson.int64 import Int64
+from bson.raw_bson import RawBSONDocument
+from pymongo import MongoClient
+from pymongo.collection import Collection
+
+from batch.dead_letters import replay
+from batch.mongod.replica_set import EmbeddedMongo
+from batch.mongod.server import MongodOptions
+from batch.verify.report import Verification
+from stream.clock import utc_now
+from stream.errors import CollectionInvalidatedError, HistoryRewoundError
+from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.zone import LandingZone
+from tests.support.backfilling import BackfillRunner, reading_anew
+from tests.support.equality import warehouse_rows
+from tests.support.replies import poisoned
+from tests.support.streaming import StreamRunner, meanwhile, mongo_settings, wait_until
+from tests.support.verifying import verifier_of
+
+pytestmark = pytest.mark.integration
+
+Documents = Collection[dict[str, Any]]
+
+
+def line(number: object, **fields: Any) -> dict[str, Any]:
+    return {"_id": number, "type": "user", "timestamp": "2026-01-03T10:00:00Z", "message": "text"} | fields
+
+
+def found(result: Verification) -> dict[str, int]:
+    """Return how many were found of each kind, but for kinds without any."""
+    return {kind: count for kind, count in result.counts.items() if count}
+
+
+def keys_of(stream: StreamRunner) -> list[str]:
+    return sorted(warehouse_rows(stream.warehouse))
+
+
+SAME_KEYS = {
+    "int as double": (1, 1.0),
+    "double as long": (5.0, Int64(5)),
+    "decimal as int": (Decimal128("7"), 7),
+    "decimals of two scales": (Decimal128("7.10"), Decimal128("7.1")),
+    "zero as minus zero": (0.0, -0.0),
+    "number in a sub-document": ({"k": 1}, {"k": 1.0}),
+    "number deep in a sub-document": ({"k": [1, {"l": Int64(2)}]}, {"k": [1.0, {"l": Decimal128("2.0")}]}),
+    "half as decimal": (0.5, Decimal128("0.5")),
+    "beyond 64 bits": (2.0**70, Decimal128(str(2**70))),
+}
+
+
+@pytest.mark.fault(
+    9, "an `_id` becomes another type of number: `1` → `1.0`", "one row, by the key as MongoDB compares it"
+)
+@pytest.mark.parametrize(("old", "new"), SAME_KEYS.values(), ids=SAME_KEYS)
+def test_equal_numbers_are_one_key(stream: StreamRunner, collection: Documents, old: Any, new: Any) -> None:
+    """A document replaced under an equal `_id` of another type keeps one row; deleted, it has none."""
+    stream.take_position()
+    collection.insert_one(line(old))
+    collection.replace_one({"_id": old}, line(new, uuid="replaced"))
+    stream.catch_up()
+    assert ["replaced"] == [row["uuid"] for row in warehouse_rows(stream.warehouse).values()]
+    BackfillRunner(stream.mongo, stream.folder).run()
+    assert {} == found(verifier_of(stream).run())
+
+    collection.delete_one({"_id": old})
+    stream.catch_up()
+    assert [] == keys_of(stream)
+    assert {} == found(verifier_of(stream).run())
+
+
+def test_numbers_that_differ_are_two_keys(stream: StreamRunner, collection: Documents) -> None:
+    """Text is no number, and a double is not the decimal it is written as."""
+    ids = [
+        1,
+        "1",
+        0.1,
+        Decimal128("0.1"),
+        2**53 + 1,
+        2.0**53,
+        Int64(2**63 - 1),
+        2.0**63,
+        {"k": 1},
+        {"k": "1"},
+    ]
+    stream.take_position()
+    collection.insert_many([line(each) for each in ids])
+    stream.catch_up()
+    assert len(ids) == len(set(keys_of(stream)))
+    assert {} == found(verifier_of(stream).run())
+
+
+SCHEMAS: dict[str, Any] = {
+    "id before ref": {"$id": "a", "$ref": "b"},
+    "ref before id": {"$ref": "b", "$id": "a"},
+    "ref among others": {"more": 1, "$ref": "b", "$id": "a"},
+    "ref that is no text": {"$ref": {"to": "x"}, "$id": 7},
+}
+
+
+@pytest.mark.fault(
+    12, "a sub-document with `$ref` and `$id` (JSON schemas)", "kept as it is, keys in their order, both ways"
+)
+@pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
+def test_a_reference_is_an_object_like_others(
+    stream: StreamRunner, collection: Documents, schema: dict[str, Any]
+) -> None:
+    """Its keys stay in their order, in stream and backfill; `verify` finds nothing."""
+    stream.take_position()
+    collection.insert_one(line(1, message={"content": [{"type": "tool_use", "input": schema}]}, cwd=schema))
+    is_reference = list(schema) == ["$ref", "$id"] and isinstance(schema["$ref"], str)
+    collection.insert_one(line({"a": schema} if is_reference else 2))
+    stream.catch_up()
+    rows = warehouse_rows(stream.warehouse)
+    positions = [rows["i:1"]["message_raw"].index(f'"{key}"') for key in schema]
+    assert sorted(positions) == positions
+    assert {} == found(verifier_of(stream).run())
+    BackfillRunner(stream.mongo, stream.folder).run()
+    assert {} == found(verifier_of(stream).run())
+
+
+class Rewindable:
+    """A mongod whose files can be put back to what they were."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "mongo"
+        self._saved = folder / "saved"
+        self._options = MongodOptions(cache_size_gb=0.25, oplog_size_mb=64)
+
+    @contextmanager
+    def running(self) -> Iterator[tuple[Documents, StreamRunner]]:
+        """Start it; give its collection and a stream beside it."""
+        with (
+            EmbeddedMongo(self.folder, options=self._options) as mongo,
+            MongoClient[dict[str, Any]](mongo.uri) as client,
+        ):
+            collection = client["claude_logs"]["conversations"]
+            yield collection, StreamRunner(mongo_settings(collection, mongo.uri), self.folder.parent / "data")
+
+    def save(self) -> None:
+        """Keep its files; it must not run."""
+        shutil.copytree(self.folder, self._saved)
+
+    def restore(self) -> None:
+        """Put back what was kept; it must not run."""
+        shutil.rmtree(self.folder)
+        shutil.copytree(self._saved, self.folder)
+
+
+def change_nothing(_collection: Documents) -> None:
+    pass
+
+
+def write_elsewhere(collection: Documents) -> None:
+    collection.database["other"].insert_one({})
+
+
+@pytest.mark.fault(
+    4, "the source went back in time: snapshot restored, clone, rollback",
+    "refused at start and while running, exit 2; the resnapshot makes it right",
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "last", [change_nothing, write_elsewhere], ids=["behind an event", "behind an idle position"]
+)
+def test_a_source_that_went_back_in_time_is_noticed(
+    tmp_path: Path, last: Callable[[Documents], None]
+) -> None:
+    """Files of the same set from before the position: nothing is read, and the resnapshot makes it right."""
+    rewindable = Rewindable(tmp_path)
+    with rewindable.running() as (collection, stream):
+        stream.take_position()
+        collection.insert_many([line(number) for number in range(10)])
+        stream.catch_up()
+    rewindable.save()
+    with rewindable.running() as (collection, stream):
+        collection.insert_many([line(number) for number in range(10, 15)])
+        collection.update_one({"_id": 0}, {"$set": {"uuid": "undone"}})
+        collection.delete_one({"_id": 1})
+        stream.catch_up()
+        last(collection)
+        stream.catch_up()
+    rewindable.restore()
+    with rewindable.running() as (collection, stream):
+        collection.insert_one(line("after"))
+        with pytest.raises(HistoryRewoundError, match="went back in time") as caught:
+            stream.catch_up()
+        assert 2 == caught.value.exit_code
+        assert "--on-history-lost=resnapshot" in caught.value.hint
+        with pytest.raises(HistoryRewoundError):
+            verifier_of(stream).run()
+        reading_anew(stream).run(until_idle_seconds=0.3)
+        assert {} == found(verifier_of(stream).run())
+
+
+@pytest.mark.fault(
+    7,
+    "renamed away and back while the worker is down, then `verify`",
+    "it names what blocks the stream, exit 2",
+)
+def test_verify_names_what_blocks_the_stream(stream: StreamRunner, collection: Documents) -> None:
+    """What is under way will not arrive by itself: the outcome is no `same`."""
+    stream.take_position()
+    collection.insert_many([line(number) for number in range(11)])
+    stream.catch_up()
+    database = collection.database
+    collection.rename("away")
+    database["away"].rename(collection.name)
+    result = verifier_of(stream).run()
+    assert (True, {}) == (result.is_same, found(result)), "nothing differs yet"
+
+    with pytest.raises(CollectionInvalidatedError):
+        stream.catch_up()
+    result = verifier_of(stream).run()
+    assert ("blocked", False, {"pending": 11}) == (result.verdict, result.is_same, found(result))
+    assert result.blocked_by is not None
+    assert "--on-history-lost=resnapshot" in result.blocked_by.hint
+
+    reading_anew(stream).run(until_idle_seconds=0.3)
+    assert {} == found(verifier_of(stream).run())
+
+
+def spoil_text(collection: Documents, key: object) -> None:
+    """Make a text of a document invalid, as `$merge` and old drivers can."""
+    raw = poisoned(bson.encode(line(key, message="BAD")))
+    collection.delete_one({"_id": key})
+    collection.insert_one(RawBSONDocument(raw))  # type: ignore[arg-type]
+
+
+def spoil_time(collection: Documents, key: object) -> None:
+    """Give a document a time that is none."""
+    collection.update_one({"_id": key}, {"$set": {"timestamp": "not a time"}})
+
+
+@pytest.mark.fault(
+    12,
+    "a document that had a row becomes one that cannot have any",
+    "`verify` and `status` name the stale row",
+)
+def test_a_good_document_that_becomes_bad_is_named(stream: StreamRunner, collection: Documents) -> None:
+    """Its row stays as it was, and is named stale; once the document is good again, so is the row."""
+    stream.take_position()
+    collection.insert_many([line(1), line(2)])
+    stream.catch_up()
+    spoil_time(collection, 1)
+    stream.catch_up()
+    result = verifier_of(stream).run()
+    assert (True, {"stale": 1}) == (result.is_same, found(result))
+    assert ["i:1"] == result.first["stale"]
+
+    letters = DeadLetterStore(stream.folder / "dead_letter", clock=utc_now)
+    landing = LandingZone(stream.folder / "landing", clock=utc_now)
+    letters.discard(letters.list(landing))
+    assert 0 == letters.count(landing)
+    assert {"stale": 1} == found(verifier_of(stream).run())
+
+    collection.replace_one({"_id": 1}, line(1, uuid="good"))
+    stream.catch_up()
+    assert {} == found(verifier_of(stream).run())
+    assert "good" == warehouse_rows(stream.warehouse)["i:1"]["uuid"]
+
+
+@pytest.mark.parametrize("reader", ["stream", "backfill"])
+def test_an_undecodable_document_is_known_by_its_key(
+    stream: StreamRunner, collection: Documents, reader: str
+) -> None:
+    """Its `_id` is readable: it is a dead letter of that document, which can be taken as it is."""
+    if reader == "stream":
+        stream.take_position()
+    collection.insert_one(line(1))
+    spoil_text(collection, 2)
+    if reader == "stream":
+        stream.catch_up()
+    else:
+        BackfillRunner(stream.mongo, stream.folder).run()
+    result = verifier_of(stream).run()
+    assert ({"dead letter": 1}, ["i:2"]) == (found(result), result.first["dead letter"])
+
+    letters = DeadLetterStore(stream.folder / "dead_letter", clock=utc_now)
+    landing = LandingZone(stream.folder / "landing", clock=utc_now)
+    done = replay(letters.list(landing), store=letters, landing=landing, clock=utc_now, as_is=True)
+    assert ((), 1) == (done.rejected, len(done.replayed))
+    stream.warehouse.load(timeout_seconds=10)
+    assert ["i:1", "i:2"] == keys_of(stream)
+
+
+DAMAGE = {
+    "missing": "delete from raw.conversations where _id = 'i:1'",
+    "extra": "insert into raw.conversations select * replace ('i:99' as _id) from raw.conversations "
+    "where _id = 'i:1'",
+    "different": "update raw.conversations set message_content = 'other' where _id = 'i:1'",
+    "duplicate": "insert into raw.conversations select * from raw.conversations where _id = 'i:1'",
+    "key of an older version": "update raw.conversations set _id = 'd:1.0' where _id = 'i:1'",
+    "text that is no key": "insert into raw.conversations select * replace ('no key' as _id) "
+    "from raw.conversations where _id = 'i:1'",
+    "version of a clock ahead": "update raw.conversations set uuid = 'other', "
+    "source_version = source_version + 3600 * 2147483648 where _id = 'i:1'",
+    "everything": "delete from raw.conversations",
+}
+
+
+@pytest.mark.fault(
+    13,
+    "rows missing, extra, different or twice, by whatever cause",
+    "`verify --repair` writes them, and proves it",
+)
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_repair_mends_what_differs(stream: StreamRunner, collection: Documents, damage: str) -> None:
+    """Exactly the rows that differ are written; then both sides are the same, also rebuilt."""
+    stream.take_position()
+    collection.insert_many([line(number) for number in range(20)])
+    stream.catch_up()
+    with stream.warehouse.opened(timeout_seconds=10) as connection:
+        connection.execute(damage)
+    verifier = verifier_of(stream)
+    result = verifier.run()
+    assert not result.is_same
+
+    outcome = verifier.repair(result.mismatches)
+
+    written = outcome.written.upserts + outcome.written.deletes
+    assert (True, len(result.mismatches)) == (outcome.is_whole, written)
+    assert {} == found(verifier_of(stream).run())
+    stream.warehouse.rebuild(timeout_seconds=10)
+    assert {} == found(verifier_of(stream).run())
+
+
+def test_a_repair_beside_a_running_worker(stream: StreamRunner, collection: Documents) -> None:
+    """What changes meanwhile wins, and what is repaired is no change of its own for the worker."""
+    stream.take_position()
+    collection.insert_many([line(number) for number in range(50)])
+    stream.catch_up()
+    with stream.warehouse.opened(timeout_seconds=10) as connection:
+        connection.execute("update raw.conversations set uuid = 'other'")
+    verifier = verifier_of(stream)
+    mismatches = verifier.run().mismatches
+    stop = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            collection.update_one({"_id": number % 50}, {"$set": {"uuid": f"live {number}"}})
+            number += 1
+
+    with meanwhile(write):
+        worker = stream.worker()
+
+        def repair() -> None:
+            wait_until(lambda: stream.lane.is_being_written)
+            assert verifier.repair(mismatches).is_whole
+            stop.set()
+
+        with meanwhile(repair):
+            worker.run(until_idle_seconds=1)
+    assert {} == found(verifier_of(stream).run())

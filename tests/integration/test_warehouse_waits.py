@@ -1,0 +1,104 @@
+"""A warehouse that others hold, or whose files pile up: waited for, named, loaded in linear time."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from bson.objectid import ObjectId
+
+from stream.core.schema import to_table
+from stream.core.window import ClosedWindow
+from stream.errors import WarehouseBusyError
+from stream.landing.flush import footer_of
+from tests.support.landing import lane_of, position_at, upsert
+from tests.support.streaming import make_warehouse, meanwhile
+
+pytestmark = pytest.mark.integration
+
+HOLDER = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+
+
+@contextmanager
+def holder(path: Path) -> "Iterator[subprocess.Popen[str]]":
+    """Let another program, which knows nothing of our lock, have the file."""
+    command = [sys.executable, "-c", HOLDER, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def land_one_by_one(folder: Path, files: int, *, start: int = 0) -> None:
+    """Land files of one row each, as a stream does while nobody loads."""
+    lane = lane_of(folder)
+    lane.folder.mkdir(parents=True, exist_ok=True)
+    for number in range(start, start + files):
+        rows = [upsert(ObjectId(f"{1_767_000_000 + number:08x}{number:016x}"), number + 1)]
+        named = lane.new_name(number)
+        window = ClosedWindow(rows, [], position_at(number + 1))
+        lane.land(named, to_table(rows), footer_of(named, window, landed_at="2026-01-01T00:00:00+00:00"))
+
+
+@pytest.mark.fault(
+    13, "another program has the DuckDB file open", "named with its process, and waited for as long as set"
+)
+def test_another_program_is_named_and_waited_for(tmp_path: Path) -> None:
+    """It knows nothing of the lock, but DuckDB says who it is."""
+    warehouse = make_warehouse(tmp_path)
+    land_one_by_one(tmp_path, 1)
+    warehouse.load(timeout_seconds=0)
+    land_one_by_one(tmp_path, 1, start=1)
+    with holder(warehouse.path) as process:
+        with pytest.raises(WarehouseBusyError, match=f"process {process.pid}"):
+            warehouse.load(timeout_seconds=0)
+
+        def release() -> None:
+            time.sleep(1)
+            process.kill()
+
+        with meanwhile(release):
+            assert 1 == warehouse.load(timeout_seconds=120).rows
+
+
+@pytest.mark.fault(
+    13, "the warehouse is held for an hour while small files land", "loaded in time linear in the files"
+)
+def test_the_cost_of_many_files_is_linear(tmp_path: Path) -> None:
+    """Twice the files take about twice the processor's time; they took four times as much."""
+    costs = {}
+    for files in (400, 800):
+        folder = tmp_path / str(files)
+        warehouse = make_warehouse(folder)
+        land_one_by_one(folder, 10)
+        warehouse.load(timeout_seconds=10)
+        land_one_by_one(folder, files, start=100)
+        began = time.process_time()
+        assert files == warehouse.load(timeout_seconds=10).rows
+        costs[files] = time.process_time() - began
+    assert costs[800] < 3 * costs[400]
+
+
+def test_an_id_of_megabytes_costs_what_its_bytes_do(tmp_path: Path) -> None:
+    """It is in no statement: inserted, changed and deleted like others."""
+    warehouse = make_warehouse(tmp_path)
+    lane = lane_of(tmp_path)
+    lane.folder.mkdir(parents=True, exist_ok=True)
+    for number in range(2):
+        rows = [
+            upsert("x" * 3_000_000, number + 1, uuid=f"{number}"),
+            upsert("x" * 3_000_000 + "y", number + 1),
+        ]
+        named = lane.new_name(number)
+        window = ClosedWindow(rows, [], position_at(number + 1))
+        lane.land(named, to_table(rows), footer_of(named, window, landed_at="2026-01-01T00:00:00+00:00"))
+        assert 2 == warehouse.load(timeout_seconds=10).rows_upserted
+    with warehouse.opened(timeout_seconds=10) as connection:
+        found = connection.execute("select uuid, length(_id) from raw.conversations order by 2").fetchall()
+    assert [("1", 3_000_002), (None, 3_000_003)] == found
