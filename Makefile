@@ -56,10 +56,12 @@ chaos: $(INSTALLED) ## Break every promise on purpose, in some minutes [SOAK=1: 
 	$(if $(SOAK),SOAK_MINUTES=$(SOAK_MINUTES) )$(BIN)/python -m pytest \
 	    $(if $(SOAK),-s tests/chaos/test_soak.py,-m 'chaos or fault') $(ARGS)
 
-check: $(INSTALLED) ## Format, lint, types, import contracts, SQL
+check: $(INSTALLED) ## Format, lint, types, dead and repeated code, import contracts, SQL
 	@echo '── ruff format' && $(BIN)/ruff format --check .
 	@echo '── ruff check' && $(BIN)/ruff check .
 	@echo '── mypy' && $(BIN)/mypy
+	@echo '── dead code' && $(BIN)/vulture
+	@echo '── repeated code' && $(BIN)/pylint stream batch
 	@echo '── import contracts' && $(BIN)/lint-imports
 	@if [ -d dbt/models ]; then echo '── sqlfluff' && $(BIN)/sqlfluff lint dbt; fi
 	@echo '── compose schema' && \
@@ -81,8 +83,8 @@ bench: $(INSTALLED) ## Measure speed, latency and memory on this machine
 	    echo 'make: dlt could not be installed: its column stays empty' >&2
 	$(BIN)/python -m pytest -s -m bench tests/bench $(ARGS)
 
-docs: $(INSTALLED) ## Write the README's tables, deploy/METRICS.md and Grafana's dashboard from the code
-	$(BIN)/python -m tests.tools.readme_tables
+docs: $(INSTALLED) ## Write the tables of docs/, deploy/METRICS.md and Grafana's dashboard from the code
+	$(BIN)/python -m tests.tools.docs_tables
 	$(BIN)/python -m tests.tools.metrics_page
 	$(BIN)/python -m tests.tools.grafana_dashboard
 
@@ -192,7 +194,7 @@ pipeline: $(INSTALLED) ## Run the whole cycle once, with the settings of the env
 	    exit 2; \
 	fi
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml constraints.txt $(wildcard hatch_build.py stream/decode/transcribe.c)
 	@python=; \
 	for candidate in $(PYTHONS); do \
 	    if $$candidate -c 'import ensurepip; $(FITS)' >/dev/null 2>&1; then python=$$candidate; break; fi; \
@@ -220,4 +222,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	    echo '      then run the same command again.' >&2; \
 	    exit 1; \
 	fi
+	@$(BIN)/python -c 'import stream.decode._transcribe' 2>/dev/null || { \
+	    echo '── stream/decode/transcribe.c could not be compiled: all works without it, but reads documents at a'; \
+	    echo '   tenth of the speed. Debian, Ubuntu: apt-get install gcc python3-dev, then: make --always-make install'; }
 	@touch $@

@@ -16,7 +16,7 @@ from bson import json_util
 from bson.errors import BSONError
 
 from stream.clock import Clock
-from stream.core.change_event import CODEC_OPTIONS
+from stream.core.change_event import decode_document
 from stream.core.exact_json import EXACT_JSON
 from stream.core.normalise import DeadLetter, microseconds, normalise
 from stream.core.schema import MICROSECONDS_PER_DAY, Row, to_table
@@ -131,7 +131,7 @@ def _document(raw: str) -> dict[str, Any]:
     """Decode a document as the server's bytes would be."""
     held: Mapping[str, Any] = json_util.loads(raw, json_options=EXACT_JSON)
     content = held["$bson"] if held.keys() == {"$bson"} else bson.encode(held)
-    return bson.decode(content, CODEC_OPTIONS)
+    return decode_document(content)
 
 
 def _as_is(letter: DeadLetter, version: int, extracted_at: int) -> Row:

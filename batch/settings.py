@@ -1,11 +1,14 @@
 """Settings of the batch runner, and all groups together."""
 
+import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import NoDecode
 
 from stream.errors import mask_secrets
 from stream.settings import (
@@ -32,36 +35,48 @@ class PipelineSettings(SettingsGroup):
     reporting_timezone: str = Field(
         "UTC", validation_alias="REPORTING_TIMEZONE", description="time zone of days and hours in the marts"
     )
+    project_aliases: Annotated[dict[str, str], NoDecode] = Field(
+        {},
+        validation_alias="PROJECT_ALIASES",
+        description="JSON object: folder → project that it and all below it count for",
+    )
+    usage_week_start_hour: int = Field(
+        0,
+        ge=0,
+        le=167,
+        validation_alias="USAGE_WEEK_START_HOUR",
+        description="hour at which a subscription's week begins: 0 (Monday 00:00, REPORTING_TIMEZONE) to 167",
+    )
     load_retries: int = Field(
         3,
         ge=0,
         validation_alias="PIPELINE_LOAD_RETRIES",
-        description="times extract and load are tried again",
+        description="retries of the steps extract and load",
     )
     load_retry_seconds: float = Field(
         30,
         ge=0,
         validation_alias="PIPELINE_LOAD_RETRY_SECONDS",
-        description="pause before the first of these retries; doubles each time",
+        description="delay before the first of these retries; doubles each time",
     )
     transform_retries: int = Field(
-        2, ge=0, validation_alias="PIPELINE_TRANSFORM_RETRIES", description="times the build is tried again"
+        2, ge=0, validation_alias="PIPELINE_TRANSFORM_RETRIES", description="retries of the dbt build"
     )
     transform_retry_seconds: float = Field(
         60,
         ge=0,
         validation_alias="PIPELINE_TRANSFORM_RETRY_SECONDS",
-        description="pause before the first of these retries; doubles each time",
+        description="delay before the first of these retries; doubles each time",
     )
     keep_builds: Positive = Field(
         5,
         validation_alias="PUBLISH_KEEP_BUILDS",
-        description="published builds kept beside the newest: to go back to, and for queries that still read",
+        description="earlier published builds to keep, for running queries and for `publish --build`",
     )
     hourly: str = Field(
         "0 * * * *",
         validation_alias="SCHEDULE_HOURLY",
-        description="when `schedule` runs the pipeline (cron)",
+        description="cron expression of the pipeline runs of `schedule`",
     )
     every: str | None = Field(
         None,
@@ -71,27 +86,27 @@ class PipelineSettings(SettingsGroup):
     daily: str = Field(
         "0 2 * * *",
         validation_alias="SCHEDULE_DAILY",
-        description="when `schedule` runs it with a full refresh (cron)",
+        description="cron expression of its runs with a full refresh",
     )
     schedule_timezone: str = Field(
-        "UTC", validation_alias="SCHEDULE_TIMEZONE", description="time zone of both"
+        "UTC", validation_alias="SCHEDULE_TIMEZONE", description="time zone of both cron expressions"
     )
     metrics_port: int = Field(
         9466,
         ge=0,
         le=65535,
         validation_alias="SCHEDULE_METRICS_PORT",
-        description="port of the metrics endpoint of `schedule`; 0 turns it off",
+        description="port of the metrics endpoint of `schedule`; 0: off",
     )
     alert_webhook: SecretStr | None = Field(
         None,
         validation_alias="ALERT_WEBHOOK_URL",
-        description="told of failed and recovered runs, in a form that Slack and its like understand",
+        description="Slack-compatible webhook for failed and recovered runs",
     )
     alert_command: str | None = Field(
         None,
         validation_alias="ALERT_COMMAND",
-        description="run on failed and recovered runs, with the facts in its environment",
+        description="command run for failed and recovered runs, details in its environment; no shell",
     )
 
     @property
@@ -126,6 +141,20 @@ class PipelineSettings(SettingsGroup):
             raise ValueError("must have five fields: minute, hour, day, month, day of week")
         return value
 
+    @field_validator("project_aliases", mode="before")
+    @classmethod
+    def _name_folders(cls, value: object) -> dict[str, str]:
+        try:
+            entries: Any = json.loads(value) if isinstance(value, str) else value
+            aliases = {_folder(folder): project.strip() for folder, project in entries.items()}
+        except (ValueError, AttributeError):
+            raise ValueError(
+                'must be a JSON object, e.g. {"/home/ana/checkouts/1": "/home/ana/shop"}'
+            ) from None
+        if not all(folder and project for folder, project in aliases.items()):
+            raise ValueError("must name a folder and its project in each entry")
+        return aliases
+
     @field_validator("reporting_timezone", "schedule_timezone")
     @classmethod
     def _is_timezone(cls, value: str) -> str:
@@ -149,24 +178,24 @@ class BackfillSettings(SettingsGroup):
     workers: Positive | None = Field(
         None,
         validation_alias="BACKFILL_WORKERS",
-        description="ranges read at the same time; as many as there are cores unless set",
+        description="ranges read in parallel; unset: one per core",
     )
     range_size_bytes: Positive = Field(
         64_000_000,
         validation_alias="BACKFILL_RANGE_BYTES",
-        description="BSON bytes in a range, about: what a crash costs at most, for each worker",
+        description="approximate BSON bytes per range: what each worker reads again after a crash",
     )
     memory_limit: str = Field(
         "256MB",
         validation_alias="BACKFILL_DUCKDB_MEMORY_LIMIT",
-        description="memory that DuckDB may take inside a backfill",
+        description="memory DuckDB may use in a backfill",
     )
     metrics_port: int = Field(
         9465,
         ge=0,
         le=65535,
         validation_alias="BACKFILL_METRICS_PORT",
-        description="port of the metrics endpoint while a backfill runs; 0 turns it off",
+        description="port of the metrics endpoint of a running backfill; 0: off",
     )
 
 
@@ -177,19 +206,19 @@ class MaintenanceSettings(SettingsGroup):
         3600,
         ge=0,
         validation_alias="LANDING_GRACE_SECONDS",
-        description="how long landed files stay after they were merged; longer than any query on `live`",
+        description="seconds to keep landed files after a merge; longer than your longest query on `live`",
     )
     retention_days: Positive | None = Field(
         None,
         validation_alias="LANDING_RETENTION_DAYS",
-        description="days after which landed files are removed, once loaded; kept for ever unless set",
+        description="delete loaded landed files after this many days; unset: keep for ever",
     )
 
 
 class DbtSettings(SettingsGroup):
     """The dbt build."""
 
-    target: str = Field("dev", validation_alias="DBT_TARGET", description="target of `dbt/profiles.yml`")
+    target: str = Field("dev", validation_alias="DBT_TARGET", description="target in `dbt/profiles.yml`")
 
 
 class GreatExpectationsSettings(SettingsGroup):
@@ -200,7 +229,7 @@ class GreatExpectationsSettings(SettingsGroup):
         ge=0,
         le=1,
         validation_alias="GX_VOLUME_RATIO",
-        description="share of the last runs' documents that must be there; fewer close the gate, 0 opens it",
+        description="do not publish below this share of the documents of recent runs; 0: no limit",
     )
 
 
@@ -213,7 +242,7 @@ class MetabaseSettings(SettingsGroup):
     user: str | None = Field(
         None,
         validation_alias="METABASE_USER",
-        description="e-mail address of an administrator; a new Metabase gets this account",
+        description="e-mail address of an administrator; a new Metabase is set up with this account",
     )
     password: SecretStr | None = Field(
         None, validation_alias="METABASE_PASSWORD", description="password of that account"
@@ -226,13 +255,13 @@ class MetabaseSettings(SettingsGroup):
     memory_limit: str = Field(
         "1GB",
         validation_alias="METABASE_DUCKDB_MEMORY_LIMIT",
-        description="memory that DuckDB may take inside Metabase",
+        description="memory DuckDB may use in Metabase",
     )
     wait_seconds: float = Field(
         120,
         ge=0,
         validation_alias="METABASE_WAIT_SECONDS",
-        description="how long `metabase sync` waits for Metabase to start",
+        description="seconds `metabase sync` waits for Metabase to start",
     )
 
     @field_validator("url")
@@ -327,9 +356,17 @@ class Settings:
         ]
 
 
+def _folder(path: str) -> str:
+    """Return a folder as the marts spell it: forward slashes, none at the end, a capital drive letter."""
+    folder = path.strip().replace("\\", "/").rstrip("/")
+    return folder[0].upper() + folder[1:] if folder[1:2] == ":" else folder
+
+
 def _shown(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, dict):
+        return json.dumps(value)
     if not isinstance(value, SecretStr):
         return mask_secrets(str(value))
     secret = value.get_secret_value()

@@ -32,6 +32,7 @@ from stream.errors import SettingsError
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+WAYS = ("compiled", "python")
 OPERATIONS = ("insert", "update", "replace", "delete")
 _PREFIX = "claude_analytics_stream"
 
@@ -66,6 +67,16 @@ class StreamMetrics:
             "Secrets taken out of documents before they became rows, by kind; none unless REDACT is set.",
             ["kind"],
             registry=registry,
+        )
+        self.documents_decoded = self._counter(
+            "documents_decoded_total",
+            "Changes made into rows, by the way they took: compiled code, or Python for unusual documents "
+            "(for all, without compiled code).",
+            "way",
+        )
+        self.compiled_way = self._gauge(
+            "compiled_way",
+            "1 if compiled code makes the rows, 0 if it is not there or failed its self-check.",
         )
         self.flush_seconds = Histogram(
             f"{_PREFIX}_flush_seconds",
@@ -108,6 +119,8 @@ class StreamMetrics:
             "position_timestamp_seconds",
             "Server time of the saved position when the oplog was last looked at, in seconds since 1970.",
         )
+        for way in WAYS:
+            self.documents_decoded.labels(way=way)
         for operation in OPERATIONS:
             self.events.labels(op=operation)
         for reason in REASONS:
@@ -118,6 +131,11 @@ class StreamMetrics:
     def count_redaction(self, kind: str) -> None:
         """Count one secret that was taken out."""
         self.redactions.labels(kind=kind).inc()
+
+    def count_decoded(self, *, compiled: int, in_python: int) -> None:
+        """Count changes by the way that they took to their rows."""
+        self.documents_decoded.labels(way="compiled").inc(compiled)
+        self.documents_decoded.labels(way="python").inc(in_python)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"{_PREFIX}_{name}", text, labels, registry=self.registry)

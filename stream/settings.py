@@ -84,17 +84,21 @@ class MongoSettings(SettingsGroup):
     uri: SecretStr = Field(
         SecretStr("mongodb://localhost:27017"),
         validation_alias="MONGO_URI",
-        description="connection string of the replica set or sharded cluster",
+        description="connection string of the replica set or sharded cluster to read",
     )
-    database: str = Field("claude_logs", validation_alias="MONGO_DB", description="database of the logs")
+    database: str = Field(
+        "claude_logs", validation_alias="MONGO_DB", description="database that holds the logs"
+    )
     collection: str = Field(
-        "conversations", validation_alias="MONGO_COLLECTION", description="collection of the logs"
+        "conversations",
+        validation_alias="MONGO_COLLECTION",
+        description="collection that holds the logs, one document per line",
     )
     connect_timeout_seconds: float = Field(
         10,
         gt=0,
         validation_alias="MONGO_CONNECT_TIMEOUT_SECONDS",
-        description="how long a command waits for a usable server before it gives up",
+        description="seconds to wait for a reachable server before a command fails",
     )
 
     @field_validator("uri")
@@ -116,12 +120,12 @@ class DataSettings(SettingsGroup):
     data_dir: Path = Field(
         Path("data"),
         validation_alias="DATA_DIR",
-        description="folder of landing zone, dead letters and serving files",
+        description="folder of the landing zone, dead letters and published builds",
     )
     serving_group: str | None = Field(
         None,
         validation_alias="SERVING_GROUP",
-        description="group (name or number) that may read `serving/`; unset, only the user that runs this",
+        description="group (name or number) that may read `serving/`; unset: only the user that runs this",
     )
 
     @property
@@ -146,21 +150,21 @@ class DuckDBSettings(SettingsGroup):
     path: Path | None = Field(
         None,
         validation_alias="DUCKDB_PATH",
-        description="the DuckDB file; `<DATA_DIR>/analytics.duckdb` unless set",
+        description="DuckDB file of the warehouse; unset: `<DATA_DIR>/analytics.duckdb`",
     )
     threads: Positive | None = Field(
-        None, validation_alias="DUCKDB_THREADS", description="threads of DuckDB; all cores unless set"
+        None, validation_alias="DUCKDB_THREADS", description="threads of DuckDB; unset: one per core"
     )
     memory_limit: str = Field(
         "1GB",
         validation_alias="DUCKDB_MEMORY_LIMIT",
-        description="memory DuckDB may take before it spills to disk",
+        description="memory DuckDB may use before it spills to disk, outside stream and backfill",
     )
     lease_timeout_seconds: float = Field(
         600,
         ge=0,
         validation_alias="DUCKDB_LEASE_TIMEOUT_SECONDS",
-        description="how long a command waits for another process to release the DuckDB file",
+        description="seconds to wait for another process that holds the warehouse lock",
     )
 
 
@@ -168,49 +172,53 @@ class StreamSettings(SettingsGroup):
     """The always-on worker."""
 
     batch_size: Positive = Field(
-        10_000, validation_alias="BATCH_SIZE", description="documents MongoDB sends at once, at most"
+        10_000,
+        validation_alias="BATCH_SIZE",
+        description="maximum documents per batch requested from MongoDB",
     )
     max_rows: Positive = Field(
-        20_000, validation_alias="STREAM_MAX_ROWS", description="rows that close a micro-batch"
+        20_000, validation_alias="STREAM_MAX_ROWS", description="close a micro-batch at this many rows"
     )
     max_size_bytes: Positive = Field(
-        8_000_000, validation_alias="STREAM_MAX_BYTES", description="BSON bytes that close a micro-batch"
+        8_000_000,
+        validation_alias="STREAM_MAX_BYTES",
+        description="close a micro-batch at this many bytes of BSON",
     )
     max_age_seconds: float = Field(
         2,
         gt=0,
         validation_alias="STREAM_MAX_AGE_SECONDS",
-        description="age of its first row that closes a micro-batch",
+        description="close a micro-batch this long after its first row; bounds how stale `raw` can be",
     )
     memory_limit: str = Field(
         "384MB",
         validation_alias="STREAM_DUCKDB_MEMORY_LIMIT",
-        description="memory that DuckDB may take inside the stream worker; an update of 16 MB needs this",
+        description="memory DuckDB may use in the stream worker; the default suffices for 16 MB documents",
     )
     max_dead_letters_per_minute: int = Field(
         10_000,
         ge=0,
         validation_alias="STREAM_MAX_DEAD_LETTERS_PER_MINUTE",
-        description="rejected documents in a minute from which on the worker stops; 0 for any number",
+        description="stop above this many dead letters in a minute; 0: unlimited",
     )
     idle_position_seconds: float = Field(
         10,
         gt=0,
         validation_alias="STREAM_IDLE_POSITION_SECONDS",
-        description="how often the position is saved while nothing arrives",
+        description="interval at which the position is saved while no changes arrive",
     )
 
     on_drop: OnDrop = Field(
         "delete",
         validation_alias="STREAM_ON_DROP",
-        description="what a drop or rename of the collection does to its rows: `delete` or `keep` them, or "
-        "`stop` before",
+        description="when the collection is dropped or renamed: `delete` its rows, `keep` them, or `stop` "
+        "before the event",
     )
     on_history_lost: OnHistoryLost = Field(
         "stop",
         validation_alias="STREAM_ON_HISTORY_LOST",
-        description="what to do once changes have left the oplog unread: `stop`, or `resnapshot` the whole "
-        "collection",
+        description="when changes have left the oplog unread: `stop`, or `resnapshot` (read the whole "
+        "collection again)",
     )
 
     @property
@@ -223,20 +231,20 @@ class MetricsSettings(SettingsGroup):
     """Where Prometheus finds the process."""
 
     host: str = Field(
-        "127.0.0.1", validation_alias="METRICS_HOST", description="address of the metrics endpoint"
+        "127.0.0.1", validation_alias="METRICS_HOST", description="address the metrics endpoint listens on"
     )
     port: int = Field(
         9464,
         ge=0,
         le=65535,
         validation_alias="METRICS_PORT",
-        description="port of the metrics endpoint; 0 turns it off",
+        description="port of the metrics endpoint of `stream`; 0: off",
     )
     token: SecretStr | None = Field(
         None,
         min_length=8,
         validation_alias="METRICS_TOKEN",
-        description="what every scrape must show as `Authorization: Bearer <token>`; unset, nothing is asked",
+        description="bearer token required to scrape; unset: no authentication",
     )
 
 
@@ -246,12 +254,13 @@ class RedactionSettings(SettingsGroup):
     redact: Literal["off", "secrets"] = Field(
         "off",
         validation_alias="REDACT",
-        description="`secrets`: keys, tokens, passwords in URLs and e-mail addresses never reach the disk",
+        description="`secrets`: replace keys, tokens, passwords in URLs and e-mail addresses before anything "
+        "is written",
     )
     key: SecretStr | None = Field(
         None,
         validation_alias="REDACT_KEY",
-        description="makes what stands in place of a secret; without one, short secrets could be guessed",
+        description="key of the hash that replaces a secret; unset: short secrets can be guessed",
     )
 
 
@@ -259,10 +268,14 @@ class LoggingSettings(SettingsGroup):
     """How log lines look."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", validation_alias="LOG_LEVEL", description="least severe level that is printed"
+        "info",
+        validation_alias="LOG_LEVEL",
+        description="least severe level to log: `debug`, `info`, `warning` or `error`",
     )
     format: Literal["auto", "console", "json"] = Field(
-        "auto", validation_alias="LOG_FORMAT", description="`auto`: for people on a terminal, JSON otherwise"
+        "auto",
+        validation_alias="LOG_FORMAT",
+        description="`console`, `json`, or `auto`: console on a terminal, JSON otherwise",
     )
 
     @field_validator("level", mode="before")

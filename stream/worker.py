@@ -10,11 +10,13 @@ from bytewax.run import cli_main
 from prometheus_client import CollectorRegistry
 
 from stream.clock import Clock, utc_now
+from stream.core.changes import Transcribe
 from stream.core.collection_event import InvalidationPolicy
 from stream.core.dead_letter_limit import DeadLetterLimit
 from stream.core.position import Position
 from stream.core.redact import Redactor
 from stream.core.window import FlushPolicy, Window
+from stream.decode import self_check
 from stream.decode.memory import rare_garbage_collection
 from stream.errors import AnalyticsError, HistoryLostError, WarehouseBusyError
 from stream.flow import Guard, build_flow
@@ -207,6 +209,7 @@ class Worker:
             resnapshot=resnapshot,
             log=self.log,
             redactor=self.redactor and self.redactor.telling(metrics.count_redaction),
+            transcribe=self._transcribe(metrics),
         )
         loader = Loader(self.warehouse, metrics=metrics, log=self.log)
         oplog = OplogWatch(client, flusher, stop=stop, metrics=metrics, log=self.log)
@@ -251,6 +254,14 @@ class Worker:
             oplog.join(_JOIN_SECONDS)
             resnapshot.join(_RESNAPSHOT_JOIN_SECONDS)
         return _Leg(reader, loader, stop, failure)
+
+    def _transcribe(self, metrics: StreamMetrics) -> Transcribe | None:
+        """Choose the way from change events to rows."""
+        problem = self_check.problem()
+        metrics.compiled_way.set(problem is None)
+        if problem:
+            self.log.warning("reading_without_compiled_code", problem=problem, hint=self_check.HINT)
+        return self_check.transcribe_way()
 
     def _policy(self) -> FlushPolicy:
         return FlushPolicy(

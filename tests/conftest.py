@@ -138,6 +138,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
             "DATA_DIR",
             "BATCH_SIZE",
             "REPORTING_TIMEZONE",
+            "PROJECT_ALIASES",
+            "USAGE_WEEK_START_HOUR",
         }:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import partial
 
 from batch.backfill.filters import Filters
 from batch.backfill.guards import ensure_position, only_one
@@ -16,7 +15,8 @@ from batch.backfill.reading import Collaborators, RangeReaders
 from batch.backfill.survey import make_plan, origin_of
 from stream.clock import Clock, utc_now
 from stream.core.redact import Redactor
-from stream.decode.columns import Tabulate, compiled, tabulate_in_python
+from stream.decode import self_check
+from stream.decode.columns import Tabulate
 from stream.decode.memory import rare_garbage_collection
 from stream.errors import BackfillMismatchError
 from stream.landing.dead_letters import DeadLetterStore
@@ -29,8 +29,6 @@ from stream.warehouse.load import LoadResult
 from stream.warehouse.warehouse import Warehouse
 
 OnProgress = Callable[[BackfillProgress], None]
-_COMPILED_FROM = 50_000
-"""Documents for which it pays to load the compiled code, and once in a lifetime to compile it."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,7 @@ class BackfillSummary:
         is_resumed: Whether an earlier run had begun it.
         is_finished: Whether all is done; if not, run it again.
         documents: Read and landed.
+        compiled: Those of them whose rows compiled code made; the others are unusual, or there is none.
         dead_letters: Those of them that were rejected.
         size_bytes: BSON bytes of the documents.
         seconds: From start to end.
@@ -56,6 +55,7 @@ class BackfillSummary:
     is_resumed: bool
     is_finished: bool
     documents: int
+    compiled: int
     dead_letters: int
     size_bytes: int
     seconds: float
@@ -170,6 +170,7 @@ class Backfill:
                     is_resumed=is_resumed,
                     is_finished=is_finished,
                     documents=tally.documents,
+                    compiled=tally.compiled,
                     dead_letters=tally.dead_letters,
                     size_bytes=tally.size_bytes,
                     seconds=time.monotonic() - started,
@@ -238,7 +239,7 @@ class Backfill:
             stop=stop,
             clock=self.clock,
             log=self.log,
-            tabulate=self._tabulate_for(tally),
+            tabulate=self._tabulate(),
             batch_size=self.batch_size,
             at_failpoint=self.at_failpoint,
         )
@@ -253,18 +254,9 @@ class Backfill:
             on_progress(tally.look())
         return loader.total if loader else LoadResult()
 
-    def _tabulate_for(self, tally: RangeTally) -> Tabulate:
+    def _tabulate(self) -> Tabulate:
         """Choose the way from documents to rows."""
-        redactor = self.redactor and self.redactor.telling(self.metrics.count_redaction)
-        in_python: Tabulate = partial(tabulate_in_python, redactor=redactor)
-        if tally.look().documents_expected < _COMPILED_FROM:
-            return in_python
-        try:
-            return compiled(redactor)
-        except (ImportError, RuntimeError) as error:  # no folder to keep the compiled code in
-            self.log.warning(
-                "reading_without_compiled_code",
-                problem=str(error),
-                hint="set NUMBA_CACHE_DIR to a folder that can be written, and it is four times as fast",
-            )
-            return in_python
+        problem = self_check.problem()
+        if problem:
+            self.log.warning("reading_without_compiled_code", problem=problem, hint=self_check.HINT)
+        return self_check.tabulate_way(self.redactor and self.redactor.telling(self.metrics.count_redaction))

@@ -4,10 +4,11 @@ import threading
 import time
 
 from batch.backfill.progress import RangeTally
-from stream.errors import AnalyticsError, StepFailedError, WarehouseBusyError
+from stream.errors import AnalyticsError, WarehouseBusyError
 from stream.logs import Logger
 from stream.stop import StopSignal
 from stream.warehouse.load import LoadResult
+from stream.warehouse.loader import load_what_has_landed
 from stream.warehouse.warehouse import Warehouse
 
 _LOAD_ROWS = 125_000
@@ -97,30 +98,15 @@ class RangeLoader:
         with self._lock:
             rows, size_bytes = self._rows, self._size_bytes
         landed = self._tally.landed
-        started = time.monotonic()
-        try:
-            result = self._warehouse.load(timeout_seconds=0)
-        except AnalyticsError as error:
-            return error
-        except Exception as error:  # noqa: BLE001 - a thread must not die in silence
-            return StepFailedError(
-                f"cannot load: {type(error).__name__}: {error}",
-                hint="a defect of claude-analytics: please report it; what has landed waits and is not lost",
-            )
+        result = load_what_has_landed(self._warehouse, self._log)
+        if isinstance(result, AnalyticsError):
+            return result
         self._trouble = None
         with self._lock:
             self._rows -= rows
             self._size_bytes -= size_bytes
         self._tally.load(landed)
         self.total += result
-        if result.micro_batches:
-            self._log.info(
-                "loaded",
-                micro_batches=result.micro_batches,
-                rows=result.rows,
-                upserted=result.rows_upserted,
-                seconds=round(time.monotonic() - started, 1),
-            )
         return None
 
     def _report(self, error: AnalyticsError) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from stream.core.secret_rules import KINDS
+from stream.metrics import WAYS
 
 STATES = ("planned", "landed", "loaded")
 
@@ -30,12 +31,21 @@ class BackfillMetrics:
             ["state"],
             registry=registry,
         )
+        self.documents_decoded = Counter(
+            "claude_analytics_backfill_documents_decoded_total",
+            "Documents made into rows, by the way they took: compiled code, or Python for unusual ones "
+            "(for all, without compiled code).",
+            ["way"],
+            registry=registry,
+        )
         self.redactions = Counter(
             "claude_analytics_backfill_redactions_total",
             "Secrets taken out of documents before they became rows, by kind; none unless REDACT is set.",
             ["kind"],
             registry=registry,
         )
+        for way in WAYS:
+            self.documents_decoded.labels(way=way)
         for state in STATES:
             self.ranges.labels(state=state)
         for kind in KINDS:
@@ -84,6 +94,7 @@ class RangeTally:
         self._expected = documents * (ranges - landed) // ranges
         self._underway: dict[int, tuple[int, int]] = {}
         self.documents = 0
+        self.compiled = 0
         self.dead_letters = 0
         self.size_bytes = 0
         self._publish()
@@ -98,15 +109,18 @@ class RangeTally:
         with self._lock:
             self._underway[number] = documents, size_bytes
 
-    def land(self, number: int, *, dead_letters: int) -> None:
-        """Say that a range has landed."""
+    def land(self, number: int, *, dead_letters: int, compiled: int) -> None:
+        """Say that a range has landed; so many of its documents had their rows made by compiled code."""
         with self._lock:
             documents, size_bytes = self._underway.pop(number, (0, 0))
             self.documents += documents
             self.size_bytes += size_bytes
             self.dead_letters += dead_letters
+            self.compiled += compiled
             self._landed += 1
             self._metrics.documents.inc(documents)
+            self._metrics.documents_decoded.labels(way="compiled").inc(compiled)
+            self._metrics.documents_decoded.labels(way="python").inc(documents - compiled)
         self._publish()
 
     def load(self, landed: int) -> None:

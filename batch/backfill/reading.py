@@ -33,7 +33,7 @@ _FINISH_SECONDS = 4.0
 """After a stop signal a range may be finished for so long; then it is left for the next run."""
 _POLL_SECONDS = 0.1
 _GROUP_ROWS = 20_000
-_GROUP_SIZE_BYTES = 24_000_000
+_GROUP_SIZE_BYTES = 12_000_000
 """Of a row group before it is compressed: large enough for DuckDB to read it well, small in memory."""
 
 
@@ -154,7 +154,7 @@ class _Attempt:
         self._plan = plan
         self._piece = piece
         self._parts = parts
-        self._documents = self._size_bytes = self._rows = 0
+        self._documents = self._compiled = self._size_bytes = self._rows = 0
         self._letters: list[DeadLetter] = []
 
     def land(self) -> None:
@@ -172,7 +172,7 @@ class _Attempt:
         parts.lane.land_groups(
             micro_batch, self._groups(scan), lambda: self._close(micro_batch, scan.source_version)
         )
-        parts.tally.land(self._piece.number, dead_letters=len(self._letters))
+        parts.tally.land(self._piece.number, dead_letters=len(self._letters), compiled=self._compiled)
         if parts.loader:
             parts.loader.notify(rows=self._rows, size_bytes=self._size_bytes)
         parts.log.info(
@@ -186,14 +186,15 @@ class _Attempt:
     def _groups(self, scan: RangeScan) -> Iterator[pa.Table]:
         """Give what is read in pieces that make good row groups."""
         pieces: list[pa.Table] = []
+        rows = size_bytes = 0
         for piece in self._tables(scan):
             pieces.append(piece)
-            if (
-                sum(each.num_rows for each in pieces) >= _GROUP_ROWS
-                or sum(each.nbytes for each in pieces) >= _GROUP_SIZE_BYTES
-            ):
+            rows += piece.num_rows
+            size_bytes += piece.nbytes
+            if rows >= _GROUP_ROWS or size_bytes >= _GROUP_SIZE_BYTES:
                 yield pa.concat_tables(pieces)
                 pieces.clear()
+                rows = size_bytes = 0
         if pieces:
             yield pa.concat_tables(pieces)
 
@@ -213,6 +214,7 @@ class _Attempt:
             self._letters += found.dead_letters
             self._rows += table.num_rows
             self._documents += found.documents
+            self._compiled += found.compiled
             self._size_bytes += len(reply.batch)
             self._parts.tally.read(self._piece.number, self._documents, self._size_bytes)
             if table.num_rows:

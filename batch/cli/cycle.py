@@ -36,6 +36,8 @@ def make_dbt_project(context: Context) -> DbtProject:
         threads=context.settings.duckdb.threads,
         memory_limit=context.settings.duckdb.memory_limit,
         reporting_timezone=context.settings.pipeline.reporting_timezone,
+        project_aliases=context.settings.pipeline.project_aliases,
+        usage_week_start_hour=context.settings.pipeline.usage_week_start_hour,
     )
 
 

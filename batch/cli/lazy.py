@@ -1,5 +1,6 @@
 """Commands that are imported when they are called: the program's help need not import what they work with."""
 
+import gc
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,13 @@ class LazyCommand(TyperCommand):
     # Typer brings a copy of Click along, whose classes have no public names: hence Any.
     def load(self) -> Any:  # noqa: ANN401
         """Return the command, or the group of commands, itself."""
-        command = import_module(f"{__package__}.commands.{self.module}").command
+        # What is imported stays: to look for garbage among it takes a tenth of the time, and finds none.
+        gc.disable()
+        try:
+            command = import_module(f"{__package__}.commands.{self.module}").command
+        finally:
+            gc.enable()
+        gc.freeze()
         if not isinstance(command, typer.Typer):
             command, function = typer.Typer(add_completion=False, rich_markup_mode="markdown"), command
             command.command(self.name, help=self.help)(function)

@@ -22,9 +22,13 @@ def instant(text: str) -> datetime:
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Since = Annotated[
     datetime | None,
-    typer.Option(parser=instant, metavar="DATE", help="Only documents of this day or time (UTC) on."),
+    typer.Option(
+        parser=instant,
+        metavar="DATE",
+        help="Only documents from this date or time on (ISO 8601; UTC unless it has an offset).",
+    ),
 ]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=1, metavar="N", help="Ranges read at the same time; default: cores."),
+    typer.Option("--workers", min=1, metavar="N", help="Ranges to read in parallel; default: one per core."),
 ]

@@ -26,7 +26,7 @@ Dashboard = Literal[
 ]
 Display = Literal["numbers", "columns", "line", "bars", "heatmap", "table"]
 Amount = Literal["usd", "tokens", "hours", "milliseconds", "lines", "count"]
-Kind = Literal["date", "project", "text", "path", "weekday", "hour"] | Amount
+Kind = Literal["date", "project", "text", "path", "moment", "weekday", "hour"] | Amount
 Unit = Amount | Literal["share", "number"]
 
 DASHBOARDS: tuple[Dashboard, ...] = get_args(Dashboard)
@@ -91,11 +91,13 @@ class Question(_Strict):
         series: Second such column: stacked in a chart, one more column in a table, rows of a heat map.
         grain: Time that one step of `by = "day"` takes; chosen by the length of time shown unless said.
         top: Bars or rows shown at first.
-        order: Values of `by` in their natural order; by size unless said.
+        order: Values of `by` in their natural order; by size unless said. Moments begin with the newest.
         is_stacked: Whether several figures stand on each other.
         may_be_empty: Whether no rows are good news.
+        spans_projects: Whether its figures are of all projects together and cannot be told apart by them.
         note: What a reader must know to read it right.
-        columns: Of the query, in order, and what each holds; only `Pipeline Health` tells no projects apart.
+        columns: Of the query, in order, and what each holds; without a project only in `Pipeline Health`, or
+            with `spans_projects`.
         measures: The figures; the first one matters most.
         query: Plain SQL over the schemas `marts` and `ops`.
     """
@@ -113,6 +115,7 @@ class Question(_Strict):
     order: tuple[str, ...] = ()
     is_stacked: bool = True
     may_be_empty: bool = False
+    spans_projects: bool = False
     note: str = ""
     columns: Mapping[str, Kind]
     measures: tuple[Measure, ...] = Field(min_length=1)
@@ -135,9 +138,8 @@ class Question(_Strict):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Question":
-        needed = (
-            {"day": "date"} if self.dashboard == _OF_THE_PLATFORM else {"day": "date", "project": "project"}
-        )
+        has_no_project = self.spans_projects or self.dashboard == _OF_THE_PLATFORM
+        needed = {"day": "date"} if has_no_project else {"day": "date", "project": "project"}
         for name, kind in needed.items():
             if self.columns.get(name) != kind:
                 raise ValueError(f"every question has a column `{name}` of kind `{kind}`")

@@ -22,6 +22,8 @@ from typing import Any
 import orjson
 from bson.objectid import ObjectId
 
+from batch.importer.damaged import whole_records
+
 MAX_NESTING = 179
 """Objects and arrays inside each other that MongoDB stores below a document's top level.
 
@@ -130,6 +132,17 @@ def _storable_text(text: str) -> str:
     return text
 
 
+def is_audit_line(line: bytes) -> bool:
+    """Whether a line is of an audit log, which Claude Desktop and Cowork write beside a conversation's own.
+
+    Such a line has the time of its audit, and spells its conversation otherwise.
+    """
+    if b'"_audit_timestamp"' not in line:
+        return False
+    parsed = parse(line.removeprefix(BYTE_ORDER_MARK).strip(b" \t\r\n"))
+    return isinstance(parsed, dict) and "_audit_timestamp" in parsed and "sessionId" not in parsed
+
+
 def seconds_of(line: Mapping[str, Any]) -> int | None:
     """Give the time of a line in whole seconds since 1970, None if it has none that an ObjectId can hold.
 
@@ -187,6 +200,17 @@ class LogCursor:
         text = self._text_of(line)
         if not text:
             return None
+        return self._take_record(text, ingested_at)
+
+    def take_whole_records(self, line: bytes, *, ingested_at: datetime) -> list[dict[str, Any]]:
+        """Return the documents of the whole records inside a line that `take` could not read.
+
+        Each is the document that it would be on a line of its own.
+        """
+        taken = [self._take_record(record, ingested_at) for record in whole_records(line)]
+        return [document for document in taken if not isinstance(document, Unreadable)]
+
+    def _take_record(self, text: bytes, ingested_at: datetime) -> dict[str, Any] | Unreadable:
         parsed = parse(text)
         if isinstance(parsed, Unreadable):
             return parsed

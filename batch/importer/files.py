@@ -11,6 +11,7 @@ from stream.errors import ImportPathError
 LOG_SUFFIX = ".jsonl"
 PROJECTS_FOLDER = "projects"
 _SUBAGENTS_FOLDER = "subagents"
+_NO_LOG = f"no `*{LOG_SUFFIX}` in it"
 _LEADS_OUT = "a symbolic link that leads out of the folder"
 
 
@@ -97,15 +98,22 @@ def find_logs(paths: Iterable[Path]) -> FoundLogs:
     beside it are no conversations. Symbolic links inside a folder are not followed: what they lead to in
     the folder is found there, and what lies outside is refused.
 
+    A path without a log is named among the refused, unless no path has one.
+
     Raises:
-        ImportPathError: A path does not exist, or nothing at it is a log.
+        ImportPathError: A path does not exist, or nothing at any of them is a log.
     """
     found = FoundLogs()
+    empty: list[ImportPathError] = []
     for given in paths:
         files, refused = _search(given)
         if not files:
-            raise _nothing_at(given, refused)
+            empty.append(_nothing_at(given, refused))
+        if not files and not refused:
+            refused = [Refused(given, _NO_LOG)]
         found.add(files, refused)
+    if not found.files and empty:
+        raise empty[0]
     return found
 
 
@@ -192,7 +200,7 @@ def _examine(path: Path, root: Path) -> LogFile | Refused | None:
 
 
 def _nothing_at(given: Path, refused: Sequence[Refused]) -> ImportPathError:
-    why = f"`{refused[0].path}` is {refused[0].reason}" if refused else f"no `*{LOG_SUFFIX}` in it"
+    why = f"`{refused[0].path}` is {refused[0].reason}" if refused else _NO_LOG
     return ImportPathError(
         f"cannot import `{given}`: {why}",
         hint="give a log file or a folder of logs; Claude Code keeps them in `~/.claude/projects`",

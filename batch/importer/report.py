@@ -31,7 +31,7 @@ class ImportReport:
 
     Attributes:
         files: Logs that were read.
-        lines: Lines in them, without empty ones.
+        lines: Lines in them, without empty ones; each record saved from a damaged one is one more.
         inserted: Documents that are new.
         already_there: Documents that the collection had before.
         incomplete: Last lines that are still being written; the next import takes them.

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from batch.importer.document import LogCursor, Unreadable
+from batch.importer.document import LogCursor, Unreadable, is_audit_line
 from batch.importer.files import LogFile
 
 MAX_LINE_BYTES = 128 * 2**20
@@ -33,6 +33,13 @@ class LogLine(NamedTuple):
     size_bytes: int
     content: dict[str, Any] | Unreadable | None
     is_open: bool = False
+
+
+class NoConversationError(OSError):
+    """The file is no log of a conversation but what Claude Desktop or Cowork writes beside one."""
+
+    def __str__(self) -> str:
+        return "an audit log of the desktop program, no conversation"
 
 
 class LogTail:
@@ -71,6 +78,7 @@ class LogTail:
 
         Raises:
             OSError: The file cannot be opened or read; what was given before counts as read.
+            NoConversationError: The file is another kind of log.
         """
         with self.log.path.open("rb") as file:
             status = os.fstat(file.fileno())
@@ -78,8 +86,10 @@ class LogTail:
             # From before the reading: what is appended meanwhile shows as another change.
             self._seen = (status.st_size, status.st_mtime_ns)
             while line := file.readline(self._max_line_bytes):
+                if self.offset == 0 and is_audit_line(line):
+                    raise NoConversationError
                 if line.endswith(b"\n"):
-                    yield self._took(line, ingested_at)
+                    yield from self._took(line, ingested_at)
                 elif len(line) == self._max_line_bytes:
                     yield self._skipped(line, file)
                 else:
@@ -104,10 +114,17 @@ class LogTail:
             file.seek(0)
         self._identity = identity
 
-    def _took(self, line: bytes, ingested_at: datetime) -> LogLine:
+    def _took(self, line: bytes, ingested_at: datetime) -> Iterator[LogLine]:
         content = self._cursor.take(line, ingested_at=ingested_at)
+        saved: list[dict[str, Any]] = []
+        if isinstance(content, Unreadable):
+            saved = self._cursor.take_whole_records(line, ingested_at=ingested_at)
+        if isinstance(content, Unreadable) and saved:
+            content = Unreadable(f"{content.reason}; whole records in it are saved: {len(saved)}")
         self._passed(line, len(line))
-        return LogLine(self.log.path, self._cursor.line_number, len(line), content)
+        yield LogLine(self.log.path, self._cursor.line_number, len(line), content)
+        for document in saved:
+            yield LogLine(self.log.path, self._cursor.line_number, 0, document)
 
     def _skipped(self, start: bytes, file: BinaryIO) -> LogLine:
         """Pass over the rest of a line that is too long to be held."""

@@ -135,11 +135,6 @@ class EmbeddedMongo:
         self.nodes[index].kill()
         self._save()
 
-    def stop_node(self, index: int) -> None:
-        """Stop one node cleanly."""
-        self.nodes[index].stop()
-        self._save()
-
     def restart_node(self, index: int) -> None:
         """Start one node that was stopped or killed; returns when it listens, perhaps not caught up yet."""
         if not self.nodes[index].is_running:

@@ -4,19 +4,46 @@ The latest version of each document counts, and deleted ones are gone, also with
 document that changes today has landed today, so only the files of the last days are opened.
 """
 
+import io
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from stream import sql
+from stream.core.schema import to_table
+from stream.disk import disk_errors, make_folder, write_durably
+from stream.landing.zone import STREAM_LANE
 
 _DAYS_BACK = 2
 """Landing days, in UTC: cover today in every time zone, whichever zone the reader's session has."""
+
+
+_NO_ROWS = Path(STREAM_LANE, "date=1970-01-01", "no-rows.parquet")
+"""Below the landing zone: no micro-batch, by its name."""
+
+
+def prepare(landed: Path) -> None:
+    """Put a file without rows into the landing zone, for a view over no file is an error.
+
+    Raises:
+        LandingFullError: No space.
+        LandingNotWritableError: The folder cannot be written.
+    """
+    path = landed / _NO_ROWS
+    if path.exists():
+        return
+    content = io.BytesIO()
+    pq.write_table(to_table([]), content)
+    with disk_errors(path):
+        make_folder(path.parent)
+        write_durably(path, content.getvalue())
 
 
 def live_views(landed: Path, timezone: str) -> list[str]:
     """Write the statements that make the views, in order.
 
     Args:
-        landed: Root of the landing zone, absolute; something must have landed.
+        landed: Root of the landing zone, absolute; `prepare` must have been there, or something have landed.
         timezone: In which it is today.
     """
     zone = sql.literal(timezone)

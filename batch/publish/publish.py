@@ -12,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 
+from batch.publish import live_views
 from batch.publish.folder import ServingFolder
 from batch.publish.manifest import Manifest, PublishedTable, Source
 from batch.publish.views import views_script, write_views
@@ -117,10 +118,8 @@ class Publisher:
         self.at_failpoint("build_shown")
         self.serving.point_current()
         self.at_failpoint("current_moved")
-        has_landed = bool(self.landing.micro_batches())
-        script = views_script(
-            self.serving, manifest.tables, self.landing.root if has_landed else None, self.timezone
-        )
+        live_views.prepare(self.landing.root)
+        script = views_script(self.serving, manifest.tables, self.landing.root, self.timezone)
         has_new_views = write_views(self.serving, script, at_failpoint=self.at_failpoint)
         self.at_failpoint("views_written_down")
         removed = self.serving.remove_old(keep=self.keep)

@@ -19,22 +19,21 @@ from stream.landing.zone import Failpoint, no_failpoint
 
 
 def views_script(
-    serving: ServingFolder, tables: Iterable[PublishedTable], landed: Path | None, timezone: str
+    serving: ServingFolder, tables: Iterable[PublishedTable], landed: Path, timezone: str
 ) -> str:
     """Write the statements that make all views; the same views give the same text.
 
     Args:
         serving: Names the files.
         tables: Of the build that becomes current.
-        landed: Root of the landing zone; None while nothing has landed, and there are no live views.
+        landed: Root of the landing zone; see `batch.publish.live_views.prepare`.
         timezone: In which it is today.
     """
     tables = sorted(tables, key=lambda table: (table.schema, table.name))
-    schemas = sorted({table.schema for table in tables} | ({"live"} if landed else set()))
+    schemas = sorted({"live", *(table.schema for table in tables)})
     statements = [f"create schema {sql.identifier(schema)}" for schema in schemas]
     statements += [_table_view(serving, table) for table in tables]
-    if landed is not None:
-        statements += live_views(landed.resolve(), timezone)
+    statements += live_views(landed.resolve(), timezone)
     return ";\n\n".join(statements) + ";\n"
 
 

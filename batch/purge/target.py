@@ -14,15 +14,16 @@ PURGED = "(purged)"
 """Stands in texts where an id stood."""
 
 _IN_SUBAGENTS = re.compile(r"([^/]+)/subagents/")
-_FILE_NAME = re.compile(r"([^/]+?)(?:[.]jsonl)?$")
+_FILE_NAME = re.compile(r"([^/]+)$")
+_ENDING = ".jsonl"
 
 
 @dataclass(frozen=True)
 class Target:
     """One conversation or one project.
 
-    A line without a `sessionId` belongs to the conversation its file is named after, as in the marts; the
-    lines of subagents carry the `sessionId` of their conversation.
+    A line without a `sessionId` belongs to the conversation its file is named after, as in the marts (dbt's
+    macro `session_of_file`); the lines of subagents carry the `sessionId` of their conversation.
 
     Attributes:
         kind: Which of the two.
@@ -59,7 +60,11 @@ class Target:
         if self.kind == "project":
             return {"projectId": self.id}
         name = re.escape(self.id)
-        of_file = {"$regex": f"^(?!.*/subagents/)(.*/)?{name}([.]jsonl)?$|(^|/){name}/subagents/"}
+        # A file named `x.jsonl` is that of `x`, never of `x.jsonl`; of several `subagents` the first counts.
+        ending = "[.]jsonl" if self.id.endswith(_ENDING) else "([.]jsonl)?"
+        own = f"^(?!.*[^/]/subagents/)(.*/)?{name}{ending}$"
+        subagents = f"^([^/]+/(?!subagents/)|/)*{name}/subagents/"
+        of_file = {"$regex": f"{own}|{subagents}"}
         return {"$or": [{"sessionId": self.id}, {"sessionId": None, "sourceFile": of_file}]}
 
     def has_document(self, document: Mapping[str, Any]) -> bool:
@@ -73,7 +78,7 @@ class Target:
             or not isinstance(source_file, str)
         ):
             return False
-        found = _IN_SUBAGENTS.search(source_file) or _FILE_NAME.search(source_file)
+        found = _IN_SUBAGENTS.search(source_file) or _FILE_NAME.search(source_file.removesuffix(_ENDING))
         return found is not None and found[1] == self.id
 
     def has_letter(self, raw: str) -> bool:

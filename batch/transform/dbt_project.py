@@ -4,9 +4,9 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -31,6 +31,8 @@ class DbtProject:
         threads: Of DuckDB; all cores if None.
         memory_limit: Of DuckDB, as `1GB`.
         reporting_timezone: Days and hours in the marts are of this zone.
+        project_aliases: Project for each folder whose own would be another.
+        usage_week_start_hour: Hour of the week, from Monday 00:00 on, at which weekly limits begin.
         folder: The project itself; as installed, or of the checkout, if None.
     """
 
@@ -40,6 +42,8 @@ class DbtProject:
     threads: int | None = None
     memory_limit: str = "1GB"
     reporting_timezone: str = "UTC"
+    project_aliases: Mapping[str, str] = field(default_factory=dict)
+    usage_week_start_hour: int = 0
     folder: Path | None = None
 
     @property
@@ -66,6 +70,8 @@ class DbtProject:
             "DUCKDB_THREADS": str(self.threads or os.cpu_count() or 1),
             "DUCKDB_MEMORY_LIMIT": self.memory_limit,
             "REPORTING_TIMEZONE": self.reporting_timezone,
+            "PROJECT_ALIASES": json.dumps(self.project_aliases, sort_keys=True),
+            "USAGE_WEEK_START_HOUR": str(self.usage_week_start_hour),
             "DBT_TARGET_PATH": str(self.target_dir),
             "DBT_LOG_PATH": str(self.log_dir),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",

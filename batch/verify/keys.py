@@ -2,12 +2,11 @@
 
 import re
 
-import bson
 from bson.binary import Binary
 from bson.errors import BSONError
 from bson.objectid import ObjectId
 
-from stream.core.change_event import CODEC_OPTIONS
+from stream.core.change_event import decode_document
 from stream.core.normalise import document_key
 
 _OBJECT_ID = re.compile("[0-9a-f]{24}")
@@ -43,5 +42,5 @@ def _read(key: str) -> object:
         subtype, _, content = text.partition(":")
         return Binary(bytes.fromhex(content), int(subtype, 16))
     if kind == "x":
-        return bson.decode(bytes.fromhex(text), CODEC_OPTIONS)[""]
+        return decode_document(bytes.fromhex(text))[""]
     raise ValueError(key)

@@ -2,12 +2,15 @@
 
 import struct
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import bson
+from bson.code import Code
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import BSONError
+from bson.raw_bson import RawBSONDocument
 
 from stream.errors import StepFailedError
 
@@ -15,6 +18,9 @@ CODEC_OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(
     document_class=dict, tz_aware=False, datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
 """How documents are decoded: naive UTC datetimes, `DatetimeMS` for those outside the years 1 to 9999."""
+
+_AS_STORED: CodecOptions[RawBSONDocument] = CODEC_OPTIONS.with_options(document_class=RawBSONDocument)
+_REFERENCE = b"$ref\0"
 
 INVALIDATING_OPERATIONS = frozenset({"drop", "rename", "dropDatabase"})
 """Each ends a change stream: an event `invalidate` follows, behind which only `startAfter` goes on."""
@@ -125,6 +131,29 @@ def parse_reply(raw: bytes) -> Reply:
     return Reply(cursor_id=cursor_id, batch=batch, token=token, operation_time=operation_time)
 
 
+def decode_document(raw: bytes) -> dict[str, Any]:
+    """Decode one document as it is stored: its keys in their order, also of one that looks like a DBRef.
+
+    PyMongo would make objects of those (`$ref` beside `$id`, as in JSON schemas), and lose the order.
+
+    Raises:
+        BSONError: It cannot be decoded.
+    """
+    if _REFERENCE not in raw:
+        return bson.decode(raw, CODEC_OPTIONS)
+    return {name: _plain(value) for name, value in bson.decode(raw, _AS_STORED).items()}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a document holds
+    if isinstance(value, RawBSONDocument):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, Code) and value.scope is not None:
+        return Code(str(value), _plain(value.scope))
+    return value
+
+
 def decode_batch(batch: bytes) -> list[dict[str, Any] | UndecodableEvent]:
     """Decode a BSON array of documents, in order; only if that fails, one by one.
 
@@ -132,16 +161,17 @@ def decode_batch(batch: bytes) -> list[dict[str, Any] | UndecodableEvent]:
     """
     if not batch:
         return []
-    try:
-        return list(bson.decode(batch, CODEC_OPTIONS).values())
-    except Exception:  # noqa: BLE001 - one document is odd in a way only the decoder knows: find which
-        return [decode_one(batch[start:end]) for _, _, start, end in elements(batch)]
+    if _REFERENCE not in batch:
+        # Fails if one document is odd, in a way that only the decoder knows: find which.
+        with suppress(Exception):
+            return list(bson.decode(batch, CODEC_OPTIONS).values())
+    return [decode_one(batch[start:end]) for _, _, start, end in elements(batch)]
 
 
 def decode_one(raw: bytes) -> dict[str, Any] | UndecodableEvent:
     """Decode one document; one that cannot be decoded comes back as its bytes."""
     try:
-        return bson.decode(raw, CODEC_OPTIONS)
+        return decode_document(raw)
     except Exception as error:  # noqa: BLE001 - whatever it is, the bytes are kept and the reason told
         return UndecodableEvent(raw=raw, problem=f"{type(error).__name__}: {error}")
 

@@ -3,18 +3,34 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from stream.core.change_event import INVALIDATING_OPERATIONS, Reply, UndecodableEvent, decode_batch, is_write
+from stream.core.change_event import (
+    INVALIDATING_OPERATIONS,
+    Reply,
+    UndecodableEvent,
+    decode_batch,
+    decode_one,
+    is_write,
+)
 from stream.core.collection_event import InvalidatingEvent, InvalidationPolicy
 from stream.core.normalise import DeadLetter, deletion, normalise, truncate_marker, undecodable
 from stream.core.position import Position, cluster_time_of, cluster_time_of_token
 from stream.core.redact import Redactor
 from stream.core.schema import Row
+from stream.core.transcribed import LEFT, Transcribed
 from stream.core.window import NormalisedBatch
 from stream.errors import CollectionInvalidatedError
 
 _DEFAULT_POLICY = InvalidationPolicy()
+_Events = Mapping[int, dict[str, Any] | UndecodableEvent]
+
+
+class Transcribe(Protocol):
+    """Makes the rows of usual change events."""
+
+    def __call__(self, batch: bytes, *, extracted_at: int) -> Transcribed | None:
+        """Make the rows of usual change events of a BSON array; None if all of it is left to Python."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +40,14 @@ class Changes:
     Attributes:
         batch: Rows, dead letters, and the position behind them.
         operations: Events by operation.
+        compiled: How many of them the compiled way made rows of.
         invalidating_events: What happened to the collection as a whole, and was lived through.
         ended_by: Why the stream stops before an event; the position does not cover it.
     """
 
     batch: NormalisedBatch
     operations: Mapping[str, int]
+    compiled: int = 0
     invalidating_events: Sequence[InvalidatingEvent] = ()
     ended_by: CollectionInvalidatedError | None = None
 
@@ -41,6 +59,7 @@ def read_changes(
     extracted_at: int,
     policy: InvalidationPolicy = _DEFAULT_POLICY,
     redactor: Redactor | None = None,
+    transcribe: Transcribe | None = None,
 ) -> Changes:
     """Make the rows of a reply, in stream order.
 
@@ -55,14 +74,23 @@ def read_changes(
         extracted_at: When it was read, microseconds since 1970.
         policy: What to do when the collection is dropped, renamed or replaced.
         redactor: Takes secrets out of the documents.
+        transcribe: Makes the rows of usual events; all that is said above holds for them, too.
     """
-    events = decode_batch(reply.batch)
-    rows: list[Row] = []
+    found = transcribe(reply.batch, extracted_at=extracted_at) if transcribe else None
+    if found is None:
+        events = dict(enumerate(decode_batch(reply.batch)))
+        found = Transcribed(reply.batch, (), bytes([LEFT]) * len(events))
+    else:
+        if redactor is not None:
+            found = found.without_suspects(redactor)
+        events = {number: decode_one(raw) for number, raw in found.left()}
+    rows: list[tuple[int, Row]] = []
     dead_letters: list[DeadLetter] = []
     operations: Counter[str] = Counter()
     invalidating_events: list[InvalidatingEvent] = []
     has_truncate_marker = False
-    for number, event in enumerate(events):
+    ended_by: CollectionInvalidatedError | None = None
+    for number, event in events.items():
         if isinstance(event, UndecodableEvent):
             dead_letters.append(undecodable(event.raw, event.problem, redactor=redactor))
             continue
@@ -71,11 +99,12 @@ def read_changes(
             namespace = behind.fingerprint.namespace
             invalidating = policy.judge(event, namespace)
             if invalidating.action == "stop":
-                position = _behind_event(events[number - 1], behind) if number else behind
-                batch = NormalisedBatch(rows, dead_letters, len(reply.batch), position, has_truncate_marker)
-                return Changes(batch, operations, invalidating_events, invalidating.error(namespace))
+                found = found.before(number)
+                position = _behind_last(found, events, behind)
+                ended_by = invalidating.error(namespace)
+                break
             if invalidating.action == "truncate":
-                rows.append(truncate_marker(invalidating.cluster_time))
+                rows.append((number, truncate_marker(invalidating.cluster_time)))
                 dead_letters.clear()
                 has_truncate_marker = True
             invalidating_events.append(invalidating)
@@ -83,14 +112,18 @@ def read_changes(
         if not is_write(event):
             continue  # about no document: an index that was made, say, or the `invalidate` behind a drop
         operations[operation] += 1
-        found = _row_of(event, operation, extracted_at, redactor)
-        if isinstance(found, Row):
-            rows.append(found)
+        row = _row_of(event, operation, extracted_at, redactor)
+        if isinstance(row, Row):
+            rows.append((number, row))
         else:
-            dead_letters.append(found)
-    position = _behind_reply(reply, events, behind)
-    batch = NormalisedBatch(rows, dead_letters, len(reply.batch), position, has_truncate_marker)
-    return Changes(batch, operations, invalidating_events)
+            dead_letters.append(row)
+    else:
+        position = _behind_reply(reply, found, events, behind)
+    operations += found.operations
+    batch = NormalisedBatch(
+        found.with_rows(rows), dead_letters, len(reply.batch), position, has_truncate_marker
+    )
+    return Changes(batch, operations, found.usual, invalidating_events, ended_by)
 
 
 def _row_of(
@@ -104,18 +137,20 @@ def _row_of(
     return normalise(document, source_version=source_version, extracted_at=extracted_at, redactor=redactor)
 
 
-def _behind_reply(
-    reply: Reply, events: list[dict[str, Any] | UndecodableEvent], behind: Position
-) -> Position:
+def _behind_reply(reply: Reply, found: Transcribed, events: _Events, behind: Position) -> Position:
     if reply.token is None:
-        return _behind_event(events[-1], behind) if events else behind
+        return _behind_last(found, events, behind)
     if reply.token == behind.token:
         return behind
     time = cluster_time_of_token(reply.token)
     return Position(reply.token, reply.operation_time if time is None else time, behind.fingerprint)
 
 
-def _behind_event(event: Mapping[str, Any] | UndecodableEvent, behind: Position) -> Position:
+def _behind_last(found: Transcribed, events: _Events, behind: Position) -> Position:
+    if not len(found):
+        return behind
+    last = len(found) - 1
+    event = events[last] if last in events else decode_one(found.raw(last))
     if isinstance(event, UndecodableEvent):
         return behind
     time = event["clusterTime"]

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+import pyarrow as pa
+
 from stream.core.normalise import DeadLetter
 from stream.core.position import Position
-from stream.core.schema import Row
+from stream.core.schema import NO_ROWS
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,14 @@ class NormalisedBatch:
     """What one reply of the source became; without rows it only carries the position on.
 
     Attributes:
-        rows: In stream order.
+        table: Rows as columns of `LANDING_SCHEMA`, in stream order.
         dead_letters: In stream order.
         size_bytes: BSON bytes they came from.
         position: Behind the last event.
         has_truncate_marker: Whether one of the rows is a truncate marker. All dead letters are behind it.
     """
 
-    rows: Sequence[Row]
+    table: pa.Table
     dead_letters: Sequence[DeadLetter]
     size_bytes: int
     position: Position
@@ -55,21 +57,21 @@ class NormalisedBatch:
 
     def __len__(self) -> int:
         """Count rows and dead letters."""
-        return len(self.rows) + len(self.dead_letters)
+        return int(self.table.num_rows) + len(self.dead_letters)
 
 
 @dataclass(frozen=True)
 class ClosedWindow:
     """The content of one micro-batch, in stream order; without rows it is a position to be saved."""
 
-    rows: Sequence[Row]
+    table: pa.Table
     dead_letters: Sequence[DeadLetter]
     position: Position
 
     @property
     def is_empty(self) -> bool:
         """Whether there is only a position in it."""
-        return not self.rows and not self.dead_letters
+        return not self.table.num_rows and not self.dead_letters
 
 
 @dataclass
@@ -83,7 +85,8 @@ class Window:
 
     policy: FlushPolicy
     idle_since: float
-    _rows: list[Row] = field(default_factory=list)
+    _tables: list[pa.Table] = field(default_factory=list)
+    _rows: int = 0
     _dead_letters: list[DeadLetter] = field(default_factory=list)
     _size_bytes: int = 0
     _opened_at: float = 0.0
@@ -92,7 +95,7 @@ class Window:
 
     def __len__(self) -> int:
         """Count rows and dead letters that wait."""
-        return len(self._rows) + len(self._dead_letters)
+        return self._rows + len(self._dead_letters)
 
     def add(self, batch: NormalisedBatch, now: float) -> list[ClosedWindow]:
         """Take a batch in; give the windows that closed, oldest first.
@@ -110,7 +113,8 @@ class Window:
                 closed += self.close(now)
             if not len(self):
                 self._opened_at = now
-            self._rows += batch.rows
+            self._tables.append(batch.table)
+            self._rows += batch.table.num_rows
             self._dead_letters += batch.dead_letters
             self._size_bytes += batch.size_bytes
         self._position = batch.position
@@ -131,7 +135,8 @@ class Window:
         self.idle_since = now
         if self._position is None or (not len(self) and self._position == self._handed_on):
             return []
-        window = ClosedWindow(self._rows, self._dead_letters, self._position)
+        table = pa.concat_tables(self._tables) if self._rows else NO_ROWS
+        window = ClosedWindow(table, self._dead_letters, self._position)
         self._handed_on = self._position
-        self._rows, self._dead_letters, self._size_bytes = [], [], 0
+        self._tables, self._rows, self._dead_letters, self._size_bytes = [], 0, [], 0
         return [window]

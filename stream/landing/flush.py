@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
 
+import pyarrow.compute as pc
+
 from stream.clock import Clock
 from stream.core.position import Position
-from stream.core.schema import to_table
 from stream.core.window import ClosedWindow
 from stream.errors import LandingFullError
 from stream.landing.dead_letters import DeadLetterStore
@@ -103,10 +104,10 @@ class Flusher:
         if window.dead_letters:
             self._dead_letters.store(micro_batch, window.dead_letters)
             self._at_failpoint("dead_letters_stored")
-        landed = self._lane.land(micro_batch, to_table(window.rows), footer)
+        landed = self._lane.land(micro_batch, window.table, footer)
         seconds = time.perf_counter() - started
         self._metrics.flush_seconds.observe(seconds)
-        self._metrics.rows_landed.inc(len(window.rows))
+        self._metrics.rows_landed.inc(window.table.num_rows)
         for reason, count in Counter(letter.reason for letter in window.dead_letters).items():
             self._metrics.dead_letters.labels(reason=reason).inc(count)
         self._log.info(
@@ -123,19 +124,19 @@ class Flusher:
 
 def footer_of(micro_batch: MicroBatch, window: ClosedWindow, *, landed_at: str) -> Footer:
     """Sum a window up for the footer of its file."""
-    versions = [row.source_version for row in window.rows if row.op != "truncate"]
-    operations = Counter(row.op for row in window.rows)
+    operation, version = window.table["op"], window.table["source_version"]
+    is_marker = pc.equal(operation, "truncate")
+    operations = Counter(operation.to_pylist())
+    versions = pc.min_max(version.filter(pc.invert(is_marker)))
     return Footer(
         micro_batch_id=micro_batch.id,
-        rows=len(window.rows),
+        rows=window.table.num_rows,
         upserts=operations["upsert"],
         deletes=operations["delete"],
         dead_letters=len(window.dead_letters),
-        first_cluster_time=min(versions, default=None),
-        last_cluster_time=max(versions, default=None),
+        first_cluster_time=versions["min"].as_py(),
+        last_cluster_time=versions["max"].as_py(),
         position=window.position,
         landed_at=landed_at,
-        truncate_marker=max(
-            (row.source_version for row in window.rows if row.op == "truncate"), default=None
-        ),
+        truncate_marker=pc.max(version.filter(is_marker)).as_py(),
     )

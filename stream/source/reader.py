@@ -6,12 +6,13 @@ from dataclasses import replace
 
 from stream.clock import Clock
 from stream.core.change_event import Reply
-from stream.core.changes import read_changes
+from stream.core.changes import Transcribe, read_changes
 from stream.core.collection_event import InvalidatingEvent, InvalidationPolicy
 from stream.core.dead_letter_limit import DeadLetterLimit
 from stream.core.normalise import microseconds
 from stream.core.position import Position, instant_of
 from stream.core.redact import Redactor
+from stream.core.schema import NO_ROWS, to_table
 from stream.core.window import NormalisedBatch
 from stream.errors import TooManyDeadLettersError
 from stream.landing.flush import Flusher
@@ -43,6 +44,7 @@ class ChangeReader:
         log: One line per drop, rename or replacement.
         monotonic: Times the limit.
         redactor: Takes secrets out of the documents.
+        transcribe: The compiled way; None leaves all to Python.
 
     Attributes:
         position: Behind the last reply read.
@@ -63,6 +65,7 @@ class ChangeReader:
         log: Logger,
         monotonic: Callable[[], float] = time.monotonic,
         redactor: Redactor | None = None,
+        transcribe: Transcribe | None = None,
     ) -> None:
         self.position = position
         self.events = 0
@@ -73,6 +76,7 @@ class ChangeReader:
         self._limit = limit
         self._monotonic = monotonic
         self._redactor = redactor
+        self._transcribe = transcribe
         self._policy = policy
         self._resnapshot = resnapshot
         self._log = log
@@ -84,13 +88,14 @@ class ChangeReader:
         if self._is_over:
             return None
         if reply is None:
-            return self._with_truncate_marker(NormalisedBatch([], [], 0, self.position))
+            return self._with_truncate_marker(NormalisedBatch(NO_ROWS, [], 0, self.position))
         changes = read_changes(
             reply,
             behind=self.position,
             extracted_at=microseconds(self._clock()),
             policy=self._policy,
             redactor=self._redactor,
+            transcribe=self._transcribe,
         )
         for event in changes.invalidating_events:
             self._live_through(event)
@@ -98,6 +103,9 @@ class ChangeReader:
         for operation, count in changes.operations.items():
             self._metrics.events.labels(op=operation).inc(count)
             self.events += count
+        self._metrics.count_decoded(
+            compiled=changes.compiled, in_python=sum(changes.operations.values()) - changes.compiled
+        )
         if changes.ended_by:
             self._is_over = True
             self._stop.fail(changes.ended_by)
@@ -110,7 +118,7 @@ class ChangeReader:
     def _with_truncate_marker(self, batch: NormalisedBatch) -> NormalisedBatch:
         """Add the truncate marker of a resnapshot, if one has ended, to a batch without anything else."""
         marker = self._resnapshot.take_truncate_marker()
-        return batch if marker is None else replace(batch, rows=[marker], has_truncate_marker=True)
+        return batch if marker is None else replace(batch, table=to_table([marker]), has_truncate_marker=True)
 
     def _live_through(self, event: InvalidatingEvent) -> None:
         """Say what has happened; what a resnapshot needs is durable before the position moves on."""

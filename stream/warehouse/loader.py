@@ -13,7 +13,7 @@ from stream.warehouse.warehouse import Warehouse
 
 _FIRST_BUSY_RETRY_SECONDS = 0.02
 _LONGEST_BUSY_RETRY_SECONDS = 0.25
-"""A reader that opens the file for a moment again and again leaves gaps as short; a try costs milliseconds."""
+"""A reader that opens the file again and again leaves gaps this short; a try costs milliseconds."""
 _FAILURE_RETRY_SECONDS = 30.0
 _LONGEST_PAUSE_SECONDS = 1.0
 """Between two loads, which else pause for as long as the first took: in a backlog, few large loads cost far
@@ -145,28 +145,37 @@ class Loader:
             time.sleep(_POLL_SECONDS)
 
     def _load(self) -> AnalyticsError | None:
-        """Load what has landed; give the error instead of raising it, as this thread must not die of any."""
         landed, began_at = self._landed, time.monotonic()
-        try:
-            result = self._warehouse.load(timeout_seconds=0)
-        except AnalyticsError as error:
-            return error
-        except Exception as error:  # noqa: BLE001 - see above
-            return StepFailedError(
-                f"cannot load into the warehouse: {type(error).__name__}: {error}",
-                hint="a defect of claude-analytics: please report it; what has landed is not lost",
-            )
+        result = load_what_has_landed(self._warehouse, self._log)
+        if isinstance(result, AnalyticsError):
+            return result
         with self._counting:
             self._loaded = landed
             self._waits_since = began_at if self._landed > landed else None
         self._metrics.rows_loaded.inc(result.rows)
         self.total += result
-        if result.micro_batches:
-            self._log.info(
-                "loaded",
-                micro_batches=result.micro_batches,
-                rows=result.rows,
-                upserted=result.rows_upserted,
-                deleted=result.rows_deleted,
-            )
         return None
+
+
+def load_what_has_landed(warehouse: Warehouse, log: Logger) -> LoadResult | AnalyticsError:
+    """Load if the warehouse is free; an error is returned, not raised: a thread must not die of any."""
+    began_at = time.monotonic()
+    try:
+        result = warehouse.load(timeout_seconds=0)
+    except AnalyticsError as error:
+        return error
+    except Exception as error:  # noqa: BLE001 - see above
+        return StepFailedError(
+            f"cannot load into the warehouse: {type(error).__name__}: {error}",
+            hint="a defect of claude-analytics: please report it; what has landed is not lost",
+        )
+    if result.micro_batches:
+        log.info(
+            "loaded",
+            micro_batches=result.micro_batches,
+            rows=result.rows,
+            upserted=result.rows_upserted,
+            deleted=result.rows_deleted,
+            seconds=round(time.monotonic() - began_at, 1),
+        )
+    return result

@@ -3,18 +3,19 @@
 BENCH_ROUNDS rounds (3), the medians count; BENCH_SCALE times as many documents (1): 10 for about a gigabyte.
 """
 
+import contextlib
 import json
 import os
 import shutil
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 from bson import ObjectId
 from pymongo import MongoClient
@@ -23,7 +24,10 @@ from rich.table import Table
 
 from batch.mongod.replica_set import EmbeddedMongo
 from batch.mongod.server import MongodOptions
+from tests.bench.lines import lines_of
+from tests.bench.machine import processor
 from tests.bench.test_bench_stream import fill
+from tests.support.memory import peak_bytes
 from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.bench
@@ -45,6 +49,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongo]:
 def measure(server: EmbeddedMongo, way: str, database: str, folder: Path) -> Measured:
     """Run one way in a process of its own, in an empty folder."""
     shutil.rmtree(folder, ignore_errors=True)
+    if way == "command":
+        return run_command(server, database, folder)
     options = {"uri": server.uri, "database": database, "folder": str(folder)}
     if way in {"dlt", "plain"}:
         options["documents"] = FEW if way == "dlt" else 10 * FEW  # type: ignore[assignment]
@@ -60,12 +66,35 @@ def measure(server: EmbeddedMongo, way: str, database: str, folder: Path) -> Mea
     return found | {"rate": found["documents"] / found["seconds"]}
 
 
+def run_command(server: EmbeddedMongo, database: str, folder: Path) -> Measured:
+    """Run `claude-analytics backfill` as a user does: from the start of the command to its end."""
+    program = "from batch.cli import main; main()"
+    places = {"MONGO_URI": server.uri, "MONGO_DB": database, "DATA_DIR": str(folder), "LOG_LEVEL": "error"}
+    command = [sys.executable, "-c", program, "backfill"]
+    with MongoClient[dict[str, Any]](server.uri) as client:
+        documents = client[database]["conversations"].estimated_document_count()
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        command, env=os.environ | {"PYTHONPATH": str(ROOT)} | places, stdout=subprocess.DEVNULL
+    )
+    peak = 0
+    while process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            peak = max(peak, peak_bytes(process.pid))
+        time.sleep(0.01)
+    seconds = time.perf_counter() - began
+    assert 0 == process.returncode
+    shutil.rmtree(folder, ignore_errors=True)
+    return {
+        "documents": documents, "seconds": seconds, "rate": documents / seconds, "peak_mib": peak / 2**20
+    }  # fmt: skip
+
+
 def compare(server: EmbeddedMongo, database: str, folder: Path) -> dict[str, list[Measured]]:
-    """Measure all ways in turn, round after round; the first run of ours compiles and is not counted."""
-    ways = ["raw", "dicts", "plain", *(["dlt"] if find_spec("dlt") else []), "ours"]
+    """Measure all ways in turn, round after round."""
+    ways = ["raw", "dicts", "plain", *(["dlt"] if find_spec("dlt") else []), "ours", "command"]
     with MongoClient[dict[str, Any]](server.uri) as client:
         client[database]["conversations"].create_index("ingestedAt")  # what the plain way sorts by
-    measure(server, "ours", database, folder)
     rounds = [[measure(server, way, database, folder) for way in ways] for _ in range(ROUNDS)]
     return {way: [results[number] for results in rounds] for number, way in enumerate(ways)}
 
@@ -76,10 +105,10 @@ def add_row(table: Table, name: str, found: dict[str, list[Measured]]) -> None:
     def rate(way: str) -> str:
         return f"{statistics.median(run['rate'] for run in found[way]):,.0f}" if way in found else "-"
 
-    def ratio(way: str, digits: int) -> str:
+    def ratio(way: str, digits: int, of: str = "ours") -> str:
         if way not in found:
             return "-"
-        ratios = [a["rate"] / b["rate"] for a, b in zip(found["ours"], found[way], strict=True)]
+        ratios = [a["rate"] / b["rate"] for a, b in zip(found[of], found[way], strict=True)]
         return f"{statistics.median(ratios):,.{digits}f}"
 
     ours = found["ours"]
@@ -87,11 +116,13 @@ def add_row(table: Table, name: str, found: dict[str, list[Measured]]) -> None:
         name,
         *(rate(way) for way in ("raw", "dicts", "plain", "dlt", "ours")),
         ratio("raw", 2),
+        ratio("raw", 2, of="command"),
         ratio("plain", 1),
         ratio("dlt", 0),
         f"{statistics.median(run['cpu_seconds'] / run['documents'] for run in ours) * 1e6:.0f}",
-        f"{max(run['peak_mib'] for run in ours):.0f}",
+        f"{max(run['peak_mib'] for run in found['command']):.0f}",
         f"{max(run['file_mib'] for run in ours):.0f}",
+        f"{min(run['compiled'] for run in ours):.1%}",
     )
 
 
@@ -99,7 +130,7 @@ def new_table(title: str) -> Table:
     table = Table(title=title)
     for heading in (
         "document", "raw cursor", "dicts", "plain script", "dlt", "ours",
-        "ours / raw", "/ plain", "/ dlt", "CPU µs", "RSS MiB", "file MiB",
+        "ours / raw", "command / raw", "/ plain", "/ dlt", "CPU µs", "RSS MiB", "file MiB", "compiled",
     ):  # fmt: skip
         table.add_column(heading, justify="right")
     return table
@@ -112,29 +143,24 @@ def drop(server: EmbeddedMongo, database: str) -> None:
 
 def test_throughput(server: EmbeddedMongo, tmp_path: Path) -> None:
     """From MongoDB to rows durable in `raw.conversations`, against other ways and the server's limit."""
-    table = new_table(f"backfill: documents/s, medians of {ROUNDS}")
+    table = new_table(f"backfill: documents/s, medians of {ROUNDS}, by {processor()}")
     for size_bytes, documents in ((500, 200_000), (2_000, 150_000), (8_000, 40_000)):
         database = f"bench_backfill_{size_bytes}"
         fill(server.uri, database, round(documents * SCALE), size_bytes)
         add_row(table, f"{size_bytes / 1000} kB", compare(server, database, tmp_path / "run"))
         drop(server, database)
-    Console(width=130).print(table)
+    Console(width=160).print(table)
     if not find_spec("dlt"):
         pytest.skip("dlt is not installed, so its column is empty: `pip install '.[bench]'`")
 
 
 def test_real_logs(server: EmbeddedMongo, tmp_path: Path, shared_logs: Path) -> None:
     """The same on the lines of real conversations, many times over."""
-    lines = [
-        orjson.loads(line)
-        for path in sorted(shared_logs.rglob("*.jsonl"))
-        for line in path.read_bytes().split(b"\n")
-        if line.startswith(b"{") and line.endswith(b"}")
-    ]
+    lines = list(lines_of(shared_logs))
     database = "bench_backfill_real"
     documents = 0
     with MongoClient[dict[str, Any]](server.uri) as client:
-        for copy in range(max(1, round(8 * SCALE))):
+        for copy in range(max(1, round(18 * SCALE))):
             for start in range(0, len(lines), 1000):
                 client[database]["conversations"].insert_many(
                     {**line, "_id": ObjectId(), "sessionId": f"{line.get('sessionId')}-{copy}"}
@@ -142,10 +168,29 @@ def test_real_logs(server: EmbeddedMongo, tmp_path: Path, shared_logs: Path) -> 
                 )
             documents += len(lines)
         size_bytes = client[database].command("collStats", "conversations")["size"]
-    table = new_table(f"backfill of real logs, {documents:,} lines, {size_bytes / 1e6:,.0f} MB")
+    table = new_table(
+        f"backfill of real logs, {documents:,} lines, {size_bytes / 1e6:,.0f} MB, by {processor()}"
+    )
     add_row(table, f"{size_bytes / documents / 1000:.1f} kB", compare(server, database, tmp_path / "run"))
-    Console(width=130).print(table)
+    Console(width=160).print(table)
     drop(server, database)
+
+
+def test_first_run(server: EmbeddedMongo, tmp_path: Path) -> None:
+    """The first run after an installation beside the second: nothing is left to be made ready."""
+    fill(server.uri, "bench_backfill_first", round(150_000 * SCALE), 2_000)
+    ratios: list[float] = []
+    for number in range(ROUNDS):
+        # What pip compiles of the packages is there; of our own code nothing is, as in a new checkout.
+        for folder in ("stream", "batch"):
+            for cache in (ROOT / folder).rglob("__pycache__"):
+                shutil.rmtree(cache, ignore_errors=True)
+        first, second = (
+            run_command(server, "bench_backfill_first", tmp_path / f"{number}") for _ in range(2)
+        )
+        ratios.append(first["seconds"] / second["seconds"])
+    drop(server, "bench_backfill_first")
+    Console(width=160).print(f"first run / second: {statistics.median(ratios):.2f}, by {processor()}")
 
 
 def test_time_and_memory_by_size(server: EmbeddedMongo, tmp_path: Path) -> None:
@@ -164,7 +209,7 @@ def test_time_and_memory_by_size(server: EmbeddedMongo, tmp_path: Path) -> None:
             }
         )
     small, large = found
-    Console(width=130).print(
+    Console(width=160).print(
         f"backfill of {small['documents']:,.0f} → {large['documents']:,.0f} documents of 1 kB: "
         f"{small['seconds']:.1f} → {large['seconds']:.1f} s "
         f"({large['seconds'] / small['seconds']:.1f} times), "

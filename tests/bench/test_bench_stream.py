@@ -24,11 +24,14 @@ from batch.mongod.server import MongodOptions
 from stream import logs
 from stream.clock import utc_now
 from stream.landing.zone import LandingZone
+from stream.metrics import WAYS
 from stream.settings import DataSettings, DuckDBSettings, LoggingSettings, MongoSettings, StreamSettings
 from stream.source.change_stream import ChangeCursor
 from stream.source.client import connect
 from stream.warehouse.warehouse import Warehouse
 from stream.worker import Worker
+from tests.bench.lines import lines_of
+from tests.bench.machine import processor
 from tests.support.memory import peak_bytes
 
 pytestmark = pytest.mark.bench
@@ -159,7 +162,12 @@ def _stream_all(  # noqa: PLR0917 - as a process is started
     started = time.perf_counter()
     worker.run(until_idle_seconds=0.5)
     rate = documents / ((finished or [time.perf_counter()])[0] - started)
-    answer.send((rate, peak_bytes() / 2**20))
+    ways = {
+        way: worker.registry.get_sample_value("claude_analytics_stream_documents_decoded_total", {"way": way})
+        or 0.0
+        for way in WAYS
+    }
+    answer.send((rate, peak_bytes() / 2**20, ways["compiled"] / sum(ways.values())))
 
 
 def seed_position(worker: Worker, token: dict[str, Any]) -> None:
@@ -171,20 +179,19 @@ def seed_position(worker: Worker, token: dict[str, Any]) -> None:
 
 def stream_all(
     uri: str, database: str, token: dict[str, Any], documents: int, folder: Path
-) -> tuple[float, float]:
-    """Documents a second until durable in DuckDB, and peak memory in MiB, of a fresh process."""
+) -> tuple[float, float, float]:
+    """Documents a second until durable in DuckDB, peak memory in MiB, and the share of compiled code."""
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_stream_all, args=(uri, database, token, documents, folder, sender))
     process.start()
-    rate, peak = receiver.recv()
+    rate, peak, compiled = receiver.recv()
     process.join()
-    return float(rate), float(peak)
+    return float(rate), float(peak), float(compiled)
 
 
-def test_throughput(server: EmbeddedMongo, tmp_path: Path) -> None:
-    """The stream, durable in DuckDB, against a loop that only decodes and against the server's limit."""
-    table = Table(title=f"stream: documents/s, medians of {ROUNDS}")
+def new_table() -> Table:
+    table = Table(title=f"stream: documents/s, medians of {ROUNDS}, by {processor()}")
     for heading in (
         "document",
         "server's limit",
@@ -193,38 +200,74 @@ def test_throughput(server: EmbeddedMongo, tmp_path: Path) -> None:
         "ours / bare",
         "ours / limit",
         "RSS MiB",
+        "compiled",
     ):
         table.add_column(heading, justify="right")
+    return table
+
+
+def add_row(  # noqa: PLR0917 - as they are measured
+    table: Table, name: str, server: EmbeddedMongo, database: str, token: dict[str, Any], documents: int,
+    folder: Path,
+) -> None:  # fmt: skip
+    """Measure a collection's whole stream, round after round, and drop the collection."""
+    limits, bares, ours, peaks, shares = [], [], [], [], []
+    for number in range(ROUNDS):
+        limits.append(raw_limit(server.uri, database, token, documents))
+        bares.append(bare_watch(server.uri, database, token, documents))
+        rate, peak, compiled = stream_all(server.uri, database, token, documents, folder / f"{name}-{number}")
+        ours.append(rate)
+        peaks.append(peak)
+        shares.append(compiled)
+    against_bare = statistics.median(a / b for a, b in zip(ours, bares, strict=True))
+    against_limit = statistics.median(a / b for a, b in zip(ours, limits, strict=True))
+    table.add_row(
+        name,
+        *(f"{statistics.median(values):,.0f}" for values in (limits, bares, ours)),
+        f"{against_bare:.2f}",
+        f"{against_limit:.2f}",
+        f"{max(peaks):.0f}",
+        f"{min(shares):.1%}",
+    )
+    with MongoClient[dict[str, Any]](server.uri) as client:
+        client.drop_database(database)
+
+
+def test_throughput(server: EmbeddedMongo, tmp_path: Path) -> None:
+    """The stream, durable in DuckDB, against a loop that only decodes and against the server's limit."""
+    table = new_table()
     for size_bytes, documents in ((500, 120_000), (2_000, 80_000), (8_000, 24_000)):
         database = f"bench_{size_bytes}"
         token = fill(server.uri, database, documents, size_bytes)
-        limits, bares, ours, peaks = [], [], [], []
-        for round_number in range(ROUNDS):
-            limits.append(raw_limit(server.uri, database, token, documents))
-            bares.append(bare_watch(server.uri, database, token, documents))
-            rate, peak = stream_all(
-                server.uri, database, token, documents, tmp_path / f"{size_bytes}-{round_number}"
-            )
-            ours.append(rate)
-            peaks.append(peak)
-        against_bare = statistics.median(a / b for a, b in zip(ours, bares, strict=True))
-        against_limit = statistics.median(a / b for a, b in zip(ours, limits, strict=True))
-        table.add_row(
-            f"{size_bytes / 1000} kB",
-            *(f"{statistics.median(values):,.0f}" for values in (limits, bares, ours)),
-            f"{against_bare:.2f}",
-            f"{against_limit:.2f}",
-            f"{max(peaks):.0f}",
-        )
-        with MongoClient[dict[str, Any]](server.uri) as client:
-            client.drop_database(database)
+        add_row(table, f"{size_bytes / 1000} kB", server, database, token, documents, tmp_path)
+    Console(width=110).print(table)
+
+
+def test_real_logs(server: EmbeddedMongo, tmp_path: Path, shared_logs: Path) -> None:
+    """The same on the lines of real conversations, many times over."""
+    table = new_table()
+    lines = list(lines_of(shared_logs))
+    documents = 0
+    with MongoClient[dict[str, Any]](server.uri) as client:
+        collection = client["bench_real"]["conversations"]
+        with collection.watch() as changes:
+            changes.try_next()
+            token = dict(changes.resume_token or {})
+        for copy in range(9):
+            for start in range(0, len(lines), 1000):
+                collection.insert_many(
+                    {**line, "_id": ObjectId(), "sessionId": f"{line.get('sessionId')}-{copy}"}
+                    for line in lines[start : start + 1000]
+                )
+            documents += len(lines)
+    add_row(table, "real logs", server, "bench_real", token, documents, tmp_path)
     Console(width=110).print(table)
 
 
 def test_backlog_memory(server: EmbeddedMongo, tmp_path: Path) -> None:
     """Peak memory while a backlog is worked off."""
     token = fill(server.uri, "bench_backlog", BACKLOG, 1_000)
-    rate, peak = stream_all(server.uri, "bench_backlog", token, BACKLOG, tmp_path)
+    rate, peak, _ = stream_all(server.uri, "bench_backlog", token, BACKLOG, tmp_path)
     Console(width=110).print(
         f"backlog of {BACKLOG:,} documents of 1 kB: {rate:,.0f} documents/s, peak RSS {peak:.0f} MiB"
     )

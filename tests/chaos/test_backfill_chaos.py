@@ -1,4 +1,4 @@
-"""DESIGN §6.10: a backfill is killed wherever it hurts, while documents change before, in and behind it."""
+"""A backfill is killed wherever it hurts, while documents change before, in and behind it."""
 
 import json
 import random

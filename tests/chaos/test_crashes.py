@@ -1,4 +1,4 @@
-"""DESIGN §6.1 and §6.16: a stream worker is killed wherever it hurts, while the collection changes."""
+"""A stream worker is killed wherever it hurts, while the collection changes."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""DESIGN §6.4 and §6.7 with `kill -9`: lost history, drops and replacements, the worker killed in between."""
+"""Lost history, drops and replacements under `kill -9`: the worker killed in between."""
 
 import random
 import time
@@ -25,7 +25,7 @@ def lost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LostHistory]:
 
 
 @pytest.mark.fault(
-    4, "`kill -9` at each step of reading anew, twice", "resumed; the copy is what is there now"
+    4, "`kill -9` at each step of a resnapshot, twice", "resumed; the copy equals the collection"
 )
 @pytest.mark.parametrize(
     ("failpoint", "nth"),

@@ -1,4 +1,4 @@
-"""DESIGN §6.13: a long backlog passes through in bounded memory, whoever holds the warehouse."""
+"""A long backlog passes through in bounded memory, whoever holds the warehouse."""
 
 import json
 from pathlib import Path

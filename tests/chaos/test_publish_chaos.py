@@ -1,4 +1,4 @@
-"""DESIGN §6.15: whatever happens to a publish, readers have a whole build, and are never made to wait."""
+"""Whatever happens to a publish, readers have a whole build, and are never made to wait."""
 
 import json
 import os

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -75,6 +76,49 @@ def test_each_conversation_is_equal(shared_marts: MartsWarehouse) -> None:
         for session, sums in expected.items()
         if session not in shared
     }
+
+
+def test_usage_windows_are_equal(shared_marts: MartsWarehouse) -> None:
+    """All windows and gaps: begin, end, last call, calls, the four kinds of tokens, and the cost to the cent.
+
+    A gap ends with a call. Ours begins with its first line, the reference's with the line it takes the usage
+    from, which may be seconds later.
+    """
+    blocks = reference("ccusage-blocks.json")["blocks"]
+    names = ("inputTokens", "outputTokens", "cacheCreationInputTokens", "cacheReadInputTokens")
+    expected = [
+        (
+            instant(block["startTime"]),
+            pytest.approx(instant(block["endTime"]), abs=5) if block["isGap"] else instant(block["endTime"]),
+            block["isGap"],
+            instant(block["actualEndTime"]) if block["actualEndTime"] else None,
+            block["entries"],
+            [block["tokenCounts"][name] for name in names],
+            pytest.approx(block["costUSD"], abs=CENT),
+        )
+        for block in sorted(blocks, key=lambda block: (block["startTime"], not block["isGap"]))
+    ]
+    found = [
+        (start, end, is_gap, last_call, calls, tokens, cost)
+        for start, end, is_gap, last_call, calls, *tokens, cost in shared_marts.rows(
+            "select epoch_ms(window_start) / 1000, epoch_ms(window_end) / 1000, is_gap, "
+            "epoch_ms(last_call_at) / 1000, api_calls, input_tokens, output_tokens, "
+            "cache_write_5m_tokens + cache_write_1h_tokens, cache_read_tokens, cost_usd "
+            "from marts.agg_usage_windows order by window_start, is_gap desc"
+        )
+    ]
+    assert [sum(block[2] == is_gap for block in found) for is_gap in (False, True)] == [46, 39]
+    assert found == expected
+
+
+def instant(text: str) -> float:
+    """Return seconds since 1970."""
+    return datetime.fromisoformat(text).timestamp()
+
+
+def test_nothing_in_real_logs_is_unknown(shared_marts: MartsWarehouse) -> None:
+    """Every type, subtype, block, usage field and tool in the logs at hand has its place."""
+    assert shared_marts.rows("select kind, name from marts.agg_unknown_kinds order by all") == []
 
 
 def test_tools_are_equal(shared_marts: MartsWarehouse) -> None:

@@ -3,7 +3,10 @@
 import io
 import json
 import re
+from collections import Counter
+from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import duckdb
@@ -80,6 +83,52 @@ def test_lines_prompts_copies_and_conversations(
         "conversations": sample_marts.rows("select count(*) from marts.dim_sessions"),
     }
     assert {name: value for name, [(value,)] in found.items()} == {name: expected[name] for name in found}
+
+
+def test_usage_windows_hold_every_call(sample_marts: MartsWarehouse) -> None:
+    """Walked through call by call: the first one past a window's end opens the next, at its full hour."""
+    calls = sample_marts.rows(
+        "select created_at, total_tokens, cost_usd from marts.fct_api_calls "
+        "where created_at is not null order by created_at"
+    )
+    windows: list[tuple[datetime, list[tuple[Any, ...]]]] = []
+    for call in calls:
+        if not windows or call[0] > windows[-1][0] + timedelta(hours=5):
+            windows.append((call[0].replace(minute=0, second=0, microsecond=0), []))
+        windows[-1][1].append(call)
+    gaps = [
+        (one[-1][0] + timedelta(hours=5), other[0][0])
+        for (_, one), (_, other) in pairwise(windows)
+        if other[0][0] - one[-1][0] > timedelta(hours=5)
+    ]
+    assert len(windows) > 20
+    assert gaps == sample_marts.rows(
+        "select window_start, window_end from marts.agg_usage_windows where is_gap order by window_start"
+    )
+    assert [
+        (start, start + timedelta(hours=5), len(each), sum(call[1] for call in each), each is windows[-1][1])
+        for start, each in windows
+    ] == sample_marts.rows(
+        "select window_start, window_end, api_calls, total_tokens, is_last "
+        "from marts.agg_usage_windows where not is_gap order by window_start"
+    )
+    costs = sample_marts.rows(
+        "select cost_usd from marts.agg_usage_windows where not is_gap order by window_start"
+    )
+    assert [cost for (cost,) in costs] == pytest.approx(
+        [sum(call[2] for call in each) for _, each in windows]
+    )
+
+
+def test_weeks_hold_every_call(sample_marts: MartsWarehouse) -> None:
+    """Weeks begin on Mondays unless said otherwise, and miss nothing."""
+    weeks: Counter[Any] = Counter()
+    for day, tokens in sample_marts.rows(
+        "select date_key, total_tokens from marts.fct_api_calls where created_at is not null"
+    ):
+        weeks[day - timedelta(days=day.weekday())] += tokens
+    found = sample_marts.rows("select week_start_date, total_tokens from marts.agg_usage_weeks")
+    assert dict(found) == weeks
 
 
 def test_worktrees_and_windows_folders_make_one_project_each(sample_marts: MartsWarehouse) -> None:

@@ -61,6 +61,49 @@ def test_the_wheel_brings_its_data(
     assert member.exists()
 
 
+WAY = "from stream.decode import self_check as s; print(s.__file__, s.problem(), sep='\\n')"
+
+
+def test_the_wheel_brings_compiled_code(installed: Path, elsewhere: dict[str, str]) -> None:
+    """Built against Python's stable ABI: one wheel for all versions, and the compiled way is taken."""
+    (built,) = (installed / "stream" / "decode").glob("_transcribe.*.so")
+    assert ".abi3" in built.name
+    shown = subprocess.run(
+        [sys.executable, "-c", WAY],
+        cwd=installed.parent,
+        env=elsewhere,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    file, problem = shown.stdout.splitlines()
+    assert installed in Path(file).parents
+    assert "None" == problem
+
+
+def test_without_a_compiler_there_is_a_wheel_too(tmp_path: Path) -> None:
+    """It says so, holds no compiled code, and reads in Python."""
+    made = subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT],
+        env={**os.environ, "CC": "false"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "transcribe.c is not compiled" in made.stdout + made.stderr
+    (wheel,) = tmp_path.glob("*-py3-none-any.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    assert [] == [*(tmp_path / "site").rglob("*.so"), *(tmp_path / "site").rglob("*.c")]
+    environment = {"PYTHONPATH": str(tmp_path / "site"), "PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    shown = subprocess.run(
+        [sys.executable, "-c", WAY], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    file, problem = shown.stdout.splitlines()
+    assert tmp_path / "site" in Path(file).parents
+    assert problem.startswith("not built: ")
+
+
 def test_a_checkout_finds_the_same_data() -> None:
     """Without an installed wheel the folders of the checkout are used."""
     program = "from batch import shipped; print(shipped.dbt_project()); print(shipped.gx_project())"

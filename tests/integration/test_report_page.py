@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ NOW = datetime(2026, 11, 7, 12, tzinfo=UTC)
 QUESTIONS = {question.name: question for question in read_questions(questions())}
 CHARTS = [name for name, question in QUESTIONS.items() if question.display not in {"numbers", "table"}]
 DRAWN = "document.documentElement.dataset.ready === 'true'"
-Ask = Callable[..., list[tuple[Any, ...]]]
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +102,35 @@ def test_every_chart_is_drawn(browser: Page, report: Path, width: int, scheme: s
     assert scheme == browser.evaluate("document.documentElement.dataset.theme")
     assert width == browser.evaluate("document.documentElement.scrollWidth")
     assert [] == browser.problems
+
+
+@pytest.mark.parametrize("width", [340, 390, 820, 1440])
+def test_no_legend_runs_into_its_chart(browser: Page, report: Path, width: int) -> None:
+    """However many rows a legend has, every axis label and value stands below it."""
+    browser.open(report, width=width)
+    script = """(() => {
+        const { questions, projects } = JSON.parse(document.getElementById('data').textContent);
+        const boxes = (texts) => texts.map((each) => each.getBoundingClientRect());
+        return JSON.stringify([...document.querySelectorAll('figure:not([hidden])')].map((figure) => {
+            const question = questions[figure.dataset.question];
+            const names = question.series === 'project' ? projects.map((each) => each.name)
+                : question.series ? question.rows[question.series].values
+                : question.measures.map((each) => each.label);
+            if (question.series) names.push('other');
+            const isName = (text) => names.some((name) => text.endsWith('...')
+                ? String(name).startsWith(text.slice(0, -3)) : String(name) === text);
+            const texts = [...figure.querySelectorAll('.chart svg text')];
+            const legend = boxes(texts.filter((each) => isName(each.textContent)));
+            const others = boxes(texts.filter((each) => !isName(each.textContent)));
+            const rows = new Set(legend.map((each) => Math.round(each.top))).size;
+            const bottom = Math.max(...legend.map((each) => each.bottom));
+            return [figure.dataset.question, rows, others.every((each) => each.top >= bottom - 1)];
+        }).filter(([name]) => questions[name].display !== 'heatmap'));
+    })()"""
+    legends = json.loads(browser.evaluate(script))
+    assert [name for name, rows, is_clear in legends if rows and not is_clear] == []
+    most_rows = max(rows for _, rows, _ in legends)
+    assert most_rows >= (3 if width < 400 else 1)
 
 
 def test_big_numbers_equal_the_warehouse(page: Page, sample_marts: MartsWarehouse) -> None:

@@ -1,4 +1,4 @@
-"""DESIGN §6.4: the position has left the oplog. Never on from now: a person decides, or all is read anew."""
+"""The position has left the oplog: never on from now; a person decides, or the collection is read again."""
 
 import json
 import os
@@ -54,7 +54,9 @@ def test_lost_history_is_said(away: StreamRunner) -> None:
     assert len(away.landed_rows()) == 200
 
 
-@pytest.mark.fault(4, "the same with `resnapshot`", "all is read anew, then what is gone is removed")
+@pytest.mark.fault(
+    4, "the same with `resnapshot`", "the collection is read again, then deleted documents are removed"
+)
 def test_everything_is_resnapshot(away: StreamRunner, lost: LostHistory) -> None:
     """What was deleted meanwhile goes, but not before all has been read; until then readers have it."""
     seen: list[set[str]] = []

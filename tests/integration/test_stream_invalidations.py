@@ -1,4 +1,4 @@
-"""DESIGN §6.7: the collection is dropped, renamed or replaced as a whole, also while no worker runs."""
+"""The collection is dropped, renamed or replaced as a whole, also while no worker runs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -54,7 +54,7 @@ REPLACED = pytest.mark.parametrize(
 @pytest.mark.fault(
     7,
     "`drop`, `rename`, `dropDatabase` while the worker is down, three times",
-    "the copy is what is there now",
+    "the copy equals the collection",
 )
 @GONE
 def test_what_happened_while_the_worker_was_down(
@@ -140,7 +140,7 @@ def test_the_stream_may_stop_before_it(stream: StreamRunner, collection: Documen
 
 
 @pytest.mark.fault(
-    7, "another collection is renamed onto it, `$out` writes it", "exit 2; with `resnapshot` it is read anew"
+    7, "another collection is renamed onto it, `$out` writes it", "exit 2; with `resnapshot` it is read again"
 )
 @REPLACED
 def test_a_replaced_collection_stops_the_stream(

@@ -51,7 +51,7 @@ def land(
     newest = target.newest()
     named = target.new_name(newest.sequence + 1 if newest else 0)
     latest = max((row.source_version for row in rows), default=1)
-    window = ClosedWindow(rows, dead_letters, position or position_at(latest))
+    window = ClosedWindow(to_table(rows), dead_letters, position or position_at(latest))
     footer = footer_of(named, window, landed_at=clock().isoformat())
     return target.land(named, to_table(rows), footer)
 

@@ -38,11 +38,15 @@ MARTS = (
     "fct_tool_calls",
     "agg_branch_cost",
     "agg_code_changes",
+    "agg_cost_agreement",
     "agg_daily_cost",
     "agg_daily_summary",
     "agg_hourly_activity",
     "agg_session_metrics",
     "agg_tool_efficiency",
+    "agg_unknown_kinds",
+    "agg_usage_weeks",
+    "agg_usage_windows",
 )
 
 
@@ -86,6 +90,10 @@ class MartsWarehouse:
             memory_limit="2GB",
             reporting_timezone=timezone,
         )
+
+    def use_aliases(self, aliases: Mapping[str, str]) -> None:
+        """Give folders other projects from the next build on."""
+        self.project = replace(self.project, project_aliases=aliases)
 
     def use_timezone(self, timezone: str) -> None:
         """Report in another time zone from the next build on."""

@@ -18,7 +18,7 @@ _RULES = FILE.parent / "prometheus" / "rules" / "alerts.yml"
 _INTRODUCTION = """# Metrics and alerts
 
 Written by `make docs` from the code; a test compares. All names begin with `claude_analytics_`, all units are
-base units. Each process also tells what it takes itself (`process_resident_memory_bytes`,
+base units. Each process also reports what it uses itself (`process_resident_memory_bytes`,
 `process_cpu_seconds_total`, `process_start_time_seconds` …). A gauge that has not been measured yet is `NaN`,
 for which no alert fires.
 

@@ -1,6 +1,6 @@
-"""Load every document that is in the collection, fast; killed or stopped, the next run resumes it.
+"""Load all existing documents of the collection; an interrupted run is resumed.
 
-Safe at any time, any number of times, also while the stream runs: newer versions always win.
+Safe at any time, repeatedly, and while the stream runs: newer versions always win.
 """
 
 from datetime import datetime
@@ -21,16 +21,20 @@ def command(  # noqa: PLR0917 - options, all of them by name
     since: Since = None,
     until: Annotated[
         datetime | None,
-        typer.Option(parser=instant, metavar="DATE", help="Only documents before this day or time (UTC)."),
+        typer.Option(
+            parser=instant,
+            metavar="DATE",
+            help="Only documents before this date or time (ISO 8601; UTC unless it has an offset).",
+        ),
     ] = None,
     project: Annotated[
         str | None, typer.Option(metavar="ID", help="Only documents with this `projectId`.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be read, and change nothing.")
+        bool, typer.Option("--dry-run", help="Print the plan; read and change nothing.")
     ] = False,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Forget an unfinished backfill, and begin anew.")
+        bool, typer.Option("--restart", help="Discard an unfinished backfill and start a new one.")
     ] = False,
 ) -> None:
     context = Context.from_environment(quiet=True)

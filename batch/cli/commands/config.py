@@ -1,4 +1,4 @@
-"""Show the settings in force, where each comes from, and what it is for; secrets are masked."""
+"""Show the settings in force, with origin and meaning; secrets are masked."""
 
 from rich.table import Table
 

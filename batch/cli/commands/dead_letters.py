@@ -41,8 +41,12 @@ def list_letters(as_json: AsJson = False) -> None:
 
 
 @command.command("show")
-def show_letter(letter_id: Annotated[str, typer.Argument(metavar="ID", help="As `list` shows it.")]) -> None:
-    """Show one rejected document as a whole."""
+def show_letter(
+    letter_id: Annotated[
+        str, typer.Argument(metavar="ID", help="Id of the dead letter, as shown by `list`.")
+    ],
+) -> None:
+    """Show one rejected document in full."""
     context = Context.from_environment(quiet=True)
     (letter,) = _letters(context, [letter_id])
     table = facts(letter.id)
@@ -57,13 +61,17 @@ def show_letter(letter_id: Annotated[str, typer.Argument(metavar="ID", help="As 
 @command.command("replay")
 def replay_letters(
     letter_ids: Annotated[
-        list[str] | None, typer.Argument(metavar="ID…", help="Only these; all unless given.")
+        list[str] | None,
+        typer.Argument(metavar="ID…", help="Ids of the dead letters to replay; default: all."),
     ] = None,
     as_is: Annotated[
-        bool, typer.Option("--as-is", help="Give what is still rejected a row, whole in `extra`.")
+        bool,
+        typer.Option(
+            "--as-is", help="Load documents that are still rejected as rows with everything in `extra`."
+        ),
     ] = False,
 ) -> None:
-    """Try rejected documents again; what has a row now is loaded, and leaves the queue.
+    """Try rejected documents again; those that now become rows are loaded and leave the queue.
 
     Exit code 2 if some are still rejected.
     """

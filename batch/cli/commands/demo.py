@@ -1,4 +1,4 @@
-"""See it all work on this machine, with a MongoDB of its own: import, stream, load, build.
+"""Run everything on this machine, with an embedded MongoDB, from logs to report.
 
 A second run adds nothing twice. Nothing keeps running, and nothing leaves this machine.
 """
@@ -18,7 +18,7 @@ from batch.cli.context import Context
 from batch.cli.cycle import make_cycle, make_pipeline
 from batch.cli.printing.progress import counting, reading
 from batch.cli.printing.questions import print_answers
-from batch.cli.printing.tables import duration_text, print_summary, size_text
+from batch.cli.printing.tables import duration_text, print_summary, print_unreadable, size_text
 from batch.cli.readers import make_worker
 from batch.dashboards.questions import read_questions
 from batch.dashboards.report.write import REPORT_NAME, write_report
@@ -41,7 +41,9 @@ def command(
     log_dir: Annotated[
         Path | None,
         typer.Option(
-            "--logs", metavar="DIR", help="Your own logs, e.g. `~/.claude/projects`; a sample if left out."
+            "--logs",
+            metavar="DIR",
+            help="Folder of your own logs, e.g. `~/.claude/projects`; default: the sample logs.",
         ),
     ] = None,
 ) -> None:
@@ -62,6 +64,7 @@ def command(
         worker.take_position()
         report = _import(log_dir.expanduser() if log_dir else sample_logs(), context)
         _tell(console, 2, _told_import(report, is_sample=log_dir is None))
+        print_unreadable(report, console)
         with console.status("following the change stream …"):
             streamed = worker.run(until_idle_seconds=0)
         _tell(console, 3, _told_stream(streamed, registry.get_sample_value(_LAG)))
@@ -135,11 +138,10 @@ def _import(log_dir: Path, context: Context) -> ImportReport:
 
 def _told_import(report: ImportReport, *, is_sample: bool) -> str:
     rate = report.lines / report.seconds if report.seconds else 0
-    unreadable = f", {report.unreadable_count:,} unreadable" if report.unreadable_count else ""
     return (
         f"{report.lines:,} lines of {report.files:,} {'sample ' if is_sample else ''}logs "
         f"({size_text(report.size_bytes)}) imported: {report.inserted:,} new, "
-        f"{report.already_there:,} there already{unreadable}; {rate:,.0f} lines/s"
+        f"{report.already_there:,} there already; {rate:,.0f} lines/s"
     )
 
 

@@ -1,4 +1,4 @@
-"""Make the deployments of `prefect.yaml`, and the work pool that runs them, on a Prefect server."""
+"""Create the deployments of `prefect.yaml`, and their work pool, on a Prefect server."""
 
 from batch.cli.prefect import deploy_all
 

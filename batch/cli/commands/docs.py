@@ -1,4 +1,4 @@
-"""Describe all models and columns as a site, and serve it on this machine until Ctrl-C."""
+"""Serve the documentation of all models and columns on this machine until Ctrl-C."""
 
 from typing import Annotated
 
@@ -10,14 +10,12 @@ from batch.transform.docs import generate_docs, serving_docs
 
 
 def command(
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Where to serve; 0 takes any free port.")
-    ] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on; 0: any free port.")] = 8080,
     host: Annotated[
-        str, typer.Option(help="Address to listen at; the site asks for no password.")
+        str, typer.Option(help="Address to listen on; the site has no authentication.")
     ] = "127.0.0.1",
     only_write: Annotated[
-        bool, typer.Option("--only-write", help="Write the site and say where; serve nothing.")
+        bool, typer.Option("--only-write", help="Write the site and print its path; do not serve it.")
     ] = False,
 ) -> None:
     context = Context.from_environment(quiet=True)

@@ -1,4 +1,4 @@
-"""Look at everything the platform needs: MongoDB, privileges, oplog, disk, files, warehouse, ports.
+"""Check everything the platform needs: MongoDB, privileges, oplog, disk, files, warehouse, ports.
 
 Each line is ok, warn or fail, and says what to do. Exit code 2 if a line fails.
 """

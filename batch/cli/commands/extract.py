@@ -1,6 +1,6 @@
-"""Land what has changed since the last time, without loading it: the first half of a pipeline run.
+"""Land the changes since the last run, without loading them.
 
-A stream worker that runs does this all the time; then there is nothing left to do.
+A running stream worker does this continuously; then there is nothing left to do.
 """
 
 from typing import Annotated
@@ -19,7 +19,9 @@ from stream.landing.zone import STREAM_LANE
 def command(
     full_backfill: Annotated[
         bool,
-        typer.Option("--full-backfill", help="Read all documents that are there, as `backfill`; no loading."),
+        typer.Option(
+            "--full-backfill", help="Land the whole collection, as `backfill` does, without loading it."
+        ),
     ] = False,
     workers: Workers = None,
 ) -> None:

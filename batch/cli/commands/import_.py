@@ -1,4 +1,4 @@
-"""Import logs of Claude Code (JSONL) into MongoDB, each line once, however often it is called."""
+"""Import logs of Claude Code (JSONL) into MongoDB; repeating it adds nothing twice."""
 
 import threading
 from contextlib import closing
@@ -10,15 +10,13 @@ from rich.console import Console
 
 from batch.cli.context import Context
 from batch.cli.printing.progress import reading
-from batch.cli.printing.tables import size_text
+from batch.cli.printing.tables import print_unreadable, size_text
 from batch.importer.follower import follow as follow_logs
 from batch.importer.importer import import_logs
 from batch.importer.report import ImportReport
 from stream import logs
 from stream.clock import utc_now
 from stream.source.client import connect
-
-_MAX_SHOWN = 20
 
 
 def command(
@@ -27,7 +25,7 @@ def command(
         typer.Argument(metavar="PATH…", help="Log files, or folders such as `~/.claude/projects`."),
     ],
     follow: Annotated[
-        bool, typer.Option("--follow", help="Keep watching, and import within a second what is appended.")
+        bool, typer.Option("--follow", help="Keep running and import new lines within a second.")
     ] = False,
 ) -> None:
     context = Context.from_environment()
@@ -66,10 +64,4 @@ def _print(report: ImportReport, console: Console) -> None:
         + (f", {report.incomplete:,} still being written" if report.incomplete else "")
         + f"; {rate:,.0f} lines/s"
     )
-    if report.unreadable_count:
-        console.print(f"[yellow]{report.unreadable_count:,} could not be read:[/]")
-        for line in report.unreadable[:_MAX_SHOWN]:
-            where = f"{line.path}:{line.line_number}" if line.line_number else str(line.path)
-            console.print(f"  {where}: {line.reason}", markup=False)
-        if report.unreadable_count > _MAX_SHOWN:
-            console.print(f"  … and {report.unreadable_count - _MAX_SHOWN:,} more")
+    print_unreadable(report, console)

@@ -1,4 +1,4 @@
-"""Load landed micro-batches into DuckDB; what is loaded already is left alone."""
+"""Load landed micro-batches into DuckDB, each exactly once."""
 
 from typing import Annotated
 
@@ -12,15 +12,18 @@ from batch.status.warehouse import summarise
 
 def command(
     full_refresh: Annotated[
-        bool, typer.Option("--full-refresh", help="Forget all rows and rebuild them from the landing zone.")
+        bool, typer.Option("--full-refresh", help="Rebuild the warehouse from the landing zone.")
     ] = False,
     incomplete: Annotated[
         bool,
         typer.Option(
-            "--incomplete", help="With --full-refresh: although old landed files were removed, so rows go."
+            "--incomplete",
+            help="With --full-refresh: rebuild although old landed files were removed; their rows are lost.",
         ),
     ] = False,
-    stats: Annotated[bool, typer.Option("--stats", help="Show what the warehouse holds afterwards.")] = False,
+    stats: Annotated[
+        bool, typer.Option("--stats", help="Print row counts of the warehouse afterwards.")
+    ] = False,
 ) -> None:
     context = Context.from_environment()
     timeout_seconds = context.settings.duckdb.lease_timeout_seconds

@@ -23,7 +23,7 @@ def _group() -> None:
 
 @command.command()
 def sync() -> None:
-    """Create or update the dashboards in Metabase; what others made there stays as it is.
+    """Create or update the dashboards in Metabase; what others made there is left alone.
 
     A new Metabase gets its administrator (METABASE_USER, METABASE_PASSWORD), and its usage tracking is turned
     off. What you change by hand in a chart stays until its question changes here.

@@ -22,18 +22,34 @@ _TRIGGERS = ("manual", "schedule", "daily")
 
 
 def command(  # noqa: PLR0917 - options, all of them by name
-    skip_extract: Annotated[bool, typer.Option("--skip-extract", help="Land nothing.")] = False,
-    skip_load: Annotated[bool, typer.Option("--skip-load", help="Load nothing.")] = False,
-    skip_transform: Annotated[bool, typer.Option("--skip-transform", help="Build nothing.")] = False,
-    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Build every row anew.")] = False,
+    skip_extract: Annotated[
+        bool, typer.Option("--skip-extract", help="Skip extract: do not read MongoDB.")
+    ] = False,
+    skip_load: Annotated[
+        bool, typer.Option("--skip-load", help="Skip load: leave landed files unloaded.")
+    ] = False,
+    skip_transform: Annotated[
+        bool, typer.Option("--skip-transform", help="Skip transform: keep the marts as they are.")
+    ] = False,
+    full_refresh: Annotated[
+        bool,
+        typer.Option(
+            "--full-refresh", help="Rebuild every model from scratch, not only changed conversations."
+        ),
+    ] = False,
     full_backfill: Annotated[
-        bool, typer.Option("--full-backfill", help="Read the whole collection, not only what changed.")
+        bool,
+        typer.Option(
+            "--full-backfill", help="Read the whole collection, not only changes since the last run."
+        ),
     ] = False,
     select: Annotated[
         list[str] | None,
-        typer.Option(metavar="SELECTOR", help="Build only these models, as dbt selects them."),
+        typer.Option(metavar="SELECTOR", help="Build only these models (dbt selection syntax)."),
     ] = None,
-    prefect: Annotated[bool, typer.Option("--prefect", help="Run it as a flow of Prefect.")] = False,
+    prefect: Annotated[
+        bool, typer.Option("--prefect", help="Run as a Prefect flow; needs `claude-analytics[prefect]`.")
+    ] = False,
     trigger: Annotated[str, typer.Option(hidden=True)] = "manual",
     supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
     resident: Annotated[int | None, typer.Option("--resident", hidden=True)] = None,

@@ -1,4 +1,4 @@
-"""Let dashboards see the marts as they are now; readers are never blocked, and never see half a build."""
+"""Publish the marts to `serving/`; readers are never blocked, and never see half a build."""
 
 from typing import Annotated
 
@@ -15,10 +15,10 @@ from stream.errors import ChecksFailedError
 
 def command(
     build: Annotated[
-        str | None, typer.Option(metavar="ID", help="Go back to this earlier build instead.")
+        str | None, typer.Option(metavar="ID", help="Publish this earlier build again instead of a new one.")
     ] = None,
     unchecked: Annotated[
-        bool, typer.Option("--unchecked", help="Publish what has not been validated.")
+        bool, typer.Option("--unchecked", help="Publish although the last build has not passed validation.")
     ] = False,
 ) -> None:
     context = Context.from_environment(quiet=True)

@@ -1,4 +1,4 @@
-"""Remove a conversation or a project from all that was made of it, and prove that it is gone."""
+"""Remove a conversation or a project from every file and table, and verify that nothing is left."""
 
 from collections.abc import Callable
 from typing import Annotated
@@ -24,13 +24,15 @@ from stream.errors import AnalyticsError, SettingsError
 
 def command(
     session: Annotated[
-        str | None, typer.Option(metavar="ID", help="The conversation with this `sessionId`.")
+        str | None, typer.Option(metavar="ID", help="`sessionId` of the conversation to purge.")
     ] = None,
     project: Annotated[
-        str | None, typer.Option(metavar="ID", help="All lines with this `projectId`.")
+        str | None, typer.Option(metavar="ID", help="`projectId` of the project to purge.")
     ] = None,
-    source: Annotated[bool, typer.Option("--source", help="Delete it in MongoDB first.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    source: Annotated[
+        bool, typer.Option("--source", help="Also delete the documents in MongoDB, first.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
     target = _target(session, project)
     context = Context.from_environment(quiet=True)

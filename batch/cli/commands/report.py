@@ -19,9 +19,9 @@ from stream.clock import utc_now
 def command(
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Where to write it; `report.html` in DATA_DIR unless given."),
+        typer.Option(metavar="FILE", help="Output file; default: `report.html` in DATA_DIR."),
     ] = None,
-    show: Annotated[bool, typer.Option("--open", help="Open it in the browser afterwards.")] = False,
+    show: Annotated[bool, typer.Option("--open", help="Open the report in the browser.")] = False,
 ) -> None:
     context = Context.from_environment()
     data = context.settings.data

@@ -1,4 +1,4 @@
-"""Run the pipeline every hour (or SCHEDULE_EVERY), and every night with a full refresh, for ever."""
+"""Run the pipeline every hour (or SCHEDULE_EVERY), and every night with a full refresh, until stopped."""
 
 import sys
 import time
@@ -27,7 +27,9 @@ _REFRESH_SECONDS = 30.0
 
 
 def command(
-    run_now: Annotated[bool, typer.Option("--run-now", help="Begin with a run, whatever the time.")] = False,
+    run_now: Annotated[
+        bool, typer.Option("--run-now", help="Run once immediately, then on schedule.")
+    ] = False,
 ) -> None:
     signal_number = _run(Context.from_environment(), run_now=run_now)
     if signal_number is not None:

@@ -1,4 +1,4 @@
-"""Show stream, warehouse, the last runs and the published build; exit code 1 if something is stale."""
+"""Show stream, warehouse, last runs and published build; exit code 1 if something is stale or failed."""
 
 import json
 

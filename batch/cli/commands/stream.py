@@ -1,6 +1,6 @@
 """Follow the collection's change stream into the landing zone and DuckDB, exactly once.
 
-Runs for ever. SIGTERM or Ctrl-C flush what has been read, and exit within ten seconds.
+Runs until stopped. SIGTERM or Ctrl-C flush what has been read, and exit within ten seconds.
 """
 
 from typing import Annotated
@@ -18,19 +18,27 @@ def command(
     until_idle: Annotated[
         float | None,
         typer.Option(
-            min=0.1, metavar="SECONDS", help="Catch up, and exit once nothing has arrived for this long."
+            min=0.1, metavar="SECONDS", help="Catch up, then exit once no change has arrived for this long."
         ),
     ] = None,
     from_now: Annotated[
-        bool, typer.Option("--from-now", help="Leave the saved position and begin at the present.")
+        bool,
+        typer.Option(
+            "--from-now",
+            help="Discard the saved position and start from now; changes in between are skipped.",
+        ),
     ] = False,
     on_drop: Annotated[
         OnDrop | None,
-        typer.Option(help="What a drop or rename of the collection does to its rows [STREAM_ON_DROP]."),
+        typer.Option(
+            help="On drop or rename of the collection: delete its rows, keep them, or stop [STREAM_ON_DROP]."
+        ),
     ] = None,
     on_history_lost: Annotated[
         OnHistoryLost | None,
-        typer.Option(help="What to do once changes have left the oplog unread [STREAM_ON_HISTORY_LOST]."),
+        typer.Option(
+            help="When changes have left the oplog unread: stop, or resnapshot [STREAM_ON_HISTORY_LOST]."
+        ),
     ] = None,
 ) -> None:
     context = Context.from_environment()

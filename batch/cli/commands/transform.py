@@ -14,9 +14,14 @@ from stream.clock import utc_now
 def command(
     models: Annotated[
         list[str] | None,
-        typer.Option("--models", metavar="SELECTOR", help="Only these models, as dbt selects them."),
+        typer.Option("--models", metavar="SELECTOR", help="Build only these models (dbt selection syntax)."),
     ] = None,
-    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Build every row anew.")] = False,
+    full_refresh: Annotated[
+        bool,
+        typer.Option(
+            "--full-refresh", help="Rebuild every model from scratch, not only changed conversations."
+        ),
+    ] = False,
 ) -> None:
     context = Context.from_environment(quiet=True)
     with (

@@ -1,4 +1,4 @@
-"""Check raw, staging and marts with Great Expectations; all of them unless some are named."""
+"""Check raw, staging and marts with Great Expectations; all layers unless some are named."""
 
 from typing import Annotated
 
@@ -15,10 +15,15 @@ from stream.clock import utc_now
 
 
 def command(
-    bronze: Annotated[bool, typer.Option("--bronze", help="Check `raw` only.")] = False,
-    silver: Annotated[bool, typer.Option("--silver", help="Check `staging` only.")] = False,
-    gold: Annotated[bool, typer.Option("--gold", help="Check the marts only.")] = False,
-    build_docs: Annotated[bool, typer.Option("--build-docs", help="Write the Data Docs, too.")] = False,
+    bronze: Annotated[bool, typer.Option("--bronze", help="Check `raw`.")] = False,
+    silver: Annotated[bool, typer.Option("--silver", help="Check `staging`.")] = False,
+    gold: Annotated[bool, typer.Option("--gold", help="Check the marts.")] = False,
+    build_docs: Annotated[
+        bool,
+        typer.Option(
+            "--build-docs", help="Also write the Data Docs of Great Expectations, a site of all results."
+        ),
+    ] = False,
 ) -> None:
     context = Context.from_environment(quiet=True)
     chosen = [layer for layer, is_wanted in zip(LAYERS, (bronze, silver, gold), strict=True) if is_wanted]

@@ -1,6 +1,6 @@
-"""Prove that every document is in the warehouse as it should be, and nothing else is.
+"""Compare every document with the warehouse; report missing, extra and different ones.
 
-The stream may be running: changes under way are told apart. Exit code 2 if there is a difference.
+The stream may be running: changes under way are recognised. Exit code 2 if there is a difference.
 """
 
 import json
@@ -32,12 +32,16 @@ def command(
     sample: Annotated[
         float,
         typer.Option(
-            "--sample", min=0.0, max=1.0, metavar="FRACTION", help="Compare only so large a share, by chance."
+            "--sample",
+            min=0.0,
+            max=1.0,
+            metavar="FRACTION",
+            help="Compare a random share of the documents, e.g. 0.1.",
         ),
     ] = 1.0,
     since: Since = None,
     limit: Annotated[
-        int, typer.Option(min=0, metavar="N", help="How many `_id`s of each kind to name.")
+        int, typer.Option(min=0, metavar="N", help="Maximum number of `_id`s to list per kind of difference.")
     ] = 10,
     as_json: AsJson = False,
 ) -> None:

@@ -26,6 +26,8 @@ def print_backfill(summary: BackfillSummary, console: Console) -> None:
     table.add_row("documents", f"{summary.documents:,} ({size_text(summary.size_bytes)} of BSON)")
     rate = size_text(summary.size_bytes / seconds)
     table.add_row("speed", f"{summary.documents / seconds:,.0f} documents/s, {rate}/s")
+    compiled = summary.compiled / summary.documents if summary.documents else 1
+    table.add_row("compiled", f"{compiled:.1%} of the documents; the others, unusual ones, by Python")
     table.add_row("time", duration_text(summary.seconds))
     skipped = f", {summary.ranges_skipped:,} of them before" if summary.ranges_skipped else ""
     table.add_row("ranges", f"{summary.ranges_landed:,} of {summary.ranges:,} landed{skipped}")

@@ -3,12 +3,14 @@
 from rich.console import Console
 from rich.table import Table
 
+from batch.importer.report import ImportReport
 from batch.status.warehouse import Summary
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _STEP = 1000
 _MINUTE = 60
 _HOUR = 3600
+_MAX_SHOWN = 20
 
 
 def size_text(size_bytes: float) -> str:
@@ -26,6 +28,18 @@ def age_text(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{max(0, seconds):.0f} s"
+
+
+def print_unreadable(report: ImportReport, console: Console) -> None:
+    """Name what an import left out or could not read."""
+    if not report.unreadable_count:
+        return
+    console.print(f"[yellow]{report.unreadable_count:,} could not be read or were left out:[/]")
+    for line in report.unreadable[:_MAX_SHOWN]:
+        where = f"{line.path}:{line.line_number}" if line.line_number else str(line.path)
+        console.print(f"  {where}: {line.reason}", markup=False)
+    if report.unreadable_count > _MAX_SHOWN:
+        console.print(f"  … and {report.unreadable_count - _MAX_SHOWN:,} more")
 
 
 def facts(title: str) -> Table:

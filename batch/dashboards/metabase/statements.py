@@ -30,7 +30,7 @@ PROJECT_LIST = f"select project from ({_PROJECTS}) as projects order by project"
 
 
 def variables_of(question: Question) -> tuple[str, ...]:
-    """Name the variables that a question's query has: what is told of the platform knows no projects."""
+    """Name the variables that a question's query has: some know no projects."""
     return VARIABLES if question.has_projects else (FROM, TO)
 
 
@@ -134,6 +134,8 @@ def _order(question: Question) -> str:
     by, first = sql.identifier(question.by), sql.identifier(question.measures[0].label)
     if question.by == "day":
         return f"order by {by}{_then(question.series)}"
+    if question.columns[question.by] == "moment":
+        return f"order by {by} desc{_then(question.series)}"
     if question.order:
         return f"order by list_position({sql.array(question.order)}, {by}), {by}"
     limit = f"\nlimit {question.top}" if question.display == "bars" else ""

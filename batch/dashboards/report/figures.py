@@ -60,7 +60,7 @@ def gather(connection: duckdb.DuckDBPyConnection, questions: Sequence[Question],
     for question in questions:
         found = _ask(connection, question)
         first_day = bounds[0]
-        if not question.has_projects:
+        if not question.has_projects and not question.spans_projects:
             at = list(question.columns).index("day")
             days = [row[at] for row in found]
             first_day = min(days, default=first_day)

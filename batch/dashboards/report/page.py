@@ -108,6 +108,7 @@ def _data(figures: Figures) -> dict[str, Any]:
                 ],
                 "days": [day.isoformat() for day in figures.own_days.get(question.name, ())],
                 "hasProjects": question.has_projects,
+                "spansProjects": question.spans_projects,
                 "rows": figures.rows[question.name],
             }
             for question in figures.questions

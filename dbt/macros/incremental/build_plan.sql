@@ -39,7 +39,7 @@
 {% macro fingerprint() %}
     {%- set parts = definition_checksums(model.unique_id) | unique | sort -%}
     {% do return(local_md5(
-        parts | join(' ') ~ var('reporting_timezone') ~ var('active_gap_seconds') ~ target.type
+        parts | join(' ') ~ var('reporting_timezone') ~ var('active_gap_seconds') ~ var('project_aliases') ~ target.type
     )) %}
 {% endmacro %}
 

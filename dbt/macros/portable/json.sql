@@ -151,6 +151,113 @@
     ) with ordinality as blocks (block, block_index)
 {%- endmacro %}
 
+{#
+    A query: the rows of a relation, once for each entry of the JSON object at a path, with `entry_key` and
+    `entry_value`, its JSON text. What is no object has no entries.
+#}
+{% macro json_entries(relation, column, path, keep) -%}
+    {{ adapter.dispatch('json_entries')(relation, column, path, keep) }}
+{%- endmacro %}
+
+{% macro duckdb__json_entries(relation, column, path, keep) -%}
+    select
+        {{ keep | join(', ') }},
+        entry.key as entry_key,
+        cast(entry.value as varchar) as entry_value
+    from (
+        select
+            {{ keep | join(', ') }},
+            unnest(map_entries(try(from_json(json_extract({{ column }}, '$.{{ path }}'), '"MAP(VARCHAR, JSON)"'))))
+                as entry
+        from {{ relation }}
+    ) as unnested
+{%- endmacro %}
+
+{% macro default__json_entries(relation, column, path, keep) -%}
+    select
+        {{ keep | join(', ') }},
+        entries.key as entry_key,
+        cast(entries.value as text) as entry_value
+    from {{ relation }}
+    cross join lateral jsonb_each(
+        case
+            when {{ column }} is json and jsonb_typeof(cast({{ column }} as jsonb) #> '{ {{- path.replace('.', ',') -}} }') = 'object'
+                then cast({{ column }} as jsonb) #> '{ {{- path.replace('.', ',') -}} }'
+            else '{}'::jsonb
+        end
+    ) as entries (key, value)
+{%- endmacro %}
+
+{# A text, or the texts of a list of content blocks, each on a line of its own; empty if there is neither. #}
+{% macro json_texts(column, path) -%}
+    {{ adapter.dispatch('json_texts')(column, path) }}
+{%- endmacro %}
+
+{% macro duckdb__json_texts(column, path) -%}
+    case
+        when try(json_type({{ column }}, '$.{{ path }}')) = 'ARRAY'
+            then array_to_string(json_extract_string({{ column }}, '$.{{ path }}[*].text'), chr(10))
+        when try(json_type({{ column }}, '$.{{ path }}')) = 'VARCHAR' then {{ json_text(column, path) }}
+        else ''
+    end
+{%- endmacro %}
+
+{% macro default__json_texts(column, path) -%}
+    (
+        select coalesce(string_agg(found.part #>> '{}', chr(10) order by blocks.place), '')
+        from jsonb_path_query(
+            case when {{ column }} is json then cast({{ column }} as jsonb) end,
+            -- `[*]` of a text is the text itself.
+            '$.{{ path }}[*] ? (@.type() == "string" || @.text.type() == "string")'
+        ) with ordinality as blocks (block, place),
+        lateral (
+            select case when jsonb_typeof(blocks.block) = 'string' then blocks.block else blocks.block -> 'text' end
+        ) as found (part)
+    )
+{%- endmacro %}
+
+{#
+    The keys of several JSON objects in one text, each behind its prefix, joined by commas; null without any.
+
+    Args:
+        objects: Expression of an object's JSON text, by prefix.
+#}
+{% macro joined_keys(objects) -%}
+    {{ adapter.dispatch('joined_keys')(objects) }}
+{%- endmacro %}
+
+{% macro duckdb__joined_keys(objects) -%}
+    nullif(array_to_string(list_concat(
+        {%- for prefix, object in objects.items() %}
+        list_transform(list_sort(coalesce(try(json_keys({{ object }})), [])), lambda key: '{{ prefix }}' || key)
+        {{- ', ' if not loop.last }}
+        {%- endfor %}
+    ), ','), '')
+{%- endmacro %}
+
+{% macro default__joined_keys(objects) -%}
+    nullif(concat_ws(
+        ','
+        {%- for prefix, object in objects.items() -%}
+        , (
+            select string_agg('{{ prefix }}' || keys.key, ',' order by keys.key collate "C")
+            from jsonb_object_keys(
+                case when {{ object }} is json object then cast({{ object }} as jsonb) else '{}'::jsonb end
+            ) as keys (key)
+        )
+        {%- endfor %}
+    ), '')
+{%- endmacro %}
+
+{# In a select list: one row for each part of a text that commas divide. #}
+{% macro each_part(column) -%}
+    {{ adapter.dispatch('each_part')(column) }}
+{%- endmacro %}
+
+{% macro default__each_part(column) -%}
+    unnest(string_to_array({{ column }}, ','))
+{%- endmacro %}
+
 {# The place (from 1) of the first content block of a type; null without one. #}
 {% macro json_block_place(column, block_type) -%}
     {{ adapter.dispatch('json_block_place')(column, block_type) }}

@@ -42,6 +42,27 @@
     regexp_replace({{ column }}, '{{ pattern }}', '{{ replacement }}', 'g')
 {%- endmacro %}
 
+{# `matches` and `replace_matches`, of the first match, with a pattern that is an expression. #}
+{% macro matches_pattern(column, pattern) -%}
+    {{ adapter.dispatch('matches_pattern')(column, pattern) }}
+{%- endmacro %}
+
+{% macro duckdb__matches_pattern(column, pattern) -%}
+    regexp_matches({{ column }}, {{ pattern }})
+{%- endmacro %}
+
+{% macro default__matches_pattern(column, pattern) -%}
+    ({{ column }} ~ {{ pattern }})
+{%- endmacro %}
+
+{% macro replace_pattern(column, pattern, replacement) -%}
+    {{ adapter.dispatch('replace_pattern')(column, pattern, replacement) }}
+{%- endmacro %}
+
+{% macro default__replace_pattern(column, pattern, replacement) -%}
+    regexp_replace({{ column }}, {{ pattern }}, {{ replacement }})
+{%- endmacro %}
+
 {# Lines of a text: newlines, plus one for a last line without one. #}
 {% macro line_count(column) -%}
     (

@@ -76,3 +76,29 @@
 {% macro days_after(day, days) -%}
     cast({{ day }} + cast({{ days }} as integer) as date)
 {%- endmacro %}
+
+{# Milliseconds since 1970 of an instant. #}
+{% macro epoch_milliseconds(instant) -%}
+    {{ adapter.dispatch('epoch_milliseconds')(instant) }}
+{%- endmacro %}
+
+{% macro duckdb__epoch_milliseconds(instant) -%}
+    epoch_ms({{ instant }})
+{%- endmacro %}
+
+{% macro default__epoch_milliseconds(instant) -%}
+    cast(floor(extract(epoch from {{ instant }}) * 1000) as bigint)
+{%- endmacro %}
+
+{# The instant so many milliseconds after 1970. #}
+{% macro instant_of(milliseconds) -%}
+    {{ adapter.dispatch('instant_of')(milliseconds) }}
+{%- endmacro %}
+
+{% macro duckdb__instant_of(milliseconds) -%}
+    make_timestamptz(cast({{ milliseconds }} as bigint) * 1000)
+{%- endmacro %}
+
+{% macro default__instant_of(milliseconds) -%}
+    (timestamp with time zone 'epoch' + {{ milliseconds }} * interval '1 millisecond')
+{%- endmacro %}

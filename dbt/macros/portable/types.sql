@@ -18,6 +18,22 @@
     end
 {%- endmacro %}
 
+{# Text as an amount of money, not below 0; null if it is none. #}
+{% macro to_amount(expression) -%}
+    {{ adapter.dispatch('to_amount')(expression) }}
+{%- endmacro %}
+
+{% macro duckdb__to_amount(expression) -%}
+    case when try_cast({{ expression }} as double) between 0 and 1000000000 then try_cast({{ expression }} as double) end
+{%- endmacro %}
+
+{% macro default__to_amount(expression) -%}
+    case
+        when {{ expression }} ~ '^[0-9]{1,9}([.][0-9]+)?([eE]-?[0-9]{1,2})?$'
+            then case when cast({{ expression }} as double precision) <= 1000000000 then cast({{ expression }} as double precision) end
+    end
+{%- endmacro %}
+
 {# Text as a truth; everything but `true` is false, also nothing. #}
 {% macro to_truth(expression) -%}
     coalesce({{ expression }} = 'true', false)

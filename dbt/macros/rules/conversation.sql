@@ -25,14 +25,25 @@
 {%- endmacro %}
 
 {#
-    The repository a working folder belongs to, where worktrees are folded into what they were made from:
-    `<root>/.claude/worktrees/<name>`, `<root>/.worktrees/<name>`, `<root>/.git/worktrees/<name>`,
-    `<root>-worktrees/<name>` and `<root>.worktrees/<name>`.
+    A pattern of `worktree_rules` as a regular expression: `~` is any person's home folder.
 #}
-{% macro project_root(folder) -%}
-    {{ replace_matches(
-        replace_matches(folder, '/[.](claude/|git/)?worktrees/.*$', ''),
-        '[-.]worktrees/.*$',
-        ''
-    ) }}
+{% macro folder_pattern(pattern) -%}
+    replace({{ pattern }}, '~', '(?:/home/[^/]+|/Users/[^/]+|/root|/mnt/[a-z]/Users/[^/]+|[A-Z]:/Users/[^/]+)')
+{%- endmacro %}
+
+{#
+    The project that a folder was given in `PROJECT_ALIASES`, null without one. An alias holds for the folder and
+    everything below it, the longest one decides.
+#}
+{% macro aliased_project(folder) -%}
+    {%- set aliases = fromjson(var('project_aliases')) or {} -%}
+    case
+        {#- Reversed, a folder comes before the ones that it lies in. #}
+        {%- for alias in aliases.keys() | sort(reverse=true) %}
+        {%- set name = alias | replace("'", "''") %}
+        when {{ folder }} = '{{ name }}' or left({{ folder }}, length('{{ name }}') + 1) = '{{ name }}/'
+            then '{{ aliases[alias] | replace("'", "''") }}'
+        {%- endfor %}
+        when false then ''
+    end
 {%- endmacro %}

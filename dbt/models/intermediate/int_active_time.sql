@@ -1,12 +1,16 @@
 -- Work is what happens between two lines of a conversation that follow each other closely; a longer silence is a
--- pause. Counted for the hour in which the second line was written.
+-- pause. Counted for the hour in which the second line was written. What a clock or another program wrote, such as a
+-- summary for somebody who was away, is no sign of work.
 with lines as (
     select
-        session_id,
-        project_id,
-        written_at
-    from {{ ref('stg_conversations') }}
-    where written_at is not null
+        lines.session_id,
+        lines.project_id,
+        lines.written_at,
+        lines.is_automatic or coalesce(kinds.is_automatic, false) as is_automatic
+    from {{ ref('stg_conversations') }} as lines
+    left join {{ ref('known_kinds') }} as kinds
+        on kinds.kind = 'line_subtype' and lines.line_type || '/' || lines.line_subtype = kinds.name
+    where lines.written_at is not null
 ),
 
 gaps as (
@@ -15,9 +19,12 @@ gaps as (
         project_id,
         written_at,
         {{ local_time('written_at') }} as local_written_at,
-        {{ milliseconds_between(
-            'lag(written_at) over (partition by session_id order by written_at)', 'written_at'
-        ) }} as gap_ms
+        case
+            when is_automatic then null
+            else {{ milliseconds_between(
+                'lag(written_at) over (partition by session_id, is_automatic order by written_at)', 'written_at'
+            ) }}
+        end as gap_ms
     from lines
 ),
 

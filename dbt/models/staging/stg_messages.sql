@@ -3,6 +3,38 @@ with lines as (
     where is_message
 ),
 
+queued_prompts as (
+    select
+        line_id,
+        session_id,
+        typed_text,
+        written_at,
+        row_number() over (partition by session_id, typed_text order by written_at, line_id) as queue_place
+    from lines
+    where is_queued_prompt
+),
+
+-- A user line that says the same, soon before at the earliest, is the queued prompt as it was sent.
+repeated_prompts as (
+    select queued_prompts.line_id
+    from queued_prompts
+    inner join lines
+        on
+            queued_prompts.session_id = lines.session_id
+            and queued_prompts.typed_text = lines.typed_text
+            and {{ milliseconds_between('queued_prompts.written_at', 'lines.written_at') }} >= -60000
+    where not lines.is_queued_prompt
+    group by queued_prompts.line_id, queued_prompts.queue_place
+    having queued_prompts.queue_place <= count(*)
+),
+
+counted_lines as (
+    select lines.*
+    from lines
+    left join repeated_prompts on lines.line_id = repeated_prompts.line_id
+    where repeated_prompts.line_id is null
+),
+
 with_kind as (
     select
         line_id,
@@ -24,7 +56,7 @@ with_kind as (
         client_version,
         permission_mode,
         copy_count
-    from lines
+    from counted_lines
 )
 
 select * from with_kind

@@ -18,7 +18,7 @@ from stream.settings import MetricsSettings
 
 
 def test_the_names_are_those_of_the_contract() -> None:
-    """DESIGN §5, with kind and labels."""
+    """Names, kinds and labels are a contract with dashboards and alerts."""
     registry = CollectorRegistry()
     StreamMetrics(registry)
 
@@ -30,6 +30,8 @@ def test_the_names_are_those_of_the_contract() -> None:
         "rows_loaded": "counter",
         "dead_letters": "counter",
         "redactions": "counter",
+        "documents_decoded": "counter",
+        "compiled_way": "gauge",
         "flush_seconds": "histogram",
         "source_lag_seconds": "gauge",
         "durable_lag_seconds": "gauge",

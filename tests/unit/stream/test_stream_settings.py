@@ -18,7 +18,7 @@ from stream.settings import (
 
 
 def test_without_an_environment_the_documented_defaults_hold(clean_environment: Path) -> None:
-    """DESIGN names them."""
+    """Groups, names and defaults are a contract."""
     mongo, data, stream = read(MongoSettings), read(DataSettings), read(StreamSettings)
 
     assert mongo.uri.get_secret_value() == "mongodb://localhost:27017"
@@ -36,7 +36,7 @@ def test_without_an_environment_the_documented_defaults_hold(clean_environment: 
 
 
 def test_the_environment_counts(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names are those of the table in the README."""
+    """Names are those of docs/settings.md."""
     for name, value in {
         "MONGO_URI": "mongodb+srv://app:geheim@db.example",
         "MONGO_DB": "a",

@@ -56,6 +56,7 @@ const charts = (() => {
       const extent = (row) => question.measures.filter((each) => each.isCharted)
         .reduce((sum, each) => sum + (figures.value(row.groups.get(""), each) || 0), 0);
       if (question.order.length) rows.sort((a, b) => question.order.indexOf(a.key) - question.order.indexOf(b.key));
+      else if (question.kinds[question.by] === "moment") rows.sort((a, b) => String(b.key).localeCompare(String(a.key)));
       else if (question.kinds[question.by] === "hour") rows.sort((a, b) => a.key - b.key);
       else {
         const weigh = question.display === "bars" && question.isStacked ? extent : size;
@@ -116,8 +117,8 @@ const charts = (() => {
       textStyle: { color: css("--text"), fontSize: 12.5 }, axisPointer: { type: "shadow", shadowStyle: { color: css("--grid"), opacity: .5 } },
     },
     legend: {
-      type: "plain", top: 0, left: 0, icon: "roundRect", itemWidth: 10, itemHeight: 10, itemGap: 14,
-      textStyle: { color: css("--quiet"), fontSize: 12, width: width / 2 - 40, overflow: "truncate" },
+      type: "plain", top: 0, left: 0, icon: "roundRect", itemWidth: LEGEND.icon, itemHeight: LEGEND.icon, itemGap: LEGEND.gap,
+      textStyle: { color: css("--quiet"), fontSize: LEGEND.text, width: legendText(width), overflow: "truncate" },
       inactiveColor: css("--line"),
     },
   });
@@ -142,26 +143,30 @@ const charts = (() => {
     type: "category", data: names, axisTick: { show: false }, axisLine: { lineStyle: { color: css("--line") } },
     axisLabel: { color: css("--quiet"), fontSize: 11.5, hideOverlap: true },
   });
-  // Rows that a legend takes, so that it never covers the chart.
-  const legendRows = (names, width) => {
+  // Height of a legend, laid out as ECharts does it, so that it never covers the chart; 0 if none is needed.
+  const LEGEND = { icon: 10, iconGap: 5, gap: 14, text: 12, padding: 5 };
+  const ruler = document.createElement("canvas").getContext("2d");
+  const legendHeight = (series, width) => {
+    if (series.length < 2) return 0;
+    ruler.font = `${LEGEND.text}px ${css("--font")}`;
     let rows = 1;
     let used = 0;
-    for (const name of names) {
-      const wide = Math.min(name.length * 6.9 + 32, width / 2);
-      if (used && used + wide > width) { rows++; used = 0; }
-      used += wide;
+    for (const { name } of series) {
+      const wide = LEGEND.icon + LEGEND.iconGap + Math.min(ruler.measureText(name).width, legendText(width));
+      if (used && used + wide > width - 2 * LEGEND.padding) { rows++; used = 0; }
+      used += wide + LEGEND.gap;
     }
-    return rows;
+    return LEGEND.padding + rows * (LEGEND.text + LEGEND.gap);
   };
+  const legendText = (width) => width / 2 - 40;
 
   const overTime = (result, width) => {
     const { question, rows, grain } = result;
     const series = result.series.filter((each) => each.isCharted);
     const isLine = question.display === "line";
     const option = base(result, width);
-    const hasLegend = series.length > 1;
-    option.legend.show = hasLegend;
-    option.grid.top = hasLegend ? 14 + 20 * legendRows(series.map((each) => each.name), width) : 12;
+    option.legend.show = series.length > 1;
+    option.grid.top = legendHeight(series, width) + (series.length > 1 ? 3 : 12);
     option.xAxis = { ...nameAxis(rows.map((row) => row.key)), boundaryGap: !isLine };
     option.xAxis.axisLabel.formatter = (key) => shown.date(key, grain);
     option.yAxis = amountAxis(series[0] ? series[0].unit : "count", mostOf(rows, series, !isLine && question.isStacked));
@@ -192,7 +197,7 @@ const charts = (() => {
     const isStacked = question.isStacked && series.length > 1;
     const totals = rows.map((_, index) => series.reduce((sum, each) => sum + (each.values[index] || 0), 0));
     option.legend.show = series.length > 1;
-    option.grid.top = series.length > 1 ? 10 + 20 * legendRows(series.map((each) => each.name), width) : 6;
+    option.grid.top = legendHeight(series, width) || 6;
     option.grid.right = 74;
     option.xAxis = amountAxis(series[0].unit, mostOf(rows, series, isStacked), true);
     option.xAxis.splitLine.show = false;
@@ -261,11 +266,15 @@ const charts = (() => {
   // What makes a chart tall enough.
   const height = (result, width) => {
     const isPrinted = document.documentElement.classList.contains("printing");
-    if (result.question.display !== "bars") return isPrinted ? 180 : width < 420 ? 250 : 270;
     const series = result.series.filter((each) => each.isCharted);
+    const legend = result.question.display === "heatmap" ? 0 : legendHeight(series, width);
+    // What a legend takes beyond two rows is added.
+    if (result.question.display !== "bars") {
+      return isPrinted ? 180 : (width < 420 ? 250 : 270) + Math.max(legend - 57, 0);
+    }
     const isSlim = result.question.isStacked || series.length === 1;
     const each = isPrinted ? (isSlim ? 19 : 26) : isSlim ? 27 : 34;
-    return Math.max(Math.min(result.rows.length, result.question.top) * each + (series.length > 1 ? 40 : 14), 70);
+    return Math.max(Math.min(result.rows.length, result.question.top) * each + (legend || 6) + 8, 70);
   };
 
   return { answer, option, height, colours };

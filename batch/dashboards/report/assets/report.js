@@ -59,9 +59,11 @@
   const title = (name) => (name[0].toUpperCase() + name.slice(1)).replaceAll("_", " ");
 
   // ── cards ──
-  // What the platform tells about itself has days of its own, and no projects: all of them are shown.
+  // What the platform tells about itself has days of its own, and no projects: all of them are shown. A limit holds
+  // for all projects together, whichever are selected.
   const scopeOf = (question) => {
     if (question.hasProjects) return [data, selection];
+    if (question.spansProjects) return [data, { ...selection, projects: null }];
     const [firstDay, lastDay] = question.days.length ? question.days : [null, null];
     const to = firstDay ? figures.dayNumber(lastDay, firstDay) : 0;
     return [{ ...data, firstDay, lastDay }, { from: 0, to, projects: null }];

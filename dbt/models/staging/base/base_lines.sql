@@ -7,6 +7,7 @@
     'usage.cache_creation_input_tokens', 'usage.cache_read_input_tokens',
     'usage.cache_creation.ephemeral_5m_input_tokens', 'usage.cache_creation.ephemeral_1h_input_tokens',
     'usage.service_tier', 'usage.speed', 'usage.server_tool_use.web_search_requests',
+    'usage', 'usage.cache_creation', 'usage.server_tool_use', 'usage.output_tokens_details',
 ] -%}
 {%- set progress_paths = [] -%}
 {%- for path in message_paths -%}{%- do progress_paths.append('data.message.message.' ~ path) -%}{%- endfor -%}
@@ -16,6 +17,7 @@
     'attributionSkill', 'attributionMcpServer', 'origin.kind', 'summary', 'customTitle', 'aiTitle', 'agentName',
     'prNumber', 'prUrl', 'prRepository', 'data.type', 'data.message.type', 'data.message.requestId',
     'data.agentId',
+    'promptSource', 'attachment.type', 'attachment.commandMode', 'attachment.origin.kind', 'attachment.isMeta',
 ] -%}
 {%- set extra_paths = line_paths -%}
 
@@ -43,7 +45,18 @@ flagged as (
         *,
         -- The API's answer to a sub-agent, as its progress is shown in the caller's conversation.
         type = 'progress' and {{ json_field('extra_fields', extra_paths, 'data.message.type') }} = 'assistant'
-            as is_agent_progress
+            as is_agent_progress,
+        -- What a person typed while the program was at work, which often no user line repeats.
+        coalesce(
+            {{ json_field('extra_fields', extra_paths, 'attachment.type') }} = 'queued_command'
+            and {{ json_field('extra_fields', extra_paths, 'attachment.commandMode') }} = 'prompt'
+            and not {{ to_truth(json_field('extra_fields', extra_paths, 'attachment.isMeta')) }},
+            false
+        ) as is_queued_prompt,
+        coalesce(
+            {{ json_field('extra_fields', extra_paths, 'origin.kind') }},
+            {{ json_field('extra_fields', extra_paths, 'attachment.origin.kind') }}
+        ) as origin_kind
     from parsed
 ),
 
@@ -56,8 +69,11 @@ named as (
         "timestamp" as written_at,
         ingested_at,
         coalesce({{ local_date('"timestamp"') }}, {{ local_date('ingested_at') }}, date) as date_key,
-        coalesce(message_role, type) as role,
-        content_length,
+        case when is_queued_prompt then 'user' else coalesce(message_role, type) end as role,
+        case
+            when is_queued_prompt then length({{ json_texts('extra', 'attachment.prompt') }})
+            else content_length
+        end as content_length,
         coalesce(message_content like '%```%', false) as has_code_block,
         -- Only where a person may have typed it.
         case
@@ -68,10 +84,19 @@ named as (
                 and not {{ to_truth(json_field('extra_fields', extra_paths, 'isSidechain')) }}
                 and not {{ to_truth(json_field('extra_fields', extra_paths, 'isCompactSummary')) }}
                 then {{ typed_text('message_content') }}
+            when is_queued_prompt then {{ typed_text(json_texts('extra', 'attachment.prompt')) }}
         end as typed_text,
         has_tool_result,
-        message_raw is not null and coalesce(message_role, type) in ('user', 'assistant') and type <> 'progress'
+        is_queued_prompt
+        or (message_raw is not null and coalesce(message_role, type) in ('user', 'assistant') and type <> 'progress')
             as is_message,
+        is_queued_prompt,
+        -- What no person typed, though it looks like it: the SDK's prompts, schedules, other agents.
+        not has_tool_result and coalesce(
+            origin_kind <> 'human',
+            {{ json_field('extra_fields', extra_paths, 'promptSource') }} in ('system', 'sdk'),
+            false
+        ) as is_automatic,
         is_agent_progress,
         {{ json_field('extra_fields', extra_paths, 'leafUuid') }} as leaf_uuid,
         {{ json_field('extra_fields', extra_paths, 'forkedFrom.sessionId') }} as forked_from_session_id,
@@ -86,10 +111,14 @@ named as (
         nullif({{ json_field('extra_fields', extra_paths, 'gitBranch') }}, '') as git_branch,
         {{ json_field('extra_fields', extra_paths, 'version') }} as client_version,
         {{ json_field('extra_fields', extra_paths, 'permissionMode') }} as permission_mode,
-        {{ json_field('extra_fields', extra_paths, 'subtype') }} as line_subtype,
+        coalesce(
+            {{ json_field('extra_fields', extra_paths, 'subtype') }},
+            {{ json_field('extra_fields', extra_paths, 'attachment.type') }},
+            {{ json_field('extra_fields', extra_paths, 'data.type') }}
+        ) as line_subtype,
         {{ json_field('extra_fields', extra_paths, 'attributionSkill') }} as skill,
         {{ json_field('extra_fields', extra_paths, 'attributionMcpServer') }} as mcp_server,
-        {{ json_field('extra_fields', extra_paths, 'origin.kind') }} as origin_kind,
+        origin_kind,
         {{ json_field('extra_fields', extra_paths, 'summary') }} as summary,
         {{ json_field('extra_fields', extra_paths, 'customTitle') }} as custom_title,
         {{ json_field('extra_fields', extra_paths, 'aiTitle') }} as ai_title,
@@ -127,6 +156,13 @@ named as (
             ~ ' else ' ~ json_field('message_fields', message_paths, path) ~ ' end'
         ) }} as {{ name }},
         {%- endfor %}
+        -- Every field of the usage, so that new ones are seen.
+        case when not is_agent_progress then {{ joined_keys({
+            '': json_field('message_fields', message_paths, 'usage'),
+            'cache_creation.': json_field('message_fields', message_paths, 'usage.cache_creation'),
+            'server_tool_use.': json_field('message_fields', message_paths, 'usage.server_tool_use'),
+            'output_tokens_details.': json_field('message_fields', message_paths, 'usage.output_tokens_details'),
+        }) }} end as usage_fields,
         -- Without a uuid, a line is known by its time and content; without a time, each one is its own.
         case
             when uuid is not null then uuid

@@ -31,9 +31,25 @@ folders as (
                 end,
                 first_written_at,
                 first_line_id
-        ) as choice
+        ) as row_rank
     from working_folders
     where folder is not null
+),
+
+chosen_folders as (
+    select * from folders
+    where row_rank = 1
+),
+
+-- The first rule that fits says which part of a worktree's folder names its repository.
+roots as (
+    select
+        chosen_folders.session_id,
+        {{ replace_pattern('chosen_folders.folder', folder_pattern('rules.pattern'), 'rules.root') }} as root,
+        row_number() over (partition by chosen_folders.session_id order by rules.position) as row_rank
+    from chosen_folders
+    inner join {{ ref('worktree_rules') }} as rules
+        on {{ matches_pattern('chosen_folders.folder', folder_pattern('rules.pattern')) }}
 ),
 
 sessions as (
@@ -53,13 +69,32 @@ sessions as (
     group by session_id
 ),
 
-with_project as (
+with_root as (
     select
         sessions.*,
-        folders.folder as working_folder,
-        coalesce({{ project_root('folders.folder') }}, sessions.project_folder, 'unknown') as project_id
+        chosen_folders.folder as working_folder,
+        coalesce(roots.root, chosen_folders.folder, sessions.project_folder, 'unknown') as project_root
     from sessions
-    left join folders on sessions.session_id = folders.session_id and folders.choice = 1
+    left join chosen_folders on sessions.session_id = chosen_folders.session_id
+    left join roots on sessions.session_id = roots.session_id and roots.row_rank = 1
+),
+
+with_project as (
+    select
+        session_id,
+        project_folder,
+        has_activity,
+        first_written_at,
+        last_written_at,
+        first_date_key,
+        line_count,
+        working_folder,
+        coalesce(
+            {{ aliased_project('working_folder') }},
+            {{ aliased_project('project_root') }},
+            project_root
+        ) as project_id
+    from with_root
 )
 
 select * from with_project

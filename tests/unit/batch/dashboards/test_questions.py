@@ -157,7 +157,7 @@ def test_questions_read_only_what_is_published(shipped: list[Question]) -> None:
     for question in shipped:
         tables = duckdb.get_table_names(question.query, qualified=True)
         assert tables, question.name
-        schema = "marts" if question.has_projects else "ops"
+        schema = "marts" if question.has_projects or question.spans_projects else "ops"
         assert {schema} == {table.split(".")[0] for table in tables}, question.name
         assert schema == "marts" or {table.split(".")[1] for table in tables} <= set(PUBLISHED), question.name
 
@@ -168,4 +168,10 @@ def test_only_questions_about_the_platform_may_know_no_projects() -> None:
     with pytest.raises(SettingsError, match="a column `project` of kind `project`"):
         parse("errors", written(head))
     question = parse("errors", written(head.replace("AI Interaction Patterns", "Pipeline Health")))
+    assert (False, ["day", "tool"]) == (question.has_projects, question.dimensions)
+
+
+def test_a_question_may_span_all_projects() -> None:
+    """A limit that holds for all of them together cannot be told apart by them."""
+    question = parse("errors", written("spans_projects = true" + HEAD.replace('project = "project"\n', "")))
     assert (False, ["day", "tool"]) == (question.has_projects, question.dimensions)

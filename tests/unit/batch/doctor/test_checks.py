@@ -74,10 +74,6 @@ def of_machine(**changes: Any) -> dict[str, Check]:
     return {check.name: check for check in judge_machine(replace(LOCAL, **changes))}
 
 
-def of_warehouse(**changes: Any) -> dict[str, Check]:
-    return of_machine(warehouse=replace(WAREHOUSE, **changes))
-
-
 def test_a_sound_platform_is_ok() -> None:
     """When nothing is amiss every line is ok, and none asks for anything."""
     checks = [*of_source().values(), *of_machine().values()]

@@ -153,6 +153,21 @@ def test_an_empty_folder_is_said(tmp_path: Path) -> None:
     assert search_again([tmp_path, tmp_path / "none"]).files == []
 
 
+def test_an_empty_folder_beside_another_is_named(tmp_path: Path) -> None:
+    """The folder with logs is imported, whichever comes first; one that is not there is a mistake."""
+    logs_in(tmp_path, "full/one.jsonl")
+    (tmp_path / "empty").mkdir()
+    given = [tmp_path / "empty", tmp_path / "full"]
+
+    found = find_logs(given)
+
+    assert [log.source_file for log in found.files] == ["full/one.jsonl"]
+    assert found.refused == [Refused(tmp_path / "empty", "no `*.jsonl` in it")]
+    assert find_logs(reversed(given)) == found
+    with pytest.raises(ImportPathError, match="no such file"):
+        find_logs([*given, tmp_path / "none"])
+
+
 def test_a_name_that_is_no_utf8_is_replaced(tmp_path: Path) -> None:
     """Bytes that MongoDB cannot store as text do not stop the import."""
     folder = os.fsencode(tmp_path) + b"/app"

@@ -8,7 +8,7 @@ import pytest
 
 from batch.importer.document import Unreadable
 from batch.importer.files import LogFile
-from batch.importer.tail import LogTail
+from batch.importer.tail import LogTail, NoConversationError
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -129,3 +129,44 @@ def test_a_monstrous_line_is_passed_over(path: Path) -> None:
     tail = LogTail(LogFile(path, "app/one.jsonl", 0), max_line_bytes=100)
 
     assert values(tail) == [1, Unreadable("too large: 1,010 bytes"), 3]
+
+
+RECORD = '{"type": "user", "sessionId": "s", "v": %d}'
+
+
+def test_whole_records_in_a_damaged_line_are_saved(path: Path) -> None:
+    """The line is reported with their number; each has the `_id` that it has on a line of its own."""
+    path.write_text(f"{RECORD % 1}{RECORD % 2}\n{RECORD % 3}\n")
+    alone = path.with_name("alone.jsonl")
+    alone.write_text(f"{RECORD % 1}\n{RECORD % 2}\n{RECORD % 3}\n")
+
+    lines = list(tail_of(path).read(ingested_at=NOW))
+
+    reason = "not JSON at column 43: extra data; whole records in it are saved: 2"
+    assert (lines[0].number, lines[0].content) == (1, Unreadable(reason))
+    assert [line.number for line in lines[1:]] == [1, 1, 2]
+    expected = LogTail(LogFile(alone, "app/one.jsonl", 0)).read(ingested_at=NOW)
+    assert [line.content for line in lines[1:]] == [line.content for line in expected]
+    assert sum(line.size_bytes for line in lines) == path.stat().st_size
+
+
+AUDIT = '{"type": "assistant", "session_id": "s", "_audit_timestamp": "2026-01-01T00:00:00Z", "v": 1}'
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n" + RECORD % 2])
+def test_an_audit_log_is_left_out(path: Path, end: str) -> None:
+    """By what its first line is, not by its name; once, until it changes."""
+    path.write_text(AUDIT + end)
+    tail = tail_of(path)
+
+    with pytest.raises(NoConversationError, match="an audit log of the desktop program, no conversation"):
+        values(tail)
+
+    assert not tail.has_changed
+
+
+def test_a_log_that_speaks_of_audits_is_none(path: Path) -> None:
+    """What somebody said about such a field makes no audit log of a conversation."""
+    path.write_text('{"sessionId": "s", "_audit_timestamp": 1, "v": 1}\n{"v": "\\"_audit_timestamp\\""}\n')
+
+    assert values(tail_of(path)) == [1, '"_audit_timestamp"']

@@ -7,8 +7,12 @@ from typing import Any
 import duckdb
 import pytest
 from bson import json_util
+from hypothesis import example, given
+from hypothesis import strategies as st
+from jinja2 import Environment
 
 from batch.purge.target import Target
+from tests.support.paths import ROOT
 
 SESSION = Target("session", "a.b'c")
 PROJECT = Target("project", "-home-ana")
@@ -40,6 +44,52 @@ def test_a_conversation_is_told_the_same_way_everywhere(document: dict[str, Any]
     pattern = by_file["sourceFile"]["$regex"]
     is_of_file = document.get("sessionId") is None and re.search(pattern, document.get("sourceFile", ""))
     assert (document.get("sessionId") == by_id["sessionId"] or bool(is_of_file)) is expected
+
+
+class Adapter:
+    """What dbt gives to macros, as far as these ask for it."""
+
+    def __init__(self) -> None:
+        self.macros: Any = None
+
+    def dispatch(self, name: str) -> Any:
+        """Give DuckDB's way of a macro."""
+        return getattr(self.macros, f"duckdb__{name}")
+
+
+@pytest.fixture(scope="module")
+def session_of_file() -> str:
+    """Give the SQL by which the marts tell the conversation of a column `source_file`."""
+    folder = ROOT / "dbt" / "macros"
+    files = (folder / "portable" / "text.sql", folder / "rules" / "conversation.sql")
+    adapter = Adapter()
+    source = "".join(file.read_text(encoding="utf-8") for file in files)
+    adapter.macros = Environment().from_string(source).make_module({"adapter": adapter})  # noqa: S701 - SQL
+    return str(adapter.macros.session_of_file("source_file"))
+
+
+@given(
+    path=st.lists(
+        st.sampled_from(["a", "b.c", "é", "subagents", ".jsonl", "jsonl", "/", "/", "."]), min_size=1
+    ).map("".join)
+)
+@example(path="p/x/subagents/y.jsonl")
+@example(path="p/subagents/y.jsonl.jsonl")
+@example(path="p/subagents/x/subagents/y")
+@example(path="/subagents/y")
+def test_the_marts_tell_it_the_same_way(path: str, session_of_file: str) -> None:
+    """Else a purge would leave lines that the marts show, or take others."""
+    ((owner,),) = duckdb.execute(
+        f"select {session_of_file} from (select ? as source_file)", [path]
+    ).fetchall()
+    for name in {owner, *path.split("/")} - {"", "unknown"}:
+        target = Target("session", name)
+        ((is_row,),) = duckdb.execute(
+            f"select {target.is_row_of_it} from (select null as session_id, ? as source_file)", [path]
+        ).fetchall()
+        in_source = re.search(target.query["$or"][1]["sourceFile"]["$regex"], path) is not None
+        expected = (name == owner,) * 3
+        assert expected == (is_row, target.has_document({"sourceFile": path}), in_source), (name, owner)
 
 
 def test_a_project_is_what_lines_say() -> None:

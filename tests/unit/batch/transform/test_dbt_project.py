@@ -21,13 +21,21 @@ def test_the_project_lies_in_the_checkout(tmp_path: Path) -> None:
 
 def test_everything_that_dbt_writes_is_under_the_data_folder(tmp_path: Path) -> None:
     """An installed wheel cannot be written to."""
-    environment = project(tmp_path, threads=3, reporting_timezone="Asia/Tokyo").environment()
+    environment = project(
+        tmp_path,
+        threads=3,
+        reporting_timezone="Asia/Tokyo",
+        project_aliases={"/b": "/shop", "/a": "/shop"},
+        usage_week_start_hour=33,
+    ).environment()
     assert environment == {
         "DUCKDB_PATH": str(tmp_path / "a.duckdb"),
         "DUCKDB_CATALOG": "a",
         "DUCKDB_THREADS": "3",
         "DUCKDB_MEMORY_LIMIT": "1GB",
         "REPORTING_TIMEZONE": "Asia/Tokyo",
+        "PROJECT_ALIASES": '{"/a": "/shop", "/b": "/shop"}',
+        "USAGE_WEEK_START_HOUR": "33",
         "DBT_TARGET_PATH": str(tmp_path / "data" / "dbt" / "target"),
         "DBT_LOG_PATH": str(tmp_path / "data" / "dbt" / "logs"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",

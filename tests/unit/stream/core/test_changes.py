@@ -1,5 +1,6 @@
-"""What each kind of change event means for the copy."""
+"""What each kind of change event means for the copy, on both ways from BSON to rows."""
 
+from dataclasses import replace
 from typing import Any
 
 import bson
@@ -12,6 +13,7 @@ from stream.core.collection_event import InvalidationPolicy
 from stream.core.normalise import deletion, normalise
 from stream.core.position import cluster_time_of
 from stream.core.schema import Row
+from stream.decode import compiled
 from tests.support.replies import (
     BEGINNING,
     SOURCE,
@@ -22,6 +24,7 @@ from tests.support.replies import (
     raw_reply,
     token_at,
 )
+from tests.support.rows import rows_of
 
 NOW = 1_767_434_400_000_000
 DELETING = InvalidationPolicy()
@@ -35,7 +38,18 @@ def changes_of(
     policy: InvalidationPolicy = DELETING,
 ) -> Changes:
     reply = parse_reply(raw_reply(events, token=token))
-    return read_changes(reply, behind=BEGINNING, extracted_at=NOW, policy=policy)
+    found = read_changes(reply, behind=BEGINNING, extracted_at=NOW, policy=policy)
+    if compiled.problem() is None:
+        same = read_changes(
+            reply,
+            behind=BEGINNING,
+            extracted_at=NOW,
+            policy=policy,
+            transcribe=compiled.transcribe_events,
+        )
+        assert found == replace(same, compiled=0, ended_by=found.ended_by)
+        assert str(found.ended_by) == str(same.ended_by)
+    return found
 
 
 def document(number: int, **fields: Any) -> dict[str, Any]:
@@ -49,7 +63,7 @@ def test_a_written_document_becomes_its_row(operation: str) -> None:
 
     changes = changes_of([written], token=token_at(60))
 
-    assert changes.batch.rows == [
+    assert rows_of(changes.batch.table) == [
         normalise(document(1, message="text"), source_version=cluster_time_of(50, 2), extracted_at=NOW)
     ]
     assert changes.operations == {operation: 1}
@@ -61,7 +75,7 @@ def test_a_delete_becomes_a_row_that_says_so() -> None:
     """Only the key is known of a deleted document."""
     changes = changes_of([event("delete", 50, documentKey={"_id": "x"})], token=token_at(60))
 
-    assert changes.batch.rows == [deletion("x", source_version=cluster_time_of(50, 1))]
+    assert rows_of(changes.batch.table) == [deletion("x", source_version=cluster_time_of(50, 1))]
 
 
 @pytest.mark.parametrize("fields", [{}, {"fullDocument": None}], ids=["absent", "null"])
@@ -69,7 +83,7 @@ def test_an_update_whose_document_is_gone_is_a_delete(fields: dict[str, None]) -
     """The look-up found nothing: never an empty document."""
     changes = changes_of([event("update", 50, documentKey={"_id": 1}, **fields)], token=token_at(60))
 
-    assert changes.batch.rows == [Row("i:1", "delete", cluster_time_of(50, 1))]
+    assert rows_of(changes.batch.table) == [Row("i:1", "delete", cluster_time_of(50, 1))]
     assert changes.operations == {"update": 1}
 
 
@@ -84,7 +98,7 @@ def test_the_stream_order_is_kept() -> None:
 
     changes = changes_of(events, token=token_at(60))
 
-    assert [(row.id, row.op, row.uuid) for row in changes.batch.rows] == [
+    assert [(row.id, row.op, row.uuid) for row in rows_of(changes.batch.table)] == [
         ("i:1", "upsert", None),
         ("i:1", "delete", None),
         ("i:1", "upsert", "again"),
@@ -135,7 +149,7 @@ def test_a_dropped_collection_becomes_a_truncate_marker(operation: str) -> None:
 
     changes = changes_of(events, token=token_at(60))
 
-    assert [(row.id, row.op, row.source_version) for row in changes.batch.rows] == [
+    assert [(row.id, row.op, row.source_version) for row in rows_of(changes.batch.table)] == [
         ("i:1", "upsert", cluster_time_of(50, 1)),
         ("", "truncate", cluster_time_of(52, 1)),
         ("i:4", "upsert", cluster_time_of(54, 1)),
@@ -152,7 +166,7 @@ def test_a_drop_may_leave_the_rows() -> None:
     """Nothing lands for it, and the position moves on all the same."""
     changes = changes_of([event("drop", 51)], token=token_at(60), policy=InvalidationPolicy("keep"))
 
-    assert (changes.batch.rows, changes.batch.has_truncate_marker) == ([], False)
+    assert (rows_of(changes.batch.table), changes.batch.has_truncate_marker) == ([], False)
     assert changes.batch.position == position_at(60)
     assert [each.action for each in changes.invalidating_events] == ["keep"]
 
@@ -164,7 +178,7 @@ def test_the_end_of_the_collection_cuts_the_batch(operation: str) -> None:
 
     changes = changes_of(events, token=token_at(60), policy=STOPPING)
 
-    assert [row.id for row in changes.batch.rows] == ["i:1"]
+    assert [row.id for row in rows_of(changes.batch.table)] == ["i:1"]
     assert changes.batch.position == position_at(50)
     assert changes.operations == {"insert": 1}
     assert changes.ended_by is not None
@@ -196,7 +210,7 @@ def test_events_about_no_document_are_passed_over() -> None:
     """An operation that a later server adds neither makes a row nor stops the stream."""
     changes = changes_of([event("createIndexes", 50), insert(document(1), 51)], token=token_at(60))
 
-    assert [row.id for row in changes.batch.rows] == ["i:1"]
+    assert [row.id for row in rows_of(changes.batch.table)] == ["i:1"]
     assert changes.operations == {"insert": 1}
 
 
@@ -206,7 +220,7 @@ def test_bad_documents_become_dead_letters() -> None:
 
     changes = changes_of(events, token=token_at(60))
 
-    assert [row.id for row in changes.batch.rows] == ["i:2"]
+    assert [row.id for row in rows_of(changes.batch.table)] == ["i:2"]
     assert [(letter.document_id, letter.reason) for letter in changes.batch.dead_letters] == [
         ("i:1", "missing_type"),
         ("i:3", "bad_message"),

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.core.normalise import DeadLetter, deletion
-from stream.core.schema import Row
+from stream.core.schema import Row, to_table
 from stream.core.window import ClosedWindow, FlushPolicy, NormalisedBatch, Window
 from tests.support.replies import position_at
+from tests.support.rows import rows_of
 
 POLICY = FlushPolicy(
     max_rows=10, max_size_bytes=1000, max_age=timedelta(seconds=2), idle_position=timedelta(seconds=10)
@@ -21,7 +22,7 @@ LETTER = DeadLetter("missing_type", "the document has no `type`", None, "{}")
 def batch(second: int, *, rows: int = 0, letters: int = 0, size_bytes: int = 0) -> NormalisedBatch:
     """Give a batch whose rows are numbered by its second."""
     return NormalisedBatch(
-        [deletion(f"{second}-{number}", source_version=second) for number in range(rows)],
+        to_table([deletion(f"{second}-{number}", source_version=second) for number in range(rows)]),
         [LETTER] * letters,
         size_bytes,
         position_at(second),
@@ -33,7 +34,7 @@ def window() -> Window:
 
 
 def sizes(closed: list[ClosedWindow]) -> list[tuple[int, int]]:
-    return [(len(one.rows), len(one.dead_letters)) for one in closed]
+    return [(one.table.num_rows, len(one.dead_letters)) for one in closed]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_bytes_close_it() -> None:
 
     closed = waiting.add(batch(2, rows=1, size_bytes=500), 0.0)
 
-    assert [(one.rows[0].id, one.position) for one in closed] == [("s:1-0", position_at(1))]
+    assert [(one.table["_id"][0].as_py(), one.position) for one in closed] == [("s:1-0", position_at(1))]
     assert sizes(waiting.close(0.0)) == [(1, 0)]
 
 
@@ -116,7 +117,10 @@ def test_a_batch_is_never_divided() -> None:
 
     closed = waiting.add(batch(2, rows=25), 0.5)
 
-    assert [(len(one.rows), one.position) for one in closed] == [(4, position_at(1)), (25, position_at(2))]
+    assert [(one.table.num_rows, one.position) for one in closed] == [
+        (4, position_at(1)),
+        (25, position_at(2)),
+    ]
 
 
 def test_the_position_moves_on_with_an_open_window() -> None:
@@ -185,7 +189,7 @@ def test_every_row_lands_once_in_order_behind_its_position(
     letters = 0
     for second, (rows, dead, size_bytes, pause) in enumerate(steps, start=1):
         arrived = batch(second, rows=rows, letters=dead, size_bytes=size_bytes)
-        arrived_rows += arrived.rows
+        arrived_rows += rows_of(arrived.table)
         letters += dead
         rows_until[arrived.position.cluster_time] = len(arrived_rows)
         closed += waiting.add(arrived, now)
@@ -194,9 +198,9 @@ def test_every_row_lands_once_in_order_behind_its_position(
 
     landed = 0
     for one in closed:
-        landed += len(one.rows)
+        landed += one.table.num_rows
         assert rows_until[one.position.cluster_time] == landed
-    assert [row for one in closed for row in one.rows] == arrived_rows
+    assert [row for one in closed for row in rows_of(one.table)] == arrived_rows
     assert sum(len(one.dead_letters) for one in closed) == letters
     times = [one.position.cluster_time for one in closed]
     assert times == sorted(set(times))

@@ -1,26 +1,34 @@
 """The compiled way from BSON to columns gives what `normalise` gives, whatever the documents hold."""
 
+import contextlib
+import json
 import random
 import struct
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import bson
 import orjson
-import pyarrow as pa
 import pytest
 from bson import Binary, Code, DatetimeMS, Decimal128, Int64, MaxKey, ObjectId, Regex, Timestamp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batch import shipped
 from stream.core.redact import Redactor
 from stream.core.schema import LANDING_SCHEMA
 from stream.core.secret_rules import known_rules
-from stream.decode.columns import Tabulate, Tabulated, compiled, tabulate_in_python
+from stream.core.transcribed import LEFT
+from stream.decode import compiled
+from stream.decode.columns import Tabulate, Tabulated, tabulate_compiled, tabulate_in_python
 from tests.support.secrets_for_tests import SECRETS
+
+pytestmark = pytest.mark.skipif(compiled.problem() is not None, reason="the extension is not built")
 
 VERSION = 7 << 32
 EXTRACTED_AT = 1_780_000_000_123_456
@@ -119,7 +127,7 @@ documents = st.fixed_dictionaries(
 
 @pytest.fixture(scope="module")
 def tabulate() -> Tabulate:
-    return compiled()
+    return tabulate_compiled
 
 
 def array_of(*found: Any) -> bytes:
@@ -239,20 +247,71 @@ def test_no_documents(tabulate: Tabulate, batch: bytes) -> None:
     assert 0 == tabulate(batch, source_version=VERSION, extracted_at=EXTRACTED_AT).table.num_rows
 
 
-def test_real_logs(tabulate: Tabulate, shared_logs: Path) -> None:
-    """Lines of real conversations."""
-    files = sorted(shared_logs.rglob("*.jsonl"))[:40]
-    lines = [line for path in files for line in path.read_bytes().split(b"\n")]
-    found = []
-    for line in lines[:3000]:
-        try:
-            found.append({"_id": ObjectId(), **orjson.loads(line)})
-        except orjson.JSONDecodeError:
-            continue
+@settings(max_examples=300)
+@given(st.lists(documents, max_size=3), st.integers(0, 2**32))
+def test_no_bytes_at_all_break_it(found: list[dict[str, Any]], seed: int) -> None:
+    """Bytes changed, cut or repeated anywhere in a batch, its own frame too: some answer, or none."""
+    chance = random.Random(seed)
+    batch = bytearray(array_of(*found) + array_of({"fullDocument": found[0]} if found else {}))
+    for _ in range(chance.randrange(1, 6)):
+        place = chance.randrange(len(batch))
+        batch[place] = chance.choice([0, 1, 2, 3, 4, 0x10, 0x7F, 0x80, 0xFF, chance.randrange(256)])
+    cut = bytes(batch[: chance.randrange(len(batch) + 1)])
+    framed = struct.pack("<i", len(cut) + 5) + cut + b"\0"
+    for given_bytes in (bytes(batch), cut, framed):
+        for found_rows in (
+            compiled.transcribe_documents(given_bytes, source_version=VERSION, extracted_at=EXTRACTED_AT),
+            compiled.transcribe_events(given_bytes, extracted_at=EXTRACTED_AT),
+        ):
+            if found_rows is not None:
+                found_rows.table.validate(full=True)
+                assert found_rows.usual == len(found_rows) - found_rows.codes.count(LEFT)
+
+
+def test_a_reference_keeps_its_keys_in_order(tabulate: Tabulate) -> None:
+    """What looks like a DBRef, as JSON schemas in tool inputs do, is an object like any other."""
+    schema = {"$id": "https://example.org/s", "title": "s", "$ref": "#/defs/s", "$db": "x"}
+    batch = array_of({"_id": 1, "type": "user", "message": schema, "input": [{"schema": schema}]})
+    for found in both(tabulate, batch):
+        assert json.dumps(schema, separators=(",", ":")) == found.table["message_raw"][0].as_py()
+        assert {"input": [{"schema": schema}]} == json.loads(found.table["extra"][0].as_py())
+        assert ["$id", "title", "$ref", "$db"] == list(
+            json.loads(found.table["extra"][0].as_py())["input"][0]["schema"]
+        )
+    assert_same(tabulate, batch)
+
+
+def test_objects_of_many_keys(tabulate: Tabulate) -> None:
+    """Up to a thousand keys are compared; more are Python's."""
+    for count in (1000, 1023, 1024, 1025, 5000):
+        wide = {f"/home/dev/work/project/file-{number:05d}.txt": number for number in range(count)}
+        assert_same(tabulate, array_of({"_id": 1, "type": "user", "message": wide, **wide}))
+
+
+def usual_share(tabulate: Tabulate, found: list[dict[str, Any]]) -> float:
     batch = array_of(*found)
     expected, actual = both(tabulate, batch)
-    assert expected.table.equals(pa.concat_tables([actual.table]).combine_chunks())
+    assert expected.table.equals(actual.table.combine_chunks())
     assert expected.dead_letters == actual.dead_letters
+    return actual.compiled / actual.documents
+
+
+def lines_of(files: Iterable[Path]) -> list[dict[str, Any]]:
+    found = []
+    for line in (line for path in sorted(files) for line in path.read_bytes().split(b"\n")):
+        with contextlib.suppress(orjson.JSONDecodeError):
+            found.append({"_id": ObjectId(), "sourceFile": "f", "projectId": "p", **orjson.loads(line)})
+    return found
+
+
+def test_the_sample_takes_the_compiled_way(tabulate: Tabulate) -> None:
+    """At least 99 of 100 lines."""
+    assert usual_share(tabulate, lines_of(shipped.sample_logs().rglob("*.jsonl"))) >= 0.99
+
+
+def test_real_logs_take_the_compiled_way(tabulate: Tabulate, shared_logs: Path) -> None:
+    """At least 99 of 100 lines of real conversations, and the same rows."""
+    assert usual_share(tabulate, lines_of(shared_logs.rglob("*.jsonl"))) >= 0.99
 
 
 def _array_of_raw(*raw: bytes) -> bytes:
@@ -293,4 +352,6 @@ def test_both_ways_take_the_same_secrets_out(
 @pytest.fixture(scope="module")
 def redacting() -> tuple[Tabulate, Counter[str]]:
     counted: Counter[str] = Counter()
-    return compiled(Redactor(known_rules(), on_found=lambda kind: counted.update([kind]))), counted
+    return partial(
+        tabulate_compiled, redactor=Redactor(known_rules(), on_found=lambda kind: counted.update([kind]))
+    ), counted

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import LogCapture
 
 from stream.core.normalise import DeadLetter
+from stream.core.schema import to_table
 from stream.core.window import ClosedWindow
 from stream.errors import LandingFullError, LandingNotWritableError
 from stream.landing import flush
@@ -67,7 +68,7 @@ def fixture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fixture:
 
 
 def window(*rows: Any, letters: int = 0, at: int = 50) -> ClosedWindow:
-    return ClosedWindow(list(rows), [LETTER] * letters, position_at(at))
+    return ClosedWindow(to_table(rows), [LETTER] * letters, position_at(at))
 
 
 def test_a_window_becomes_durable_in_this_order(fixture: Fixture) -> None:

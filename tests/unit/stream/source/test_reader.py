@@ -14,7 +14,7 @@ from stream.core.collection_event import InvalidationPolicy
 from stream.core.dead_letter_limit import DeadLetterLimit
 from stream.core.normalise import truncate_marker
 from stream.core.position import Position, cluster_time_of
-from stream.core.schema import Row
+from stream.core.schema import NO_ROWS, Row, to_table
 from stream.core.window import NormalisedBatch
 from stream.errors import CollectionInvalidatedError, TooManyDeadLettersError
 from stream.metrics import StreamMetrics
@@ -22,6 +22,7 @@ from stream.settings import OnDrop
 from stream.source.reader import ChangeReader
 from stream.stop import StopSignal
 from tests.support.replies import event, insert, position_at, raw_reply, token_at
+from tests.support.rows import rows_of
 
 
 @dataclass
@@ -92,7 +93,7 @@ def test_a_reply_becomes_a_batch(fixture: Fixture) -> None:
     batch = fixture.reader.read(reply(insert(document(1), 110), reached=120, server=120))
 
     assert batch is not None
-    assert [row.extracted_at for row in batch.rows] == [946_684_800_000_000]
+    assert [row.extracted_at for row in rows_of(batch.table)] == [946_684_800_000_000]
     assert batch.position == fixture.reader.position == position_at(120)
 
 
@@ -151,7 +152,7 @@ def test_a_drop_is_said_and_lived_through(fixture: Fixture) -> None:
     batch = fixture.reader.read(reply(insert(document(1), 110), event("drop", 111), reached=120, server=120))
 
     assert batch is not None
-    assert [row.op for row in batch.rows] == ["upsert", "truncate"]
+    assert [row.op for row in rows_of(batch.table)] == ["upsert", "truncate"]
     assert fixture.reader.position == position_at(120)
     [told] = fixture.capture.entries
     assert (told["event"], told["operation"], told["action"]) == ("collection_dropped", "drop", "truncate")
@@ -177,8 +178,10 @@ def test_a_resnapshot_s_truncate_marker_comes_with_a_tick(fixture: Fixture) -> N
 
     batch = fixture.reader.read(None)
 
-    assert batch == NormalisedBatch([truncate_marker(5)], [], 0, position_at(120), has_truncate_marker=True)
-    assert fixture.reader.read(None) == NormalisedBatch([], [], 0, position_at(120))
+    assert batch == NormalisedBatch(
+        to_table([truncate_marker(5)]), [], 0, position_at(120), has_truncate_marker=True
+    )
+    assert fixture.reader.read(None) == NormalisedBatch(NO_ROWS, [], 0, position_at(120))
 
 
 def test_the_end_of_the_collection_ends_the_reader() -> None:
@@ -187,7 +190,7 @@ def test_the_end_of_the_collection_ends_the_reader() -> None:
     batch = fixture.reader.read(reply(insert(document(1), 110), event("drop", 111), reached=120, server=120))
 
     assert batch is not None
-    assert (len(batch.rows), batch.position) == (1, position_at(110))
+    assert (len(rows_of(batch.table)), batch.position) == (1, position_at(110))
     assert isinstance(fixture.stop.error, CollectionInvalidatedError)
     assert fixture.reader.read(None) is None
     assert fixture.reader.read(reply(insert(document(2), 112), reached=130, server=130)) is None

@@ -1,11 +1,12 @@
-"""Writes the README's tables of settings, commands and faults from the code: `make docs`.
+"""Writes the tables of docs/ from the code: `make docs`.
 
-Each table stands between `<!-- name: made by make docs -->` and `<!-- end of name -->`.
+Each table is between `<!-- name: made by make docs -->` and `<!-- end of name -->`.
 """
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import typer
@@ -18,24 +19,31 @@ from batch.settings import Settings
 from tests.support.paths import ROOT
 from tests.tools.fault_matrix import fault_table
 
-README = ROOT / "README.md"
-_PROGRAM = "claude-analytics"
+DOCS = ROOT / "docs"
 
 
-def refreshed(text: str) -> str:
-    """Give the README's text with every table as the code has it today."""
-    tables = {"commands": commands_table(), "settings": settings_table(), "faults": fault_table()}
-    for name, table in tables.items():
-        begin, end = f"<!-- {name}: made by make docs -->", f"<!-- end of {name} -->"
-        if text.count(begin) != 1 or text.count(end) != 1:
-            raise ValueError(f"the README lacks the marks of `{name}`")
-        before, _, rest = text.partition(begin)
-        text = f"{before}{begin}\n{table}\n{end}{rest.partition(end)[2]}"
-    return text
+def pages() -> Iterator[tuple[Path, str]]:
+    """Yield each page that has a table, with its text as the code has it today."""
+    for name, table in _TABLES.items():
+        path = DOCS / f"{name}.md"
+        yield path, refreshed(path.read_text(encoding="utf-8"), name, table())
+
+
+def refreshed(text: str, name: str, table: str) -> str:
+    """Return a page's text with another table between its marks.
+
+    Raises:
+        ValueError: The marks are missing, or there twice.
+    """
+    begin, end = f"<!-- {name}: made by make docs -->", f"<!-- end of {name} -->"
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise ValueError(f"the page lacks the marks of `{name}`")
+    before, _, rest = text.partition(begin)
+    return f"{before}{begin}\n{table}\n{end}{rest.partition(end)[2]}"
 
 
 def settings_table() -> str:
-    """Give one row for each setting of every group."""
+    """Return one row for each setting of every group."""
     rows = [
         f"| `{field.validation_alias}` | {_default(field)} | {_sentence(field.description)} |"
         for group in get_type_hints(Settings).values()
@@ -45,13 +53,14 @@ def settings_table() -> str:
 
 
 def commands_table() -> str:
-    """Give one row for each command."""
-    rows = [f"| `{_usage(path, command)}` | {_first_line(command)} |" for path, command in _commands()]
+    """Return one row for each command."""
+    rows = [f"| `{_usage(path, command)}` | {_first_line(command)} |" for path, command in commands()]
     return "\n".join(["| command | does |", "|---|---|", *rows])
 
 
 # Typer brings classes of its own for what it makes of functions, hence Any.
-def _commands() -> Iterator[tuple[str, Any]]:
+def commands() -> Iterator[tuple[str, Any]]:
+    """Yield every command by its full name."""
     pending: list[tuple[str, Any]] = [("", typer.main.get_command(app))]
     while pending:
         path, command = pending.pop(0)
@@ -98,5 +107,13 @@ def _sentence(description: str | None) -> str:
     return re.sub(r"\s+", " ", description).replace("|", "\\|")
 
 
+_TABLES: dict[str, Callable[[], str]] = {
+    "commands": commands_table,
+    "settings": settings_table,
+    "faults": fault_table,
+}
+"""By name of the page and of the table."""
+
 if __name__ == "__main__":
-    README.write_text(refreshed(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for page, text in pages():
+        page.write_text(text, encoding="utf-8")

@@ -1,0 +1,118 @@
+-- What a newer Claude Code writes that no model knows yet. Nothing of it is lost: it is in `raw`.
+with lines as (
+    select * from {{ ref('base_lines') }}
+),
+
+known_kinds as (
+    select * from {{ ref('known_kinds') }}
+),
+
+line_types as (
+    select
+        'line_type' as kind,
+        coalesce(line_type, 'none') as name,
+        session_id,
+        client_version,
+        written_at,
+        date_key
+    from lines
+),
+
+line_subtypes as (
+    select
+        'line_subtype' as kind,
+        line_type || '/' || line_subtype as name,
+        session_id,
+        client_version,
+        written_at,
+        date_key
+    from lines
+    where line_subtype is not null
+),
+
+usage_fields as (
+    select
+        'usage_field' as kind,
+        {{ each_part('usage_fields') }} as name,
+        session_id,
+        client_version,
+        written_at,
+        date_key
+    from lines
+    where usage_fields is not null
+),
+
+block_types as (
+    select
+        'block_type' as kind,
+        coalesce(blocks.block_type, 'none') as name,
+        blocks.session_id,
+        lines.client_version,
+        blocks.written_at,
+        blocks.date_key
+    from {{ ref('base_blocks') }} as blocks
+    inner join lines on blocks.line_id = lines.line_id
+    where blocks.block_type is null or blocks.block_type not in ('tool_use', 'tool_result')
+),
+
+tools as (
+    select
+        'tool' as kind,
+        tool_calls.tool_name as name,
+        tool_calls.session_id,
+        lines.client_version,
+        tool_calls.created_at as written_at,
+        tool_calls.date_key
+    from {{ ref('fct_tool_calls') }} as tool_calls
+    inner join lines on tool_calls.line_id = lines.line_id
+    where tool_calls.tool_category = 'uncategorised'
+),
+
+found as (
+    select * from line_types
+    union all
+    select * from line_subtypes
+    union all
+    select * from usage_fields
+    union all
+    select * from block_types
+    union all
+    select * from tools
+),
+
+unknown as (
+    select found.*
+    from found
+    left join known_kinds on found.kind = known_kinds.kind and found.name = known_kinds.name
+    where known_kinds.name is null
+),
+
+versions as (
+    select
+        *,
+        first_value(coalesce(client_version, 'unknown')) over (
+            partition by kind, name
+            order by
+                -- Lines that know neither say nothing of when a kind came up.
+                case when written_at is null or client_version is null then 1 else 0 end,
+                written_at,
+                client_version
+        ) as first_version
+    from unknown
+),
+
+final as (
+    select
+        {{ surrogate_key(['kind', 'name']) }} as unknown_kind_key,
+        kind,
+        name,
+        count(*) as occurrences,
+        count(distinct session_id) as sessions,
+        min(first_version) as first_version,
+        min(date_key) as date_key,
+        max(date_key) as last_date_key
+    from versions
+    group by kind, name
+)
+
+select * from final

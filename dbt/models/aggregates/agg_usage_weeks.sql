@@ -1,0 +1,71 @@
+-- The weeks that weekly limits count: they begin at the hour of the week that an account is given, which no log
+-- says; `usage_week_start_hour` does.
+with calls as (
+    select
+        *,
+        {{ local_time('created_at') }} as local_created_at
+    from {{ ref('fct_api_calls') }}
+    where created_at is not null
+),
+
+placed as (
+    select
+        *,
+        -- Hours since a Monday at midnight, less those that the week begins later.
+        (cast(local_created_at as date) - cast('2001-01-01' as date)) * 24
+        + {{ time_part('hour', 'local_created_at') }} - {{ var('usage_week_start_hour') }} as hours
+    from calls
+),
+
+numbered as (
+    select
+        *,
+        cast((hours - ((hours % 168) + 168) % 168) / 168 as integer) as week_number
+    from placed
+),
+
+weeks as (
+    select
+        week_number,
+        count(*) as api_calls,
+        {{ total('input_tokens') }} as input_tokens,
+        {{ total('output_tokens') }} as output_tokens,
+        {{ total('cache_write_5m_tokens') }} as cache_write_5m_tokens,
+        {{ total('cache_write_1h_tokens') }} as cache_write_1h_tokens,
+        {{ total('cache_read_tokens') }} as cache_read_tokens,
+        {{ total('total_tokens') }} as total_tokens,
+        {{ total_usd('cost_usd') }} as cost_usd,
+        {{ count_if('cost_usd is null') }} as unpriced_calls,
+        min(created_at) as first_call_at,
+        max(created_at) as last_call_at,
+        max(hours) - week_number * 168 + 1 as hours_passed
+    from numbered
+    group by week_number
+),
+
+final as (
+    select
+        {{ days_after(
+            "cast('2001-01-01' as date)", "week_number * 7 + " ~ (var('usage_week_start_hour') | int // 24)
+        ) }} as week_start_date,
+        {{ var('usage_week_start_hour') | int % 24 }} as week_start_hour,
+        {{ local_date('first_call_at') }} as date_key,
+        week_number = max(week_number) over () as is_last,
+        first_call_at,
+        last_call_at,
+        api_calls,
+        input_tokens,
+        output_tokens,
+        cache_write_5m_tokens,
+        cache_write_1h_tokens,
+        cache_read_tokens,
+        total_tokens,
+        cost_usd,
+        unpriced_calls,
+        {{ ratio('cost_usd * 24', 'hours_passed') }} as cost_per_day_usd,
+        {{ ratio('total_tokens * 168.0', 'hours_passed') }} as projected_tokens,
+        {{ ratio('cost_usd * 168', 'hours_passed') }} as projected_cost_usd
+    from weeks
+)
+
+select * from final

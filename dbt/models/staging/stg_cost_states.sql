@@ -1,0 +1,44 @@
+{%- set amounts = [
+    'cost_usd', 'input_tokens', 'output_tokens', 'cache_write_tokens', 'cache_read_tokens', 'web_search_requests',
+] -%}
+
+-- Claude Code writes its running cost when a process ends, and the next process of the conversation goes on from
+-- there. A lower figure than the one before shows that it did not: then it began from nothing.
+with states as (
+    select * from {{ ref('base_cost_states') }}
+    where cost_usd is not null
+),
+
+with_previous as (
+    select
+        *,
+        {%- for amount in amounts %}
+        lag({{ amount }}) over (
+            partition by session_id, model order by reported_ms, cost_usd, output_tokens, line_id
+        ) as previous_{{ amount }}
+        {{- ',' if not loop.last }}
+        {%- endfor %}
+    from states
+),
+
+increases as (
+    select
+        line_id,
+        session_id,
+        model,
+        model_family,
+        {{ instant_of('process_started_ms') }} as process_started_at,
+        {{ instant_of('reported_ms') }} as reported_at,
+        has_unknown_price,
+        cost_usd as running_cost_usd,
+        {%- for amount in amounts %}
+        case
+            when previous_cost_usd is null or cost_usd < previous_cost_usd then {{ amount }}
+            else greatest({{ amount }} - previous_{{ amount }}, 0)
+        end as {{ amount }}
+        {{- ',' if not loop.last }}
+        {%- endfor %}
+    from with_previous
+)
+
+select * from increases
