@@ -53,6 +53,12 @@ def is_up_to_date(steps: Sequence[StepRun], *, build_id: str | None, inputs: str
     )
 
 
+def without_idle_runs(steps: Sequence[StepRun]) -> list[StepRun]:
+    """Return the steps of runs that had something to do: with a run each minute, the others are the most."""
+    idle = {step.run_id for step in steps if CURRENT_BUILD in step.details}
+    return [step for step in steps if step.run_id not in idle]
+
+
 def current_at(steps: Sequence[StepRun], build_id: str) -> datetime | None:
     """Return when a build last held all that was loaded: the start of the last run that proved it."""
     runs = {

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from batch.maintenance.maintain import Maintenance
-from batch.pipeline.news import is_up_to_date, may_leave_out
+from batch.pipeline.news import is_up_to_date, may_leave_out, without_idle_runs
 from batch.pipeline.runner import Options, StepResult, Work
 from batch.publish.publish import Publisher
 from batch.runs.journal import (
@@ -169,14 +169,18 @@ class Cycle:
         return StepResult(", ".join(done), None)
 
     def copy_journal(self) -> None:
-        """Bring schema `ops` up to date if the warehouse is free; the journal itself never waits."""
-        if not self.warehouse.path.exists():
+        """Bring schema `ops` up to date if the warehouse is free; the journal itself never waits.
+
+        Runs that found nothing new stay in the journal alone.
+        """
+        steps = without_idle_runs(self.journal.steps())
+        if not self.warehouse.path.exists() or all(step.run_id != self.run_id for step in steps):
             return
         with (
             suppress(AnalyticsError),
             self.warehouse.opened(timeout_seconds=_COPY_SECONDS) as connection,
         ):
-            note_runs(self.journal.steps()[-_COPIED_STEPS:], connection)
+            note_runs(steps[-_COPIED_STEPS:], connection)
 
 
 def judged(validation: Validation) -> StepResult:

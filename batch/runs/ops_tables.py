@@ -1,6 +1,6 @@
 """What the platform tells about itself in SQL: schema `ops` of the warehouse, published beside the marts.
 
-    ops.runs              one row per step of a run, copied from the journal
+    ops.runs              one row per step of a run that had something to do, copied from the journal
     ops.checks            one row per validation and layer: how many rules did not hold
     ops.findings          one row per run and check that did not hold: what it found, and an example
     ops.deliveries        one row per UTC day and lane: what landed

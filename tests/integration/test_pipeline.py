@@ -89,6 +89,8 @@ def test_scheduled_runs_leave_out_what_has_nothing_to_do(
     assert outcomes(nothing_new) == dict.fromkeys(["extract", "load", "maintain"], "succeeded") | left_out
     assert "nothing new: transform, validate, publish left out" in nothing_new.line
     assert first.run_id == context.serving.current_build()
+    noted = ask(context.warehouse.path, "select run_id from ops.runs where step = 'pipeline'")
+    assert [(first.run_id,)] == noted
 
     document = dict(collection.find_one({"type": "user"}) or {}) | {"_id": "later", "uuid": "later"}
     collection.insert_one(document)

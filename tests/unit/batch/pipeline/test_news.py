@@ -6,7 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from batch.pipeline.news import WHOLE_RUN_EACH, current_at, is_up_to_date, may_leave_out
+from batch.pipeline.news import (
+    WHOLE_RUN_EACH,
+    current_at,
+    is_up_to_date,
+    may_leave_out,
+    without_idle_runs,
+)
 from batch.pipeline.runner import CURRENT_BUILD, Options
 from batch.runs.journal import FAILED, SKIPPED, SUCCEEDED, StepRun
 
@@ -103,3 +109,9 @@ def test_marts_are_as_old_as_the_last_proof() -> None:
     assert current_at(steps, "a") == SOON
     assert current_at(steps[:5], "a") == AT
     assert current_at(steps, "c") is None
+
+
+def test_runs_without_anything_to_do_are_not_copied() -> None:
+    """All of their steps are left out, and none of another run."""
+    whole = run("a", AT)
+    assert without_idle_runs(whole + run("b", SOON, left_out="a")) == whole
