@@ -171,6 +171,19 @@ class WarehouseCorruptError(TerminalError):
 class SchemaTooNewError(TerminalError):
     """State on disk was written by a newer version of this program."""
 
+    @classmethod
+    def require_known(cls, what: str, *, version: int, known: int) -> None:
+        """Check the version of what was read, before anything else of it is believed.
+
+        Raises:
+            SchemaTooNewError: This program does not know it yet.
+        """
+        if version > known:
+            raise cls(
+                f"{what} has schema version {version}, this program knows {known}",
+                hint="run the newer version of claude-analytics that wrote it",
+            )
+
 
 class MongodMissingError(TerminalError):
     """No mongod program is at hand for the embedded MongoDB."""

@@ -120,12 +120,11 @@ class Plan:
             KeyError, TypeError, ValueError: It is something else.
             SchemaTooNewError: A newer version of this program wrote it.
         """
-        if data["schema_version"] > PLAN_SCHEMA_VERSION:
-            raise SchemaTooNewError(
-                f"the plan of backfill `{data['id']}` has schema version {data['schema_version']}, "
-                f"this program knows {PLAN_SCHEMA_VERSION}",
-                hint="run the newer version of claude-analytics that wrote it",
-            )
+        SchemaTooNewError.require_known(
+            f"the plan of backfill `{data['id']}`",
+            version=data["schema_version"],
+            known=PLAN_SCHEMA_VERSION,
+        )
         return cls(
             id=data["id"],
             origin=Origin(Fingerprint(**data["source"]), data["collection_id"]),

@@ -104,12 +104,9 @@ class Manifest:
             KeyError, TypeError, ValueError: It is something else.
             SchemaTooNewError: A newer version of this program wrote it.
         """
-        if data["version"] > MANIFEST_VERSION:
-            raise SchemaTooNewError(
-                f"build `{data['build_id']}` has manifest version {data['version']}, "
-                f"this program knows {MANIFEST_VERSION}",
-                hint="run the newer version of claude-analytics that wrote it",
-            )
+        SchemaTooNewError.require_known(
+            f"the manifest of build `{data['build_id']}`", version=data["version"], known=MANIFEST_VERSION
+        )
         source = dict(data["source"])
         for name in ("loaded_at", "instant"):
             source[name] = datetime.fromisoformat(source[name]) if source[name] else None

@@ -110,12 +110,11 @@ class Footer:
             SchemaTooNewError: A newer version of this program wrote it.
         """
         fields: dict[str, Any] = json.loads((metadata or {})[_FOOTER_KEY])
-        if fields["schema_version"] > LANDING_SCHEMA_VERSION:
-            raise SchemaTooNewError(
-                f"micro-batch `{fields['micro_batch_id']}` has schema version {fields['schema_version']}, "
-                f"this program knows {LANDING_SCHEMA_VERSION}",
-                hint="run the newer version of claude-analytics that wrote it",
-            )
+        SchemaTooNewError.require_known(
+            f"micro-batch `{fields['micro_batch_id']}`",
+            version=fields["schema_version"],
+            known=LANDING_SCHEMA_VERSION,
+        )
         position = fields.pop("position")
         if "floor" in fields:  # its name in schema version 2
             fields["truncate_marker"] = fields.pop("floor")

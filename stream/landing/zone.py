@@ -231,11 +231,7 @@ class Lane:
             data = json.loads(path.read_bytes())
             # The first ones had no version.
             version = int(data.get("schema_version", 1))
-            if version > POSITION_SCHEMA_VERSION:
-                raise SchemaTooNewError(
-                    f"`{path}` has schema version {version}, this program knows {POSITION_SCHEMA_VERSION}",
-                    hint="run the newer version of claude-analytics that wrote it",
-                )
+            SchemaTooNewError.require_known(f"`{path}`", version=version, known=POSITION_SCHEMA_VERSION)
             return data["behind"], Position.from_json(data)
         except FileNotFoundError:
             return None

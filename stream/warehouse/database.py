@@ -220,12 +220,9 @@ class WarehouseFile:
             "select coalesce(max(version), 0) from main.claude_analytics_schema"
         ).fetchall()
         version = int(found[0][0])
-        if version > WAREHOUSE_SCHEMA_VERSION:
-            raise SchemaTooNewError(
-                f"the warehouse `{self.path}` has schema version {version}, "
-                f"this program knows {WAREHOUSE_SCHEMA_VERSION}",
-                hint="run the newer version of claude-analytics that wrote it",
-            )
+        SchemaTooNewError.require_known(
+            f"the warehouse `{self.path}`", version=version, known=WAREHOUSE_SCHEMA_VERSION
+        )
         for number, statements in enumerate(_MIGRATIONS[version:], start=version + 1):
             connection.begin()
             connection.execute(statements)
