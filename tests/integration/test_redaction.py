@@ -1,5 +1,6 @@
 """Secrets never reach the disk, by whichever way a document comes, and `verify` still proves the copy."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from stream.clock import utc_now
 from stream.core.normalise import normalise
 from stream.core.redact import Redactor
 from stream.core.secret_rules import known_rules
+from stream.decode import compiled, self_check
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.zone import LandingZone
 from stream.settings import DataSettings
@@ -95,13 +97,21 @@ def test_the_stream_takes_secrets_out(
     assert {"dead letter": 6, "different": 12} == verdict(redacting, None)
 
 
-@pytest.mark.parametrize("is_compiled", [False, True], ids=["python", "compiled"])
+@pytest.fixture(params=["python", "compiled"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Read with the compiled way, and as if it had not been built."""
+    if request.param == "python":
+        monkeypatch.setattr(compiled, "_problem", "no module")
+    self_check.problem.cache_clear()
+    yield
+    self_check.problem.cache_clear()
+
+
 def test_a_backfill_takes_the_same_secrets_out(
     redacting: StreamRunner,
     collection: Collection[dict[str, Any]],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    is_compiled: bool,  # noqa: FBT001
+    way: None,
 ) -> None:
     """Also by the compiled way; rows from before are replaced by such without secrets."""
     collection.insert_many(documents(42))
@@ -109,7 +119,6 @@ def test_a_backfill_takes_the_same_secrets_out(
     plain.run()
     assert {"dead letter": 6, "different": 12} == verdict(redacting, REDACTOR)
 
-    monkeypatch.setattr("batch.backfill.backfill._COMPILED_FROM", 0 if is_compiled else 10**9)
     plain.run(redactor=REDACTOR)
     count = partial(plain.registry.get_sample_value, "claude_analytics_backfill_redactions_total")
     assert 14.0 == count({"kind": "github"})

@@ -13,7 +13,7 @@ from batch.cli.app import app
 from batch.cli.lazy import LazyCommand
 from tests.support.paths import ROOT
 
-HEAVY = "bytewax dbt duckdb great_expectations numba numpy pyarrow pydantic_settings pymongo structlog"
+HEAVY = "bytewax dbt duckdb great_expectations numpy pyarrow pydantic_settings pymongo structlog"
 PROGRAM = typer.main.get_command(app)
 FILES = sorted(path.stem for path in Path(commands.__path__[0]).glob("[!_]*.py"))
 
