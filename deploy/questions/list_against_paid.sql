@@ -2,7 +2,7 @@
 title = "List value against what is paid"
 answers = "What would we have paid at list prices, and what did we pay?"
 dashboard = "Spend"
-position = 25
+position = 23
 display = "columns"
 by = "day"
 grain = "month"
