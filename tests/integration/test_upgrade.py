@@ -187,7 +187,7 @@ def land_as_version_3(folder: Path, rows: list[Row]) -> None:
     lane = lane_of(folder)
     lane.folder.mkdir(parents=True, exist_ok=True)
     named = lane.new_name(0)
-    window = ClosedWindow(rows, [], position_at(1))
+    window = ClosedWindow(to_table(rows), [], position_at(1))
     written = footer_of(named, window, landed_at="2026-01-03T10:00:00+00:00")
     lane.land(named, to_table(rows), replace(written, schema_version=3))
 

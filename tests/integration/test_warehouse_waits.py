@@ -42,7 +42,7 @@ def land_one_by_one(folder: Path, files: int, *, start: int = 0) -> None:
     for number in range(start, start + files):
         rows = [upsert(ObjectId(f"{1_767_000_000 + number:08x}{number:016x}"), number + 1)]
         named = lane.new_name(number)
-        window = ClosedWindow(rows, [], position_at(number + 1))
+        window = ClosedWindow(to_table(rows), [], position_at(number + 1))
         lane.land(named, to_table(rows), footer_of(named, window, landed_at="2026-01-01T00:00:00+00:00"))
 
 
@@ -96,7 +96,7 @@ def test_an_id_of_megabytes_costs_what_its_bytes_do(tmp_path: Path) -> None:
             upsert("x" * 3_000_000 + "y", number + 1),
         ]
         named = lane.new_name(number)
-        window = ClosedWindow(rows, [], position_at(number + 1))
+        window = ClosedWindow(to_table(rows), [], position_at(number + 1))
         lane.land(named, to_table(rows), footer_of(named, window, landed_at="2026-01-01T00:00:00+00:00"))
         assert 2 == warehouse.load(timeout_seconds=10).rows_upserted
     with warehouse.opened(timeout_seconds=10) as connection:
