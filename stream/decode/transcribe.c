@@ -54,6 +54,8 @@ static const uint8_t WIDTHS[COLUMNS] = {
 #define MIN_MILLISECONDS INT64_C(-62135596800000)
 /* A smaller number is a time in seconds: see `normalise`. */
 #define SECONDS_BELOW INT64_C(100000000000)
+/* Of a double: as microseconds below 2**53, so that Python's product is exact, too. */
+#define EXACT_MILLISECONDS INT64_C(9000000000000)
 #define MICROSECONDS_PER_DAY INT64_C(86400000000)
 
 /* ---- Reading ---------------------------------------------------------------------------------------- */
@@ -554,6 +556,8 @@ static bool read_instant(const Element *element, int64_t *instant)
     }
     if (element->kind != DATE && milliseconds > -SECONDS_BELOW && milliseconds < SECONDS_BELOW)
         milliseconds *= 1000;
+    if (element->kind == DOUBLE && (milliseconds > EXACT_MILLISECONDS || milliseconds < -EXACT_MILLISECONDS))
+        return false;
     if (milliseconds < MIN_MILLISECONDS || milliseconds > MAX_MILLISECONDS)
         return false;
     *instant = milliseconds * 1000;

@@ -281,6 +281,12 @@ def test_a_reference_keeps_its_keys_in_order(tabulate: Tabulate) -> None:
     assert_same(tabulate, batch)
 
 
+@pytest.mark.parametrize("time", [253402300799997.0, 9_000_000_000_001.0, 99_999_999_997.0, 1.5e9, -1.0])
+def test_times_written_as_doubles(tabulate: Tabulate, time: float) -> None:
+    """Large ones are no exact product to Python."""
+    assert_same(tabulate, array_of({"_id": 1, "type": "user", "timestamp": time}))
+
+
 def test_objects_of_many_keys(tabulate: Tabulate) -> None:
     """Up to a thousand keys are compared; more are Python's."""
     for count in (1000, 1023, 1024, 1025, 5000):
