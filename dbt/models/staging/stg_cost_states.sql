@@ -1,6 +1,8 @@
 {%- set amounts = [
     'cost_usd', 'input_tokens', 'output_tokens', 'cache_write_tokens', 'cache_read_tokens', 'web_search_requests',
 ] -%}
+{%- set in_order = 'partition by session_id, model order by reported_ms, cost_usd, output_tokens, line_id' -%}
+{%- set increase = 'case when is_continued then greatest({0} - previous_{0}, 0) else {0} end' -%}
 
 -- Claude Code writes its running cost when a process ends, and the next process of the conversation goes on from
 -- there. A lower figure than the one before shows that it did not: then it began from nothing.
@@ -13,11 +15,9 @@ with_previous as (
     select
         *,
         {%- for amount in amounts %}
-        lag({{ amount }}) over (
-            partition by session_id, model order by reported_ms, cost_usd, output_tokens, line_id
-        ) as previous_{{ amount }}
-        {{- ',' if not loop.last }}
+        lag({{ amount }}) over ({{ in_order }}) as previous_{{ amount }},
         {%- endfor %}
+        coalesce(cost_usd >= lag(cost_usd) over ({{ in_order }}), false) as is_continued
     from states
 ),
 
@@ -30,14 +30,10 @@ increases as (
         {{ instant_of('process_started_ms') }} as process_started_at,
         {{ instant_of('reported_ms') }} as reported_at,
         has_unknown_price,
-        cost_usd as running_cost_usd,
         {%- for amount in amounts %}
-        case
-            when previous_cost_usd is null or cost_usd < previous_cost_usd then {{ amount }}
-            else greatest({{ amount }} - previous_{{ amount }}, 0)
-        end as {{ amount }}
-        {{- ',' if not loop.last }}
+        {{ increase.format(amount) }} as {{ amount }},
         {%- endfor %}
+        cost_usd as running_cost_usd
     from with_previous
 )
 
