@@ -6,6 +6,8 @@
 
 -- Claude Code writes its running cost when a process ends, and the next process of the conversation goes on from
 -- there. A lower figure than the one before shows that it did not: then it began from nothing.
+-- What macros write is laid out for them, not for this file.
+-- noqa: disable=LT02, LT05
 with states as (
     select * from {{ ref('base_cost_states') }}
     where cost_usd is not null
@@ -30,10 +32,10 @@ increases as (
         {{ instant_of('process_started_ms') }} as process_started_at,
         {{ instant_of('reported_ms') }} as reported_at,
         has_unknown_price,
+        cost_usd as running_cost_usd,
         {%- for amount in amounts %}
-        {{ increase.format(amount) }} as {{ amount }},
+        {{ increase.format(amount) }} as {{ amount }}{{ ',' if not loop.last }}
         {%- endfor %}
-        cost_usd as running_cost_usd
     from with_previous
 )
 
