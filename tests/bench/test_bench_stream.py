@@ -7,6 +7,7 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -23,6 +24,7 @@ from batch.mongod.replica_set import EmbeddedMongo
 from batch.mongod.server import MongodOptions
 from stream import logs
 from stream.clock import utc_now
+from stream.core.position import cluster_time_of_token
 from stream.landing.zone import LandingZone
 from stream.metrics import WAYS
 from stream.settings import DataSettings, DuckDBSettings, LoggingSettings, MongoSettings, StreamSettings
@@ -174,7 +176,9 @@ def seed_position(worker: Worker, token: dict[str, Any]) -> None:
     """Make the worker begin at a token."""
     position = worker.take_position()
     lane = LandingZone(worker.data.landing_dir, clock=utc_now).lane("stream")
-    lane.save_position(type(position)(token, position.cluster_time, position.fingerprint), behind=None)
+    # At the token's own time: one behind the source's newest change would be a history rewound.
+    at = cluster_time_of_token(token) or position.cluster_time
+    lane.save_position(replace(position, token=token, cluster_time=at), behind=None)
 
 
 def stream_all(

@@ -260,3 +260,14 @@ def test_the_size_is_that_of_the_bson() -> None:
     batch = read_changes(reply, behind=BEGINNING, extracted_at=NOW).batch
 
     assert batch.size_bytes == len(reply.batch) > 1000
+
+
+@pytest.mark.parametrize("count", [0, 1, 2**31 - 1, 2**31, 2**32 - 1])
+@pytest.mark.parametrize("second", [0, 50, 2**31, 2**32 - 1])
+def test_every_cluster_time_is_packed_alike(second: int, count: int) -> None:
+    """Also one beyond 2038, and one of more operations in a second than there are."""
+    written = event("insert", second, count, documentKey={"_id": 1}, fullDocument=document(1))
+
+    changes = changes_of([written], token=token_at(60))
+
+    assert [cluster_time_of(second, count)] == changes.batch.table["source_version"].to_pylist()
