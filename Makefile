@@ -74,7 +74,8 @@ audit: $(INSTALLED) ## Look for unsafe code, licences that bind, and (with a net
 
 prefect: $(INSTALLED) ## Prove the Prefect flows on a real Prefect server, in an environment of its own
 	@test -x $(VENV)-prefect/bin/prefect || { $(BIN)/python -m venv $(VENV)-prefect && \
-	    $(VENV)-prefect/bin/python -m pip install --quiet --editable '.[prefect]' 'pytest>=9,<10' psutil hypothesis; }
+	    $(VENV)-prefect/bin/python -m pip install --quiet --constraint constraints.txt \
+	    --editable '.[prefect]' pytest psutil hypothesis; }
 	$(VENV)-prefect/bin/python -m pytest tests/integration/test_prefect.py $(ARGS)
 
 bench: $(INSTALLED) ## Measure speed, latency and memory on this machine
@@ -92,9 +93,9 @@ format: $(INSTALLED) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix-only .
 
-lock: $(INSTALLED) ## Resolve all packages anew into constraints.txt, for every supported Python and platform
+lock: $(INSTALLED) ## Resolve all packages, every extra included, into constraints.txt, for every supported Python and platform
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --extra dev --no-annotate \
+	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --all-extras --no-annotate \
 	    --custom-compile-command 'make lock' --output-file constraints.txt pyproject.toml
 
 clean: ## Remove what make and the tools left here; your data/ stays
