@@ -27,7 +27,7 @@ SOAK_MINUTES ?= 30
 
 .DEFAULT_GOAL := help
 .PHONY: up up-core up-prefect down rebuild dashboards import fresh logs shell status run-adhoc run-backfill run-daily pipeline deploy
-.PHONY: install system demo test chaos check audit prefect bench docs format lock clean help
+.PHONY: install system demo test chaos containers check audit prefect bench docs format lock clean help
 
 ##@ To try it and to work on it
 install: $(INSTALLED) ## Make .venv and install everything into it (repeated only when the packages change)
@@ -38,9 +38,11 @@ demo: $(INSTALLED) ## See it all work on this machine: make demo [LOGS=~/.claude
 test: $(INSTALLED) ## Run every test: unit, integration and chaos [ARGS='-k landing' JOBS=3]
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(ARGS)
 
-system: ## Install the programs that some tests need, as root on Debian or Ubuntu: a browser and Prometheus
+system: ## Install the programs that some tests need, as root on Debian or Ubuntu: a browser, Prometheus, containers
 	@missing=; \
-	for program in chromium prometheus; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	for program in chromium prometheus podman runc debootstrap iptables catatonit; do \
+	    command -v $$program >/dev/null || missing="$$missing $$program"; \
+	done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 	    echo "make: cannot install$$missing here (not root, or no apt-get): tests that need it will skip" >&2; \
@@ -48,6 +50,8 @@ system: ## Install the programs that some tests need, as root on Debian or Ubunt
 	fi; \
 	: 'The tests start a Prometheus of their own; the package must not start one.'; \
 	case "$$missing" in *prometheus*) systemctl mask --quiet prometheus.service 2>/dev/null || true;; esac; \
+	: 'Names of containers, and their networks.'; \
+	case "$$missing" in *podman*) missing="$$missing netavark aardvark-dns";; esac; \
 	export RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive; \
 	apt-get -qq update && apt-get -qq install -y --no-install-recommends $$missing >/dev/null || \
 	    echo "make: could not install$$missing: tests that need it will skip" >&2
@@ -55,6 +59,9 @@ system: ## Install the programs that some tests need, as root on Debian or Ubunt
 chaos: $(INSTALLED) ## Break every promise on purpose, in some minutes [SOAK=1: at random, for SOAK_MINUTES=30]
 	$(if $(SOAK),SOAK_MINUTES=$(SOAK_MINUTES) )$(BIN)/python -m pytest \
 	    $(if $(SOAK),-s tests/chaos/test_soak.py,-m 'chaos or fault') $(ARGS)
+
+containers: $(INSTALLED) ## Build the images, run the platform on podman, live through a day with it (root, Linux)
+	$(BIN)/python -m pytest -s tests/containers $(ARGS)
 
 check: $(INSTALLED) ## Format, lint, types, dead and repeated code, import contracts, SQL
 	@echo '── ruff format' && $(BIN)/ruff format --check .

@@ -6,7 +6,6 @@ set -eu
 
 url=${ALERTMANAGER_URL:-} kind=${ALERTMANAGER_KIND:-slack} config=/tmp/alertmanager.yml
 umask 077
-printf '%s' "$url" >/tmp/receiver
 {
     echo 'route:'
     echo '  receiver: operator'
@@ -20,12 +19,12 @@ printf '%s' "$url" >/tmp/receiver
         :*) ;;
         *:slack)
             echo '    slack_configs:'
-            echo '      - api_url_file: /tmp/receiver'
+            echo '      - api_url: '"'$url'"
             echo '        send_resolved: true'
             ;;
         *:webhook)
             echo '    webhook_configs:'
-            echo '      - url_file: /tmp/receiver'
+            echo '      - url: '"'$url'"
             echo '        send_resolved: true'
             ;;
         *)

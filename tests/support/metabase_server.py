@@ -403,9 +403,11 @@ def _connect(details: dict[str, Any]) -> duckdb.DuckDBPyConnection:
 
 
 @contextmanager
-def metabase_server() -> Iterator[Metabase]:
-    """Run a stand-in on a free port of this machine."""
-    metabase = Metabase()
+def metabase_server(
+    metabase: Metabase | None = None, *, host: str = "127.0.0.1", port: int = 0
+) -> Iterator[Metabase]:
+    """Run a stand-in; a new one on a free port of this machine unless said otherwise."""
+    metabase = metabase or Metabase()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -437,8 +439,8 @@ def metabase_server() -> Iterator[Metabase]:
             self.end_headers()
             self.wfile.write(text)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    metabase.url = f"http://127.0.0.1:{server.server_address[1]}"
+    server = ThreadingHTTPServer((host, port), Handler)
+    metabase.url = f"http://{host}:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

@@ -453,8 +453,7 @@ def test_one_receiver_is_named_by_the_environment(tmp_path: Path) -> None:
         assert (kind == "pager") == ("set it to slack or webhook" in ran.stderr)
         if kind != "pager":
             found[kind] = yaml.safe_load((tmp_path / "alertmanager.yml").read_text())
-            assert url == (tmp_path / "receiver").read_text()
-            assert "secret" not in ran.stdout + str(found[kind])
+            assert (url in str(found[kind]), "secret" in ran.stdout) == (True, False)
     assert {kind: set(config["receivers"][0]) - {"name"} for kind, config in found.items()} == {
         "slack": {"slack_configs"},
         "webhook": {"webhook_configs"},
