@@ -6,6 +6,9 @@ each image is made of here says `images.py`.
 
 import json
 import os
+import re
+import shlex
+import shutil
 import signal
 import sys
 import time
@@ -14,9 +17,11 @@ from typing import Any
 
 import pytest
 
+from batch.mongod.server import free_port
 from batch.shipped import sample_logs
 from tests.containers.images import COMPOSE
 from tests.containers.platform import PROJECT, CommandFailed, Platform, Receiver, fetched, run
+from tests.support.paths import ROOT
 from tests.support.streaming import wait_until
 
 pytestmark = pytest.mark.containers
@@ -150,6 +155,50 @@ def test_dashboards_are_made_with_addresses_for_a_browser(platform: Platform) ->
     assert "http://localhost:3001/dashboard/" in first
     assert "unchanged" in platform.make("dashboards")
     assert "Picked up JAVA_TOOL_OPTIONS" in platform.log("metabase")
+
+
+def test_metabase_by_hand_reads_what_its_user_may_read(platform: Platform, tmp_path: Path) -> None:
+    """The recipe of deploy/metabase: as the user of the pipeline, whose folders are closed to all others."""
+    user, port = 12345, free_port()
+    data, own = tmp_path / "data", tmp_path / "metabase-data"
+    volume = platform.engine("volume", "inspect", "--format", "{{.Mountpoint}}", f"{PROJECT}_serving").strip()
+    shutil.copytree(volume, data / "serving", symlinks=True)
+    for folder in (data / "landing", own):
+        folder.mkdir()
+    for path in (data, own, *data.rglob("*")):
+        os.chown(path, user, user, follow_symlinks=False)
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.owner() == "root" and folder.stat().st_mode & 0o777 == 0o700:
+            folder.chmod(0o711)
+    for folder in (data / "serving", data / "landing", own):
+        folder.chmod(0o700)
+    text = (ROOT / "deploy" / "metabase" / "README.md").read_text(encoding="utf-8")
+    (recipe,) = re.findall(r"docker (run -d .*?) metabase-duckdb\n", text, flags=re.DOTALL)
+    for written, here in {
+        "\\\n": " ",
+        "$(id -u):$(id -g)": f"{user}:{user}",
+        "$PWD": str(tmp_path),
+        ":3000:3000": f":{port}:3000",
+    }.items():
+        assert written in recipe
+        recipe = recipe.replace(written, here)
+    platform.engine(*shlex.split(recipe), "claude-analytics-metabase:0.1.0")
+    settings = {
+        "METABASE_URL": f"http://127.0.0.1:{port}",
+        "METABASE_USER": "ana@example.org",
+        "METABASE_PASSWORD": "correct horse",
+        "DATA_DIR": str(data),
+    }
+    try:
+        said = run(
+            [sys.executable, "-c", "from batch.cli import main; main()", "metabase", "sync"],
+            env=os.environ | settings | {"PYTHONPATH": str(ROOT)},
+            cwd=tmp_path,
+        )
+        assert "administrator ana@example.org created" in said
+        assert "http://localhost:3000/dashboard/" in said
+    finally:
+        platform.engine("rm", "--force", "metabase")
 
 
 def test_each_container_comes_back_after_a_crash(platform: Platform) -> None:
