@@ -76,7 +76,9 @@ def main(arguments: list[str]) -> int:
     match arguments:
         case ["compose", *rest]:
             me = str(home() / "engine")
-            compose = [sys.executable, "-m", "podman_compose", "--podman-path", me, *rest]
+            # One after the other: services of one image would each build it, rather than find it built.
+            one = ["--parallel", "1"] if {"build", "--build"} & set(rest) else []
+            compose = [sys.executable, "-m", "podman_compose", "--podman-path", me, *one, *rest]
             return subprocess.run(compose, env=environment(), check=False).returncode
         case ["--version"]:
             sys.stdout.write(f"{_VERSION}\n")
