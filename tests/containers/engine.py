@@ -9,13 +9,17 @@ image holds them), and it runs the health checks, which podman leaves to systemd
 folder of all images, containers and networks; the base images are there already, nothing is ever pulled.
 """
 
+import hashlib
 import os
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 PAUSE_SECONDS = 0.5
+_ONE_CALL_SECONDS = 3600
+_GATEWAY = ":host-gateway"
 _LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")
 # Since this version podman can wait for health itself, and podman-compose leaves it to podman to do so.
 _VERSION = "podman version 4.9.0"
@@ -53,6 +57,26 @@ def building(arguments: list[str]) -> list[str]:
     return ["build", "--format", "docker", "--layers", "--pull=never", *mounts, *kept]
 
 
+def _is_built(arguments: list[str]) -> bool:
+    """Whether the same call of compose has built this before: Docker builds what services share once."""
+    what = hashlib.sha256(repr(arguments).encode()).hexdigest()[:12]
+    built = home() / "built" / f"{os.getppid()}-{what}"
+    if built.exists() and time.time() - built.stat().st_mtime < _ONE_CALL_SECONDS:
+        return True
+    built.parent.mkdir(exist_ok=True)
+    built.touch()
+    return False
+
+
+def _own_address() -> str:
+    """Return the address of this machine, by which containers reach it: this podman knows no word for it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        # Nothing is sent: the kernel only chooses the way.
+        probe.connect(("192.0.2.1", 9))
+        address: str = probe.getsockname()[0]
+    return address
+
+
 def wait_healthy(names: list[str]) -> int:
     """Wait until containers are healthy, or running if they have no health check."""
     pending = list(names)
@@ -80,15 +104,17 @@ def main(arguments: list[str]) -> int:
             one = ["--parallel", "1"] if {"build", "--build"} & set(rest) else []
             compose = [sys.executable, "-m", "podman_compose", "--podman-path", me, *one, *rest]
             return subprocess.run(compose, env=environment(), check=False).returncode
-        case ["--version"]:
+        case ["--version", *_]:
             sys.stdout.write(f"{_VERSION}\n")
             return 0
         case ["wait", condition, *names] if condition in {"--condition=healthy", "--condition=running"}:
             return wait_healthy([name for name in names if not name.startswith("--")])
         case ["build", *rest]:
+            if _is_built(rest):
+                return 0
             command = podman(*building(rest))
         case [("create" | "run") as verb, *rest]:
-            command = podman(verb, *_LIMITS, *rest)
+            command = podman(verb, *_LIMITS, *(each.replace(_GATEWAY, f":{_own_address()}") for each in rest))
         case _:
             command = podman(*arguments)
     return os.execvpe(command[0], command, environment())  # noqa: S606 - no shell is wanted
