@@ -20,7 +20,8 @@ from pathlib import Path
 PAUSE_SECONDS = 0.5
 _ONE_CALL_SECONDS = 3600
 _GATEWAY = ":host-gateway"
-_LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")
+# As with Docker, a read-only root has no folders in memory but those that are asked for.
+_LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024", "--read-only-tmpfs=false")
 # Since this version podman can wait for health itself, and podman-compose leaves it to podman to do so.
 _VERSION = "podman version 4.9.0"
 
