@@ -9,12 +9,14 @@ image holds them), and it runs the health checks, which podman leaves to systemd
 folder of all images, containers and networks; the base images are there already, nothing is ever pulled.
 """
 
+import functools
 import hashlib
 import os
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 PAUSE_SECONDS = 0.5
@@ -58,15 +60,16 @@ def building(arguments: list[str]) -> list[str]:
     return ["build", "--format", "docker", "--layers", "--pull=never", *mounts, *kept]
 
 
-def _is_built(arguments: list[str]) -> bool:
-    """Whether the same call of compose has built this before: Docker builds what services share once."""
-    what = hashlib.sha256(repr(arguments).encode()).hexdigest()[:12]
-    built = home() / "built" / f"{os.getppid()}-{what}"
-    if built.exists() and time.time() - built.stat().st_mtime < _ONE_CALL_SECONDS:
-        return True
-    built.parent.mkdir(exist_ok=True)
-    built.touch()
-    return False
+def _once(what: tuple[str, ...], action: Callable[[], int]) -> int:
+    """Do something unless the same call of compose has done it before; gives its exit code."""
+    done = home() / "done" / f"{os.getppid()}-{hashlib.sha256(repr(what).encode()).hexdigest()[:12]}"
+    if done.exists() and time.time() - done.stat().st_mtime < _ONE_CALL_SECONDS:
+        return 0
+    code = action()
+    if code == 0:
+        done.parent.mkdir(exist_ok=True)
+        done.touch()
+    return code
 
 
 def _own_address() -> str:
@@ -78,12 +81,10 @@ def _own_address() -> str:
     return address
 
 
-def wait_healthy(names: list[str]) -> int:
-    """Wait until containers are healthy, or running if they have no health check."""
-    pending = list(names)
-    while pending:
-        pending = [name for name in pending if not _is_healthy(name)]
-        time.sleep(PAUSE_SECONDS if pending else 0)
+def wait_healthy(name: str) -> int:
+    """Wait until a container is healthy, or runs if it has no health check."""
+    while not _is_healthy(name):
+        time.sleep(PAUSE_SECONDS)
     return 0
 
 
@@ -109,11 +110,15 @@ def main(arguments: list[str]) -> int:
             sys.stdout.write(f"{_VERSION}\n")
             return 0
         case ["wait", condition, *names] if condition in {"--condition=healthy", "--condition=running"}:
-            return wait_healthy([name for name in names if not name.startswith("--")])
+            # Compose asks for each dependent again.
+            for name in (each for each in names if not each.startswith("--")):
+                _once(("wait", name), functools.partial(wait_healthy, name))
+            return 0
         case ["build", *rest]:
-            if _is_built(rest):
-                return 0
+            # Docker builds an image that services share once.
             command = podman(*building(rest))
+            build = functools.partial(subprocess.run, command, env=environment(), check=False)
+            return _once(("build", *rest), lambda: build().returncode)
         case [("create" | "run") as verb, *rest]:
             command = podman(verb, *_LIMITS, *(each.replace(_GATEWAY, f":{_own_address()}") for each in rest))
         case _:

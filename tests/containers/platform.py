@@ -70,6 +70,7 @@ class Platform:
     def __init__(self, home: Path, folder: Path) -> None:
         self.home, self.folder = home, folder
         os.environ["ENGINE_HOME"] = str(home)
+        shutil.rmtree(home / "done", ignore_errors=True)
         home.mkdir(parents=True, exist_ok=True)
         prepare(home)
         self._engine = home / "engine"
