@@ -3,7 +3,6 @@
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,24 +37,28 @@ def platform(alerts: Receiver) -> Iterator[Platform]:
     if why:
         # Where it must be proved (CI), what cannot be proved is a failure.
         (pytest.fail if os.environ.get("CONTAINERS_REQUIRED") else pytest.skip)(f"NOT TESTED: {why}")
-    with tempfile.TemporaryDirectory(prefix="claude-analytics-") as folder:
-        # The user of a container is another one, and the prometheus folder is mounted from here.
-        Path(folder).chmod(0o755)
-        found = Platform(_HOME, Path(folder))
+    # To look at what a failed test has left, and to go on from there with `ARGS='-k …'`.
+    is_kept = bool(os.environ.get("CONTAINERS_KEEP"))
+    folder = _HOME / "checkout"
+    found = Platform(_HOME, folder)
+    if not is_kept:
+        shutil.rmtree(folder, ignore_errors=True)
         found.remove()
-        found.make_images()
-        found.copy_checkout()
-        (found.folder / "downloads").mkdir()
-        with downloads(found.folder / "downloads") as address:
-            (found.folder / "deploy" / ".env").write_text(
-                f"METABASE_JAR_URL={address}/metabase.jar\n"
-                f"DUCKDB_DRIVER_URL={address}/duckdb.metabase-driver.jar\n"
-                f"ALERTMANAGER_URL=http://host.containers.internal:{alerts.port}/\n"
-                "ALERTMANAGER_KIND=webhook\n"
-                "PIPELINE_TRANSFORM_RETRIES=0\n",
-                encoding="utf-8",
-            )
-            try:
-                yield found
-            finally:
+    found.make_images()
+    found.copy_checkout()
+    jars = folder / "downloads"
+    jars.mkdir(exist_ok=True)
+    with downloads(jars) as address:
+        (folder / "deploy" / ".env").write_text(
+            f"METABASE_JAR_URL={address}/metabase.jar\n"
+            f"DUCKDB_DRIVER_URL={address}/duckdb.metabase-driver.jar\n"
+            f"ALERTMANAGER_URL=http://host.containers.internal:{alerts.port}/\n"
+            "ALERTMANAGER_KIND=webhook\n"
+            "PIPELINE_TRANSFORM_RETRIES=0\n",
+            encoding="utf-8",
+        )
+        try:
+            yield found
+        finally:
+            if not is_kept:
                 found.remove()

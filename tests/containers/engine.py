@@ -36,7 +36,7 @@ def home() -> Path:
 def podman(*arguments: str) -> list[str]:
     """Return a command of podman on this home."""
     return [
-        *("podman", "--cgroup-manager=cgroupfs", "--runtime=runc"),
+        *("podman", "--log-level=error", "--cgroup-manager=cgroupfs", "--runtime=runc"),
         *("--storage-driver", (home() / "driver").read_text(encoding="utf-8").strip()),
         *("--root", str(home() / "storage"), "--runroot", str(home() / "run")),
         *("--network-config-dir", str(home() / "networks")),

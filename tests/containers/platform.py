@@ -86,6 +86,9 @@ class Platform:
 
     def copy_checkout(self) -> None:
         """Copy what the containers are made of; what an operator left in the checkout stays out."""
+        self.folder.mkdir(exist_ok=True)
+        # The users of containers are others, and folders are mounted from here.
+        self.folder.chmod(0o755)
         left = shutil.ignore_patterns("__pycache__", "target", "logs", "secrets", ".env")
         for name in _COPIED:
             if (ROOT / name).is_dir():
@@ -150,7 +153,7 @@ class Platform:
 
     def remove(self) -> None:
         """Remove all containers, volumes and networks; images stay."""
-        self.engine("rm", "--all", "--force", "--time", "2", expected=None)
+        self.engine("rm", "--all", "--force", "--depend", "--time", "2", expected=None)
         self.engine("volume", "prune", "--force", expected=None)
         self.engine("network", "prune", "--force", expected=None)
 

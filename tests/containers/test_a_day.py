@@ -115,9 +115,15 @@ def test_only_dashboards_are_reachable(platform: Platform) -> None:
     for port in PORTS.values():
         assert 200 == fetched(f"http://127.0.0.1:{port}/" + ("api/health" if port != 8080 else ""))[0]
     bound = {
-        name: [each for bindings in ports.values() for each in bindings or ()]
+        name: published
         for name, described in platform.containers().items()
-        if (ports := described["HostConfig"]["PortBindings"])
+        if (
+            published := [
+                each
+                for bindings in described["HostConfig"]["PortBindings"].values()
+                for each in bindings or ()
+            ]
+        )
     }
     assert bound == {name: [{"HostIp": "127.0.0.1", "HostPort": str(port)}] for name, port in PORTS.items()}
 
