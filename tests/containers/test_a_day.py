@@ -209,18 +209,16 @@ def test_metabase_by_hand_reads_what_its_user_may_read(platform: Platform, tmp_p
 
 def test_each_container_comes_back_after_a_crash(platform: Platform) -> None:
     """After kill -9 of its main process it is healthy again by itself; nothing is lost or doubled."""
-    before = {name: described["State"]["Pid"] for name, described in platform.containers().items()}
     insert(platform, "crash", 10)
-    for pid in before.values():
-        os.kill(pid, signal.SIGKILL)
-    wait_until(
-        lambda: all(
-            platform.containers()[name]["State"]["Pid"] not in {0, pid} for name, pid in before.items()
-        ),
-        seconds=PATIENCE_SECONDS,
-    )
-    for name in DEFAULT:
-        wait_until(lambda name=name: platform.is_healthy(name), seconds=PATIENCE_SECONDS)  # type: ignore[misc]
+    for name, described in platform.containers().items():
+        killed = described["State"]["Pid"]
+        os.kill(killed, signal.SIGKILL)
+        wait_until(
+            lambda name=name, killed=killed: (  # type: ignore[misc]
+                platform.containers()[name]["State"]["Pid"] not in {0, killed} and platform.is_healthy(name)
+            ),
+            seconds=PATIENCE_SECONDS,
+        )
     insert(platform, "crash-after", 10)
     proved(platform)
     assert "unchanged" in platform.make("dashboards"), "Metabase has forgotten"
