@@ -226,16 +226,16 @@ def test_each_container_comes_back_after_a_crash(platform: Platform) -> None:
 
 def test_a_failed_build_reaches_whoever_is_to_be_told(platform: Platform, alerts: Receiver) -> None:
     """Readers keep the last build; Prometheus sees the failed step, Alertmanager sends it to the receiver."""
-    build = published(platform, "select max(build_id) from ops.builds")
+    build = published(platform, "select build_id from ops.published_build")
     failed = platform.make("run-adhoc", "ARGS=--skip-extract --select no_such_model", expected=2)
     assert "no model matches `no_such_model`" in failed
-    assert build == published(platform, "select max(build_id) from ops.builds")
+    assert build == published(platform, "select build_id from ops.published_build")
     wait_until(lambda: "ClaudeAnalyticsStepFailed" in alerts.names("firing"), seconds=PATIENCE_SECONDS)
     status, body = fetched("http://127.0.0.1:3002/proxy/api/v1/alerts")
     assert 200 == status
     assert "ClaudeAnalyticsStepFailed" in body
     platform.make("run-adhoc")
-    assert build < published(platform, "select max(build_id) from ops.builds")
+    assert build < published(platform, "select build_id from ops.published_build")
 
 
 def test_credentials_are_rotated(platform: Platform) -> None:
