@@ -245,7 +245,8 @@ def test_credentials_are_rotated(platform: Platform) -> None:
     before = platform.containers()["stream"]["State"]["Pid"]
     platform.compose("--profile", "mongo", "restart", "stream", "schedule")
     assert platform.containers()["stream"]["State"]["Pid"] not in {0, before}
-    assert "appName=rotated" in platform.exec("stream", "claude-analytics", "config").replace("\n", "")
+    config = platform.exec("stream", "env", "COLUMNS=400", "claude-analytics", "config")
+    assert "appName=rotated" in config
     wait_until(lambda: platform.is_healthy("stream"), seconds=PATIENCE_SECONDS)
 
     platform.exec(
