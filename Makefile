@@ -26,8 +26,8 @@ SOAK ?=
 SOAK_MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: up up-core up-prefect down rebuild dashboards fresh logs shell status run-adhoc run-backfill run-daily pipeline deploy
-.PHONY: install system demo test chaos check audit prefect bench docs format lock clean help
+.PHONY: up up-core up-prefect down rebuild dashboards import fresh logs shell status run-adhoc run-backfill run-daily pipeline deploy
+.PHONY: install system demo test chaos containers check audit prefect bench docs format lock clean help
 
 ##@ To try it and to work on it
 install: $(INSTALLED) ## Make .venv and install everything into it (repeated only when the packages change)
@@ -38,9 +38,11 @@ demo: $(INSTALLED) ## See it all work on this machine: make demo [LOGS=~/.claude
 test: $(INSTALLED) ## Run every test: unit, integration and chaos [ARGS='-k landing' JOBS=3]
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(ARGS)
 
-system: ## Install the programs that some tests need, as root on Debian or Ubuntu: a browser and Prometheus
+system: ## Install the programs that some tests need, as root on Debian or Ubuntu: a browser, Prometheus, containers
 	@missing=; \
-	for program in chromium prometheus; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	for program in chromium prometheus podman runc debootstrap iptables catatonit; do \
+	    command -v $$program >/dev/null || missing="$$missing $$program"; \
+	done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 	    echo "make: cannot install$$missing here (not root, or no apt-get): tests that need it will skip" >&2; \
@@ -48,6 +50,8 @@ system: ## Install the programs that some tests need, as root on Debian or Ubunt
 	fi; \
 	: 'The tests start a Prometheus of their own; the package must not start one.'; \
 	case "$$missing" in *prometheus*) systemctl mask --quiet prometheus.service 2>/dev/null || true;; esac; \
+	: 'Names of containers, and their networks.'; \
+	case "$$missing" in *podman*) missing="$$missing netavark aardvark-dns";; esac; \
 	export RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive; \
 	apt-get -qq update && apt-get -qq install -y --no-install-recommends $$missing >/dev/null || \
 	    echo "make: could not install$$missing: tests that need it will skip" >&2
@@ -55,6 +59,9 @@ system: ## Install the programs that some tests need, as root on Debian or Ubunt
 chaos: $(INSTALLED) ## Break every promise on purpose, in some minutes [SOAK=1: at random, for SOAK_MINUTES=30]
 	$(if $(SOAK),SOAK_MINUTES=$(SOAK_MINUTES) )$(BIN)/python -m pytest \
 	    $(if $(SOAK),-s tests/chaos/test_soak.py,-m 'chaos or fault') $(ARGS)
+
+containers: $(INSTALLED) ## Build the images, run the platform on podman, live through a day with it (root, Linux)
+	$(BIN)/python -m pytest -s tests/containers $(ARGS)
 
 check: $(INSTALLED) ## Format, lint, types, dead and repeated code, import contracts, SQL
 	@echo '── ruff format' && $(BIN)/ruff format --check .
@@ -74,7 +81,8 @@ audit: $(INSTALLED) ## Look for unsafe code, licences that bind, and (with a net
 
 prefect: $(INSTALLED) ## Prove the Prefect flows on a real Prefect server, in an environment of its own
 	@test -x $(VENV)-prefect/bin/prefect || { $(BIN)/python -m venv $(VENV)-prefect && \
-	    $(VENV)-prefect/bin/python -m pip install --quiet --editable '.[prefect]' 'pytest>=9,<10' psutil hypothesis; }
+	    $(VENV)-prefect/bin/python -m pip install --quiet --constraint constraints.txt \
+	    --editable '.[prefect]' pytest psutil hypothesis; }
 	$(VENV)-prefect/bin/python -m pytest tests/integration/test_prefect.py $(ARGS)
 
 bench: $(INSTALLED) ## Measure speed, latency and memory on this machine
@@ -92,9 +100,9 @@ format: $(INSTALLED) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix-only .
 
-lock: $(INSTALLED) ## Resolve all packages anew into constraints.txt, for every supported Python and platform
+lock: $(INSTALLED) ## Resolve all packages, every extra included, into constraints.txt, for each Python and platform
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --extra dev --no-annotate \
+	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --all-extras --no-annotate \
 	    --custom-compile-command 'make lock' --output-file constraints.txt pyproject.toml
 
 clean: ## Remove what make and the tools left here; your data/ stays
@@ -113,68 +121,83 @@ DOCKER ?= docker
 WITH_MONGO ?=
 # One of the services, for `logs` and `shell`: make logs SERVICE=stream
 SERVICE ?=
+# `make import` reads these.
+IMPORT = $(patsubst ~/%,$(HOME)/%,$(or $(LOGS),$(HOME)/.claude/projects))
 
 MONGO_PROFILE = $(if $(or $(WITH_MONGO),$(shell grep -s '//mongo:27017' deploy/secrets/mongo_uri)),--profile mongo)
+# Where Prefect runs (`make up-prefect`), it stays, and `schedule` does not start beside it.
+PREFECT_RUNS = $(shell $(DOCKER) ps --quiet --filter label=com.docker.compose.project=claude-analytics \
+    --filter label=com.docker.compose.service=prefect-worker)
+PREFECT_PROFILE = $(if $(PREFECT_RUNS),--profile prefect)
+NO_SCHEDULE = $(if $(PREFECT_RUNS),--scale schedule=0)
 COMPOSE = $(DOCKER) compose --file deploy/docker-compose.yml $(MONGO_PROFILE)
-UP = up --detach --build --wait --wait-timeout 900
+UP = up --detach --wait --wait-timeout 900
 # A container of its own for one command, on the same volumes and beside the running services.
-ONCE = $(COMPOSE) run --rm --no-deps
+ONCE = $(COMPOSE) --profile manual run --rm --no-deps
 
 up: .engine ## Start everything: stream, schedule, Metabase, Prometheus, Grafana, docs [WITH_MONGO=1]
 	@WITH_MONGO=$(WITH_MONGO) deploy/secrets.sh
-	@$(COMPOSE) $(UP)
-	@echo 'Metabase on port 3001, docs on 8080, Grafana on 3002; `make status` tells how it stands,'
+	@$(COMPOSE) $(PREFECT_PROFILE) $(UP) --build $(NO_SCHEDULE)
+	@echo 'Metabase on port 3001, docs on 8080, Grafana on 3002; `make status` shows how it runs,'
 	@echo '`make dashboards` fills Metabase'
 
 up-core: .engine ## Start stream and schedule alone, without dashboards
 	@WITH_MONGO=$(WITH_MONGO) deploy/secrets.sh
-	@$(COMPOSE) $(UP) stream schedule
+	@$(COMPOSE) $(UP) --build stream schedule
 
-up-prefect: .engine ## Start everything, with Prefect (port 4200) in place of schedule
+up-prefect: .engine ## Start stream and, in place of schedule, Prefect (port 4200); make up then adds the dashboards
 	@WITH_MONGO=$(WITH_MONGO) deploy/secrets.sh
 	@$(COMPOSE) stop schedule
-	@$(COMPOSE) --profile prefect $(UP) --scale schedule=0
+	@$(COMPOSE) --profile prefect $(UP) --build stream prefect-server prefect-worker
 
 down: .engine ## Stop everything; data stays
-	@$(COMPOSE) --profile mongo --profile prefect down
+	@$(COMPOSE) --profile mongo --profile prefect --profile manual --profile dashboards down
 
-rebuild: .engine ## Build the images from scratch and start them anew; data stays
-	@$(COMPOSE) build --pull --no-cache
-	@$(COMPOSE) up --detach --wait --wait-timeout 900
+rebuild: .engine ## Build the images from scratch and replace the containers; data stays
+	@WITH_MONGO=$(WITH_MONGO) deploy/secrets.sh
+	@$(COMPOSE) $(PREFECT_PROFILE) build --pull --no-cache
+	@$(COMPOSE) $(PREFECT_PROFILE) $(UP) $(NO_SCHEDULE)
 
-fresh: .engine ## DELETE all data of the containers and start anew: make fresh CONFIRM=yes
+fresh: .engine ## DELETE all data of the containers and start from nothing: make fresh CONFIRM=yes
 	@if [ '$(CONFIRM)' != yes ]; then \
 	    echo 'make: this deletes landing zone, warehouse, dashboards and metrics of the containers (and their' >&2; \
 	    echo '      MongoDB, with WITH_MONGO=1). If that is what you want: make fresh CONFIRM=yes' >&2; \
 	    exit 2; \
 	fi
-	@$(COMPOSE) --profile mongo --profile prefect down --volumes
+	@$(COMPOSE) --profile mongo --profile prefect --profile manual --profile dashboards down --volumes
 	@$(MAKE) up
 
 dashboards: .engine ## Create or update the dashboards in Metabase, once the pipeline has published
 	@$(COMPOSE) --profile dashboards run --rm metabase-sync
 
+import: .engine ## Import logs of this machine into the containers' MongoDB [LOGS=~/.claude/projects]
+	@$(ONCE) --user "$$(id -u)" --workdir /tmp --volume "$(IMPORT):/logs:ro" analytics-worker import /logs
+
 logs: .engine ## Follow the logs of all services, or of one [SERVICE=stream]
-	@$(COMPOSE) logs --follow --tail 100 $(SERVICE)
+	@$(COMPOSE) $(PREFECT_PROFILE) logs --follow --tail 100 $(SERVICE)
 
-shell: .engine ## Open a shell beside a service, also if that does not start [SERVICE=stream]
-	@$(ONCE) --entrypoint bash $(or $(SERVICE),stream)
+shell: .engine ## Open a shell for commands by hand, also if nothing runs [SERVICE=analytics-worker]
+	@$(ONCE) --entrypoint bash $(or $(SERVICE),analytics-worker)
 
-status: .engine ## Show the containers, then stream, warehouse, runs and published build
-	@$(COMPOSE) ps
-	@$(ONCE) schedule status
+status: .engine ## Show the containers, then stream, warehouse, runs and published build, and Prefect's deployments
+	@$(COMPOSE) $(PREFECT_PROFILE) ps
+	@$(ONCE) analytics-worker status
+	@$(if $(PREFECT_RUNS),$(COMPOSE) --profile prefect exec -T prefect-worker prefect deployment ls,true)
 
 run-adhoc: .engine ## Run the pipeline now [ARGS='--skip-extract']
-	@$(ONCE) schedule pipeline $(ARGS)
+	@$(ONCE) analytics-worker pipeline $(ARGS)
 
 run-backfill: .engine ## Run the pipeline from all documents of the collection
-	@$(ONCE) schedule pipeline --full-backfill $(ARGS)
+	@$(ONCE) analytics-worker pipeline --full-backfill $(ARGS)
 
-run-daily: .engine ## Run the pipeline with every row of the marts built anew
-	@$(ONCE) schedule pipeline --full-refresh $(ARGS)
+run-daily: .engine ## Run the pipeline with every row of the marts built again
+	@$(ONCE) analytics-worker pipeline --full-refresh $(ARGS)
 
-deploy: .engine ## Make the Prefect deployments again, after a change of prefect.yaml
-	@$(COMPOSE) --profile prefect exec prefect-worker claude-analytics deploy
+deploy: .engine ## Build Prefect's worker, restart it, and make its deployments, after a change of prefect.yaml
+	@$(if $(PREFECT_RUNS),,echo 'make: no Prefect runs here; `make up-prefect` starts it' >&2; exit 2)
+	@$(COMPOSE) --profile prefect build prefect-worker
+	@$(COMPOSE) --profile prefect up --detach --wait --wait-timeout 900 --no-deps --force-recreate prefect-worker
+	@$(COMPOSE) --profile prefect exec -T prefect-worker claude-analytics deploy
 
 ##@ To run it without containers (also: honcho start, or deploy/systemd)
 

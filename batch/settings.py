@@ -262,6 +262,11 @@ class MetabaseSettings(SettingsGroup):
         validation_alias="METABASE_DUCKDB_MEMORY_LIMIT",
         description="memory DuckDB may use in Metabase",
     )
+    temp_directory: str = Field(
+        "/tmp/claude-analytics",  # noqa: S108 - of Metabase's machine; DuckDB makes files of its own there
+        validation_alias="METABASE_DUCKDB_TEMP_DIRECTORY",
+        description="folder that DuckDB inside Metabase spills to; Metabase's user must be able to write it",
+    )
     wait_seconds: float = Field(
         120,
         ge=0,
@@ -275,6 +280,25 @@ class MetabaseSettings(SettingsGroup):
         if not value.startswith(("https://", "http://")):
             raise ValueError("must begin with https:// or http://")
         return value
+
+
+class PrefectSettings(SettingsGroup):
+    """Runs on Prefect in place of `schedule`; handed on to Prefect, which reads them from its environment."""
+
+    api_url: str | None = Field(
+        None,
+        validation_alias="PREFECT_API_URL",
+        description="address of the Prefect server; unset, the one of Prefect's own profile",
+    )
+    api_key: SecretStr | None = Field(
+        None, validation_alias="PREFECT_API_KEY", description="key for a Prefect server that asks for one"
+    )
+
+    def environment(self) -> dict[str, str]:
+        """Return what Prefect has to find in its environment."""
+        key = self.api_key.get_secret_value() if self.api_key else None
+        given = {"PREFECT_API_URL": self.api_url, "PREFECT_API_KEY": key}
+        return {name: value for name, value in given.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -310,6 +334,7 @@ class Settings:
     dbt: DbtSettings
     great_expectations: GreatExpectationsSettings
     metabase: MetabaseSettings
+    prefect: PrefectSettings
     metrics: MetricsSettings
     redaction: RedactionSettings
     logging: LoggingSettings
@@ -332,6 +357,7 @@ class Settings:
             dbt=read(DbtSettings),
             great_expectations=read(GreatExpectationsSettings),
             metabase=read(MetabaseSettings),
+            prefect=read(PrefectSettings),
             metrics=read(MetricsSettings),
             redaction=read(RedactionSettings),
             logging=read(LoggingSettings),

@@ -12,7 +12,8 @@ folder=${1:-$(cd "$(dirname "$0")" && pwd)/secrets}
 mkdir -p "$folder"
 chmod 0700 "$folder"
 
-for name in metabase_postgres_password metabase_encryption_key metabase_admin_password grafana_admin_password; do
+for name in metabase_postgres_password metabase_encryption_key metabase_admin_password grafana_admin_password \
+    prefect_postgres_password; do
     if [ ! -s "$folder/$name" ]; then
         od -An -N24 -tx1 /dev/urandom | tr -d ' \n' >"$folder/$name"
         echo "made $folder/$name"

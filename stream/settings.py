@@ -324,10 +324,16 @@ def read(group: type[Group]) -> Group:
     """Read one group of settings from the environment and `.env`.
 
     Raises:
-        SettingsError: A value does not fit; every wrong one is named, none is printed if it is secret.
+        SettingsError: A value does not fit, every wrong one is named, none is printed if it is secret; or
+            `.env` cannot be read.
     """
     try:
         return group()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"cannot read `.env` of the working folder: {error}",
+            hint="make it a text file that this user may read, or run this in another folder",
+        ) from error
     except ValidationError as error:
         problems = "; ".join(
             f"`{'.'.join(str(part) for part in problem['loc'])}`: {problem['msg'].lower()}"

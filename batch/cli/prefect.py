@@ -6,8 +6,10 @@ import sys
 from importlib.util import find_spec
 from typing import Any
 
+from batch.settings import PrefectSettings
 from batch.shipped import prefect_file
 from stream.errors import SettingsError, StepFailedError
+from stream.settings import read
 
 _WORK_POOL = "claude-analytics"
 
@@ -51,4 +53,6 @@ def _require_prefect() -> None:
         raise SettingsError(
             "Prefect is not installed here", hint="run `pip install 'claude-analytics[prefect]'`"
         )
+    # `.env` and files of secrets count for Prefect, too, which reads its environment alone.
+    os.environ.update(read(PrefectSettings).environment())
     os.environ.setdefault("DO_NOT_TRACK", "1")

@@ -12,6 +12,8 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from batch import shipped
 from batch.transform.prices import Terms
 from stream.errors import StepFailedError
@@ -29,7 +31,7 @@ class DbtProject:
         warehouse: The DuckDB file.
         data_dir: Artifacts, logs and the parse cache go to `<data_dir>/dbt`.
         target: Of `profiles.yml`.
-        threads: Of DuckDB; all cores if None.
+        threads: Of DuckDB; as many as DuckDB takes by itself if None, so as many as the loader has.
         memory_limit: Of DuckDB, as `1GB`.
         reporting_timezone: Days and hours in the marts are of this zone.
         project_aliases: Project for each folder whose own would be another.
@@ -70,7 +72,7 @@ class DbtProject:
         variables = {
             "DUCKDB_PATH": path,
             "DUCKDB_CATALOG": catalog,
-            "DUCKDB_THREADS": str(self.threads or os.cpu_count() or 1),
+            "DUCKDB_THREADS": str(self.threads or _threads()),
             "DUCKDB_MEMORY_LIMIT": self.memory_limit,
             "REPORTING_TIMEZONE": self.reporting_timezone,
             "PROJECT_ALIASES": json.dumps(self.project_aliases, sort_keys=True),
@@ -141,6 +143,14 @@ class DbtProject:
                 hint=f"see `{self.log_dir / 'dbt.log'}`",
             ) from answer.exception
         return answer.result
+
+
+def _threads() -> int:
+    """Return how many threads DuckDB takes by itself: in a container fewer than the machine has cores."""
+    with duckdb.connect() as connection:
+        (found,) = connection.execute("select current_setting('threads')").fetchall()
+    threads: int = found[0]
+    return threads
 
 
 def _first_line(text: str) -> str:

@@ -2,13 +2,16 @@
 
 It answers on a real socket. Queries come back in another form than they were sent, responses have keys that
 requests may not have, a PUT replaces the whole list of cards, and the first account can be made only once.
+Who is no administrator sees databases without their details, and may make none. As in Metabase's one process,
+DuckDB files stay open, so DuckDB itself refuses other options for a file that is in use.
 """
 
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from typing import Any
@@ -18,9 +21,25 @@ import duckdb
 from pydantic import ValidationError
 
 from tests.support import metabase_shapes as shapes
+from tests.support.metabase_templates import TemplateError, substituted, variables
 
 _OPEN = {"/api/health", "/api/session/properties", "/api/setup", "/api/session"}
 _TOKEN = "5b7c2a11-token"  # noqa: S105 - of a server that holds nothing
+
+
+@dataclass
+class User:
+    """An account.
+
+    Attributes:
+        password: That signs it in.
+        is_superuser: Whether it is of the group Administrators.
+        has_second_factor: Whether the password alone does not do.
+    """
+
+    password: str
+    is_superuser: bool = True
+    has_second_factor: bool = False
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not an error of ours
@@ -40,7 +59,9 @@ class Metabase:
         engines: Drivers it has.
         starting: How often it still answers that it is starting.
         broken: Path that fails with 500.
-        api_key: That it takes.
+        site_url: Where people find it; none is set on a new one.
+        api_key: That it takes, of the group Administrators.
+        users: By e-mail address; the first is made by the set-up.
         writes: Method and path of each request that was to change something, in order.
         cards: By id, as stored; so are dashboards, collections, databases.
     """
@@ -51,16 +72,24 @@ class Metabase:
         self.engines = ["duckdb", "postgres"]
         self.starting = 0
         self.broken: str | None = None
+        self.site_url: str | None = None
         self.api_key: str | None = None
-        self.admin: tuple[str, str] | None = None
+        self.users: dict[str, User] = {}
         self.is_tracking = True
-        self.sessions: set[str] = set()
+        self.sessions: dict[str, User] = {}
         self.writes: list[tuple[str, str]] = []
         self.databases: dict[int, dict[str, Any]] = {}
         self.collections: dict[int, dict[str, Any]] = {}
         self.cards: dict[int, dict[str, Any]] = {}
         self.dashboards: dict[int, dict[str, Any]] = {}
         self._ids = count(1)
+        self._pools: dict[int, duckdb.DuckDBPyConnection] = {}
+
+    def restart(self) -> None:
+        """Close what is open, as the end of the process does."""
+        for connection in self._pools.values():
+            connection.close()
+        self._pools.clear()
 
     def answer(self, method: str, path: str, query: dict[str, str], headers: Any, body: Any) -> Any:
         """Answer a request.
@@ -70,8 +99,15 @@ class Metabase:
         """
         if path == self.broken:
             raise Refused(500, {"message": "no space left on device"})
-        if path not in _OPEN and not self._is_known(headers):
+        user = self._user_of(headers)
+        if path not in _OPEN and user is None:
             raise Refused(401, "Unauthenticated")
+        if user is not None and not user.is_superuser and _needs_superuser(method, path):
+            raise Refused(403, "You don't have permissions to do that.")
+        if path == "/api/user/current":
+            return {"id": 1, "is_superuser": user is not None and user.is_superuser}
+        if path == "/api/database" and method == "GET":
+            return self._list_databases(with_details=user is not None and user.is_superuser)
         if method != "GET" and path not in {"/api/session", "/api/setup"}:
             self.writes.append((method, path))
         for pattern, handle in self._routes(method):
@@ -108,17 +144,29 @@ class Metabase:
     def ask(self, card: dict[str, Any], **values: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Answer a card as a dashboard would: values for its variables, and parts without value left out."""
         query = card["dataset_query"]
-        text = with_variables(query["stages"][0]["native"], values)
-        with _connect(self.databases[query["database"]]["details"]) as connection:
-            found = connection.execute(text, [values[name] for name in values])
-            return [column[0] for column in found.description or ()], found.fetchall()
+        stage = query["stages"][0]
+        kinds = {tag["name"]: tag["type"] for tag in stage["template-tags"]}
+        text, bound = substituted(stage["native"], kinds, values)
+        found = self._pool(query["database"]).cursor().execute(text, bound)
+        return [column[0] for column in found.description or ()], found.fetchall()
+
+    def _pool(self, database_id: int) -> duckdb.DuckDBPyConnection:
+        if database_id not in self._pools:
+            self._pools[database_id] = _connect(self.databases[database_id]["details"])
+        return self._pools[database_id]
+
+    def _list_databases(self, *, with_details: bool) -> Any:
+        shown = [
+            {name: value for name, value in each.items() if with_details or name != "details"}
+            for each in self.databases.values()
+        ]
+        return {"data": shown, "total": len(shown)}
 
     def _routes(self, method: str) -> list[tuple[str, Callable[..., Any]]]:
         return {
             "GET": [
                 ("/api/health", self._health),
                 ("/api/session/properties", self._properties),
-                ("/api/database", lambda _query: {"data": list(self.databases.values()), "total": 1}),
                 (
                     "/api/collection",
                     lambda _query: [{"id": "root", "name": "Our analytics"}, *self._active()],
@@ -143,9 +191,10 @@ class Metabase:
             ],
         }.get(method, [])
 
-    def _is_known(self, headers: Any) -> bool:
-        has_key = self.api_key is not None and headers.get("X-API-Key") == self.api_key
-        return has_key or headers.get("X-Metabase-Session") in self.sessions
+    def _user_of(self, headers: Any) -> User | None:
+        if self.api_key is not None and headers.get("X-API-Key") == self.api_key:
+            return User("")
+        return self.sessions.get(headers.get("X-Metabase-Session"))
 
     def _health(self, _query: Any) -> Any:
         if self.starting:
@@ -156,30 +205,31 @@ class Metabase:
     def _properties(self, _query: Any) -> Any:
         return {
             "version": {"tag": self.version, "hash": "0"},
-            "has-user-setup": self.admin is not None,
-            "setup-token": None if self.admin else _TOKEN,
+            "has-user-setup": bool(self.users),
+            "setup-token": None if self.users else _TOKEN,
+            "site-url": self.site_url,
             "engines": {engine: {"driver-name": engine} for engine in self.engines},
             "anon-tracking-enabled": self.is_tracking,
         }
 
     def _set_up(self, body: Any) -> Any:
         setup = _read(shapes.Setup, body)
-        if self.admin is not None:
-            raise Refused(403, "The /api/setup route can only be used to create the first user.")
-        if setup.token != _TOKEN:
+        if self.users or setup.token != _TOKEN:
+            # Once somebody is set up there is no token that could match.
             raise Refused(400, {"errors": {"token": "Token does not match the setup token."}})
-        self.admin, self.is_tracking = (setup.user.email, setup.user.password), True
-        return self._new_session()
+        self.users[setup.user.email], self.is_tracking = User(setup.user.password), True
+        return self._new_session(self.users[setup.user.email])
 
     def _sign_in(self, body: Any) -> Any:
         told = _read(shapes.SignIn, body)
-        if (told.username, told.password) != self.admin:
+        user = self.users.get(told.username)
+        if user is None or user.password != told.password:
             raise Refused(401, {"errors": {"password": "did not match stored password"}})
-        return self._new_session()
+        return {"mfa_required": True} if user.has_second_factor else self._new_session(user)
 
-    def _new_session(self) -> Any:
+    def _new_session(self, user: User) -> Any:
         session = f"session-{next(self._ids)}"
-        self.sessions.add(session)
+        self.sessions[session] = user
         return {"id": session}
 
     def _set_tracking(self, body: Any) -> None:
@@ -190,12 +240,19 @@ class Metabase:
         _connect(told["details"]).close()
         database_id = next(self._ids)
         self.databases[database_id] = {"id": database_id, "features": ["basic-aggregations"], **told}
+        self._pool(database_id)
         return self.databases[database_id]
 
     def _change_database(self, database_id: int, body: Any) -> Any:
         told = _read(shapes.ChangedDatabase, body).told()
-        _connect(told["details"]).close()
-        return _of(self.databases, database_id) | told
+        if "details" in told:
+            _connect(told["details"]).close()
+            if database_id in self._pools:
+                self._pools.pop(database_id).close()
+        database = _of(self.databases, database_id)
+        database |= told
+        self._pool(database_id)
+        return database
 
     def _active(self) -> list[dict[str, Any]]:
         return [each for each in self.collections.values() if not each["archived"]]
@@ -247,7 +304,11 @@ class Metabase:
             return told
         _of(self.databases, query["database"])
         tags = query["native"]["template-tags"]
-        if set(re.findall(r"{{(\w+)}}", query["native"]["query"])) != set(tags):
+        try:
+            named = variables(query["native"]["query"])
+        except TemplateError as error:
+            raise Refused(400, {"errors": {"dataset_query": str(error)}}) from None
+        if named != set(tags):
             raise Refused(400, {"errors": {"dataset_query": "variables and template tags differ"}})
         # As Metabase has given queries back since 0.57: in another form than it takes.
         stage = {
@@ -304,20 +365,9 @@ class Metabase:
             raise Refused(400, {"errors": {"parameter_mappings": "no such parameter"}})
 
 
-def with_variables(query: str, values: Mapping[str, str]) -> str:
-    """Put values in as Metabase does: as parameters of the driver, in the order they stand in.
-
-    Raises:
-        KeyError: A variable outside of `[[…]]` has no value.
-    """
-    chosen = re.sub(
-        r"\[\[(.*?{{(\w+)}}.*?)\]\]",
-        lambda part: part[1] if part[2] in values else "",
-        query,
-        flags=re.DOTALL,
-    )
-    places = {name: place for place, name in enumerate(values, start=1)}
-    return re.sub(r"{{(\w+)}}", lambda variable: f"${places[variable[1]]}", chosen)
+def _needs_superuser(method: str, path: str) -> bool:
+    """Whether only administrators may do this; collections are open to all here."""
+    return method != "GET" and path.startswith(("/api/database", "/api/setting"))
 
 
 def _dressed(dashcard: dict[str, Any]) -> dict[str, Any]:
@@ -340,9 +390,11 @@ def _of(things: dict[int, dict[str, Any]], thing_id: int) -> dict[str, Any]:
 
 
 def _connect(details: dict[str, Any]) -> duckdb.DuckDBPyConnection:
-    """Open a database as the driver does."""
+    """Open a database as the driver does: with options for the file, then `init_sql` on each connection."""
     try:
-        config = {"memory_limit": details["memory_limit"]}
+        config = {"memory_limit": details["memory_limit"]} if "memory_limit" in details else {}
+        options = filter(None, (details.get("additional-options") or "").split(";"))
+        config |= dict(option.split("=", 1) for option in options)
         connection = duckdb.connect(details["database_file"], read_only=details["read_only"], config=config)
         connection.execute(details["init_sql"])
     except duckdb.Error as error:
@@ -351,9 +403,11 @@ def _connect(details: dict[str, Any]) -> duckdb.DuckDBPyConnection:
 
 
 @contextmanager
-def metabase_server() -> Iterator[Metabase]:
-    """Run a stand-in on a free port of this machine."""
-    metabase = Metabase()
+def metabase_server(
+    metabase: Metabase | None = None, *, host: str = "127.0.0.1", port: int = 0
+) -> Iterator[Metabase]:
+    """Run a stand-in; a new one on a free port of this machine unless said otherwise."""
+    metabase = metabase or Metabase()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -385,8 +439,8 @@ def metabase_server() -> Iterator[Metabase]:
             self.end_headers()
             self.wfile.write(text)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    metabase.url = f"http://127.0.0.1:{server.server_address[1]}"
+    server = ThreadingHTTPServer((host, port), Handler)
+    metabase.url = f"http://{host}:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
@@ -395,3 +449,4 @@ def metabase_server() -> Iterator[Metabase]:
         server.shutdown()
         thread.join()
         server.server_close()
+        metabase.restart()

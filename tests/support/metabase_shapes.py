@@ -64,8 +64,11 @@ class Details(Shape):
 
     database_file: Text
     read_only: Flag
-    memory_limit: Annotated[str, StringConstraints(pattern=r"^\d+(MB|GB)$")]
+    memory_limit: Annotated[str, StringConstraints(pattern=r"^\d+(MB|GB)$")] | None = None
     init_sql: str
+    additional_options: Annotated[
+        str | None, Field(alias="additional-options"), StringConstraints(pattern=r"^(\w+=[^;]+;?)*$")
+    ] = None
 
 
 class NewDatabase(Shape):

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from batch.settings import PipelineSettings
+from batch.settings import MetabaseSettings, PipelineSettings
 from stream.settings import MetricsSettings
 from tests.support.paths import ROOT
 
@@ -23,6 +23,9 @@ COMPOSE: dict[str, Any] = yaml.safe_load(COMPOSE_TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 OURS = {name for name, service in SERVICES.items() if str(service["image"]).startswith("claude-analytics")}
+PROGRAMS = [
+    *("stream", "schedule", "analytics-worker", "dbt-docs", "metabase-sync", "prefect-worker"),
+]
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 
 
@@ -48,36 +51,68 @@ def test_only_dashboards_are_published() -> None:
 def test_networks_lead_out_only_where_they_must() -> None:
     """Whoever only keeps data or metrics is in internal networks alone."""
     open_networks = {name for name, network in COMPOSE["networks"].items() if not network.get("internal")}
-    assert open_networks == {"source", "dashboards"}
+    assert open_networks == {"source", "dashboards", "receiver"}
     secluded = {
         name for name, service in SERVICES.items() if not open_networks & set(service.get("networks", ()))
     }
-    assert secluded == {"prometheus", "metabase-postgres"}
+    assert secluded == {"prometheus", "metabase-postgres", "prefect-postgres"}
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_service_is_bounded_and_unprivileged(name: str) -> None:
     """It comes back after a crash, has limits, rotates its logs, and gains no privilege."""
     service = SERVICES[name]
-    assert service["restart"] == "unless-stopped"
+    assert service["restart"] == ("no" if name == "analytics-worker" else "unless-stopped")
     assert service["logging"]["options"] == {"max-size": "10m", "max-file": "5"}
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
 
 
-@pytest.mark.parametrize("name", ["stream", "schedule", "dbt-docs", "metabase-sync", "prefect-worker"])
-def test_the_program_has_a_read_only_root(name: str) -> None:
-    """It writes its volumes and /tmp; all of its processes see the same volumes."""
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_root_is_read_only_and_nobody_is_root(name: str) -> None:
+    """Services write their volumes and /tmp; those whose image would begin as root are given its user."""
     service = SERVICES[name]
     assert service["read_only"] is True
-    assert service["tmpfs"][0].startswith("/tmp:")
+    # Images of Prometheus, Alertmanager and Grafana name a user of their own; so do ours.
+    begins_as_root = str(service["image"]).startswith(("postgres:", "mongo:"))
+    assert not begins_as_root or service["user"] in {"70:70", "999:999"}
+    assert "cap_add" not in service
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_program_sees_the_same_volumes_everywhere(name: str) -> None:
+    """All of its processes do, and a MongoDB on the machine itself has a name on Linux, too."""
+    service = SERVICES[name]
+    assert service["extra_hosts"] == ["host.docker.internal:host-gateway"]
     assert service["volumes"] == ["data:/data", "landing:/data/landing", "serving:/data/serving"]
 
 
 def test_metabase_reads_what_is_served_and_nothing_else() -> None:
     """The views name files by path: they lie where the program wrote them, and cannot be written."""
-    assert SERVICES["metabase"]["volumes"] == ["serving:/data/serving:ro", "landing:/data/landing:ro"]
+    assert SERVICES["metabase"]["volumes"] == [
+        "serving:/data/serving:ro",
+        "landing:/data/landing:ro",
+        "metabase-work:/metabase/work",
+    ]
+
+
+def test_the_memory_of_metabase_adds_up() -> None:
+    """Java's heap, DuckDB's share and 500 MB for the rest of Java fit into the limit; DuckDB can spill."""
+    service = SERVICES["metabase"]
+    limit = int(service["deploy"]["resources"]["limits"]["memory"].removesuffix("G")) * 1000
+    share = int(service["environment"]["JAVA_TOOL_OPTIONS"].partition("=")[2]) / 100
+    duckdb = int(MetabaseSettings().memory_limit.removesuffix("GB")) * 1000
+    assert share * limit + duckdb + 500 <= limit
+    spills_to = SERVICES["metabase-sync"]["environment"]["METABASE_DUCKDB_TEMP_DIRECTORY"]
+    assert Path("/metabase/work") in Path(spills_to).parents
+
+
+def test_metabase_says_where_a_browser_finds_it() -> None:
+    """Its links begin with the published port, and it listens for others than itself."""
+    environment = SERVICES["metabase"]["environment"]
+    assert environment["MB_SITE_URL"].endswith(":-http://localhost:3001}")
+    assert environment["MB_JETTY_HOST"] == "0.0.0.0"  # noqa: S104 - inside its container
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -124,6 +159,8 @@ def test_secrets_are_files(tmp_path: Path) -> None:
         for name, value in (service.get("environment") or {}).items():
             if re.search("PASS|SECRET_KEY|_URI|TOKEN", name):
                 assert str(value).startswith("/run/secrets/"), name
+        for text in service.get("entrypoint", ()):
+            assert not re.search(r"PASSWORD=(?!\$\$\(cat /run/secrets/)", text)
     made = _run_secrets(tmp_path / "secrets", WITH_MONGO="1")
     assert made.returncode == 0, made.stderr
     named = {Path(secret["file"]) for secret in COMPOSE["secrets"].values()}
@@ -199,6 +236,11 @@ def test_units_are_sound_and_hardened(unit: Path, tmp_path: Path) -> None:
     copy.write_text(re.sub(r"^ExecStart=\S+", f"ExecStart={sys.executable}", text, flags=re.MULTILINE))
     verified = subprocess.run([analyze, "verify", copy], capture_output=True, text=True, check=False)
     assert (0, "") == (verified.returncode, verified.stderr)
+    dropped_in = tmp_path / f"{unit.name}.d"
+    dropped_in.mkdir()
+    shutil.copy(DEPLOY / "systemd" / "before-251.conf", dropped_in)
+    older = subprocess.run([analyze, "verify", copy], capture_output=True, text=True, check=False)
+    assert (0, "") == (older.returncode, older.stderr)
     rated = subprocess.run(
         [analyze, "security", "--offline=true", "--threshold=20", copy],
         capture_output=True,
@@ -216,7 +258,7 @@ def test_units_do_not_repeat_what_a_person_must_mend(unit: Path) -> None:
 
 
 TARGETS = ["up", "up-core", "up-prefect", "down", "rebuild", "logs", "status", "run-adhoc"]
-TARGETS += ["dashboards", "run-backfill", "run-daily", "shell", "fresh", "deploy"]
+TARGETS += ["dashboards", "import", "run-backfill", "run-daily", "shell", "fresh", "deploy"]
 
 
 def _make(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -251,36 +293,204 @@ def test_fresh_asks_first() -> None:
     assert "make fresh CONFIRM=yes" in made.stderr
 
 
-def test_up_makes_secrets_and_starts_the_profile(tmp_path: Path) -> None:
+@pytest.fixture
+def engine(tmp_path: Path) -> "Engine":
+    """Give an engine that writes down what it is asked."""
+    return Engine(tmp_path)
+
+
+class Engine:
+    """A program that answers as a container engine does, and starts nothing.
+
+    Attributes:
+        path: Of the program.
+        runs_prefect: Whether a worker of Prefect runs on it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "engine"
+        self._log = folder / "asked"
+        self._prefect = folder / "prefect-runs"
+        self.path.write_text(
+            "#!/bin/sh\n"
+            f'case "$*" in "ps "*prefect-worker) cat {self._prefect} 2>/dev/null; exit 0;; esac\n'
+            f'case "$*" in "compose version"|info) ;; *) echo "$@" >>{self._log};; esac\n'
+        )
+        self.path.chmod(0o755)
+
+    @property
+    def runs_prefect(self) -> bool:
+        """Whether a worker of Prefect runs."""
+        return self._prefect.exists()
+
+    @runs_prefect.setter
+    def runs_prefect(self, runs: bool) -> None:
+        if runs:
+            self._prefect.write_text("4f5e\n")
+
+    def make(self, *arguments: str) -> list[str]:
+        """Make a target; gives what was asked of compose, without the words that are always there."""
+        made = _make("--no-print-directory", f"DOCKER={self.path}", *arguments)
+        assert made.returncode == 0, made.stderr
+        lines = self._log.read_text().splitlines()
+        self._log.unlink()
+        beginning = "compose --file deploy/docker-compose.yml "
+        assert all(line.startswith(beginning) for line in lines), lines
+        return [line.removeprefix(beginning).strip() for line in lines]
+
+
+def test_up_makes_secrets_and_starts_the_profile(engine: Engine, tmp_path: Path) -> None:
     """With WITH_MONGO=1 the MongoDB comes along, also the next time, when only the secret tells of it."""
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "deploy").mkdir()
     shutil.copy(DEPLOY / "secrets.sh", tmp_path / "deploy")
 
-    refused = _make("--directory", str(tmp_path), "up", "DOCKER=echo")
+    refused = _make("--directory", str(tmp_path), "up", f"DOCKER={engine.path}")
     assert refused.returncode == 2
     assert "which MongoDB?" in refused.stderr
     for arguments in (["WITH_MONGO=1"], []):
-        made = _make("--directory", str(tmp_path), "up", "DOCKER=echo", *arguments)
-        assert made.returncode == 0, made.stderr
-        assert "--profile mongo up --detach --build --wait" in made.stdout
+        asked = engine.make("--directory", str(tmp_path), "up", *arguments)
+        assert ["--profile mongo up --detach --wait --wait-timeout 900 --build"] == asked
 
 
 @pytest.mark.parametrize(
     ("target", "expected"),
     [
-        ("run-adhoc", "run --rm --no-deps schedule pipeline --skip-load"),
-        ("run-daily", "run --rm --no-deps schedule pipeline --full-refresh --skip-load"),
-        ("run-backfill", "run --rm --no-deps schedule pipeline --full-backfill --skip-load"),
+        ("run-adhoc", "--profile manual run --rm --no-deps analytics-worker pipeline --skip-load"),
+        (
+            "run-daily",
+            "--profile manual run --rm --no-deps analytics-worker pipeline --full-refresh --skip-load",
+        ),
+        (
+            "run-backfill",
+            "--profile manual run --rm --no-deps analytics-worker pipeline --full-backfill --skip-load",
+        ),
+        ("shell", "--profile manual run --rm --no-deps --entrypoint bash analytics-worker"),
         ("dashboards", "--profile dashboards run --rm metabase-sync"),
-        ("down", "--profile mongo --profile prefect down"),
+        ("down", "--profile mongo --profile prefect --profile manual --profile dashboards down"),
         ("logs", "logs --follow --tail 100"),
-        ("deploy", "--profile prefect exec prefect-worker claude-analytics deploy"),
     ],
 )
-def test_targets_are_thin(target: str, expected: str) -> None:
+def test_targets_are_thin(target: str, expected: str, engine: Engine) -> None:
     """Each is one call of compose."""
-    made = _make(target, "DOCKER=echo", "ARGS=--skip-load", "--no-print-directory")
-    lines = made.stdout.splitlines()
-    assert [True] == [line.startswith("compose --file deploy/docker-compose.yml") for line in lines]
-    assert lines[0].endswith(expected)
+    (asked,) = engine.make(target, "ARGS=--skip-load")
+    assert asked == expected
+
+
+def test_logs_are_imported_by_who_may_read_them(engine: Engine, tmp_path: Path) -> None:
+    """As the user of this machine, in a folder of the container that this user may look into."""
+    (asked,) = engine.make("import", f"LOGS={tmp_path}")
+    assert asked == (
+        f"--profile manual run --rm --no-deps --user {os.getuid()} --workdir /tmp "
+        f"--volume {tmp_path}:/logs:ro analytics-worker import /logs"
+    )
+
+
+def _with_secrets(folder: Path) -> None:
+    shutil.copy(ROOT / "Makefile", folder)
+    (folder / "deploy").mkdir()
+    shutil.copy(DEPLOY / "secrets.sh", folder / "deploy")
+    assert _run_secrets(folder / "deploy" / "secrets", WITH_MONGO="1").returncode == 0
+
+
+def test_prefect_starts_without_dashboards(engine: Engine, tmp_path: Path) -> None:
+    """In place of schedule; Metabase, which needs two downloads, is not among what it needs."""
+    _with_secrets(tmp_path)
+    stopped, started = engine.make("--directory", str(tmp_path), "up-prefect")
+    assert stopped == "--profile mongo stop schedule"
+    assert started.endswith("--build stream prefect-server prefect-worker")
+    needed, pending = set(), ["stream", "prefect-server", "prefect-worker"]
+    while pending:
+        needed.add(name := pending.pop())
+        pending += SERVICES[name].get("depends_on", {})
+    assert {"mongo", "prefect-postgres", "prefect-server", "prefect-worker", "stream"} == needed
+
+
+@pytest.mark.parametrize("target", ["up", "rebuild"])
+def test_there_is_never_a_second_scheduler(target: str, engine: Engine, tmp_path: Path) -> None:
+    """Where Prefect runs, its images are built and replaced like the others, and schedule does not start."""
+    _with_secrets(tmp_path)
+    for asked in engine.make("--directory", str(tmp_path), target):
+        assert "prefect" not in asked
+        assert "--scale" not in asked
+    engine.runs_prefect = True
+    asked = engine.make("--directory", str(tmp_path), target)
+    assert all(line.startswith("--profile mongo --profile prefect ") for line in asked)
+    assert asked[-1].startswith("--profile mongo --profile prefect up --detach --wait")
+    assert "--scale schedule=0" in asked[-1]
+    assert target == "up" or asked[0].endswith("build --pull --no-cache")
+
+
+def test_prefect_is_looked_after(engine: Engine) -> None:
+    """`deploy` builds, restarts and deploys; `status` lists deployments, `logs` has the worker's."""
+    refused = _make("deploy", f"DOCKER={engine.path}")
+    assert refused.returncode == 2
+    assert "make up-prefect" in refused.stderr
+    assert len(engine.make("status")) == 2
+    engine.runs_prefect = True
+    built, restarted, deployed = engine.make("deploy")
+    assert built.endswith("build prefect-worker")
+    assert restarted.endswith("--no-deps --force-recreate prefect-worker")
+    assert deployed.endswith("exec -T prefect-worker claude-analytics deploy")
+    assert engine.make("status")[-1].endswith("exec -T prefect-worker prefect deployment ls")
+    assert engine.make("logs", "SERVICE=prefect-worker") == [
+        "--profile prefect logs --follow --tail 100 prefect-worker"
+    ]
+
+
+def test_one_receiver_is_named_by_the_environment(tmp_path: Path) -> None:
+    """Alertmanager's configuration has it and no other; an unknown kind ends with a sentence."""
+    script = (DEPLOY / "alertmanager" / "start.sh").read_text(encoding="utf-8")
+    here = script.replace("/tmp/", f"{tmp_path}/").replace("exec alertmanager", "echo alertmanager")
+    found = {}
+    for kind in ("slack", "webhook", "pager", ""):
+        url = "https://hooks.example/T0/secret" if kind else ""
+        environment = {"PATH": os.environ["PATH"], "ALERTMANAGER_URL": url, "ALERTMANAGER_KIND": kind}
+        ran = subprocess.run(
+            ["/bin/sh", "-c", here], env=environment, capture_output=True, text=True, check=False
+        )
+        assert (2 if kind == "pager" else 0) == ran.returncode, ran.stderr
+        assert (kind == "pager") == ("set it to slack or webhook" in ran.stderr)
+        if kind != "pager":
+            found[kind] = yaml.safe_load((tmp_path / "alertmanager.yml").read_text())
+            assert (url in str(found[kind]), "secret" in ran.stdout) == (True, False)
+    assert {kind: set(config["receivers"][0]) - {"name"} for kind, config in found.items()} == {
+        "slack": {"slack_configs"},
+        "webhook": {"webhook_configs"},
+        "": set(),
+    }
+
+
+def test_the_start_of_metabase_reads_secrets_from_files(tmp_path: Path) -> None:
+    """The JAR reads none: the entry point hands it values and brings the driver, or says why not."""
+    script = DEPLOY / "metabase" / "entrypoint.sh"
+    text = script.read_text(encoding="utf-8").replace("/metabase/duckdb", f"{tmp_path}/duckdb")
+    (tmp_path / "duckdb.metabase-driver.jar").write_bytes(b"driver")
+    secret, empty = tmp_path / "secret", tmp_path / "empty"
+    secret.write_text("s3cret\n")
+    empty.write_text("\n")
+
+    def start(**environment: str) -> "subprocess.CompletedProcess[str]":
+        plugins = {"PATH": os.environ["PATH"], "MB_PLUGINS_DIR": str(tmp_path / "work" / "plugins")}
+        return subprocess.run(
+            ["/bin/sh", "-c", text, "entrypoint.sh", "env"],
+            env=plugins | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    started = start(MB_DB_PASS_FILE=str(secret), MB_ENCRYPTION_SECRET_KEY_FILE=str(secret), MB_DB_USER="a")
+    assert started.returncode == 0, started.stderr
+    lines = set(started.stdout.splitlines())
+    assert {"MB_DB_PASS=s3cret", "MB_ENCRYPTION_SECRET_KEY=s3cret", "MB_DB_USER=a"} <= lines
+    assert "_FILE=" not in started.stdout
+    assert (tmp_path / "work" / "plugins" / "duckdb.metabase-driver.jar").exists()
+    for environment, why in (
+        ({"MB_DB_PASS_FILE": str(secret), "MB_DB_PASS": "x"}, "are both set"),
+        ({"MB_DB_PASS_FILE": str(tmp_path / "missing")}, "cannot read the file that MB_DB_PASS_FILE names"),
+        ({"MB_DB_PASS_FILE": str(empty)}, "is empty"),
+        ({"MB_PLUGINS_DIR": "/proc/nowhere"}, "cannot write /proc/nowhere"),
+    ):
+        refused = start(**environment)
+        assert (2, True) == (refused.returncode, why in refused.stderr), refused.stderr

@@ -30,7 +30,7 @@ def sync() -> None:
     """
     context = Context.from_environment()
     settings = context.settings.metabase
-    source = MartsSource(context.serving.database, settings.memory_limit)
+    source = MartsSource(context.serving.database, settings.memory_limit, settings.temp_directory)
     source.details()
     client = MetabaseClient(settings.url)
     try:

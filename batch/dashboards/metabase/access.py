@@ -19,6 +19,10 @@ _SITE_NAME = "Claude Analytics"
 _TRACKING = "anon-tracking-enabled"
 _PAUSE_SECONDS = 1.0
 _PROPERTIES = "/api/session/properties"
+_OF_ADMINISTRATORS = (
+    "set METABASE_USER and METABASE_PASSWORD to one of its administrators without a second factor, or "
+    "METABASE_API_KEY to a key of its group Administrators"
+)
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ def enter(client: MetabaseClient, account: Account) -> bool:
 
     Raises:
         MetabaseUnsuitableError: Metabase is too old, or lacks the DuckDB driver.
-        MetabaseRefusedError: It does not let us in.
+        MetabaseRefusedError: It does not let us in, or not as an administrator.
         SettingsError: User, password or key is missing, or cannot be used for a first account.
     """
     properties = client.get(_PROPERTIES)
@@ -90,6 +94,7 @@ def enter(client: MetabaseClient, account: Account) -> bool:
         client.use_api_key(account.api_key)
     else:
         _sign_in(client, account)
+    _require_administrator(client, account)
     if client.get(_PROPERTIES).get(_TRACKING) is not False:
         client.request("PUT", f"/api/setting/{_TRACKING}", {"value": False})
     return is_new
@@ -136,10 +141,24 @@ def _sign_in(client: MetabaseClient, account: Account) -> None:
     except MetabaseRefusedError as error:
         raise MetabaseRefusedError(
             f"`{user}` cannot sign in to Metabase at `{client.url}`: {error.message}",
-            hint="somebody has set this Metabase up already: set METABASE_USER and METABASE_PASSWORD to one "
-            "of its administrators, or METABASE_API_KEY to a key of its group Administrators",
+            hint=f"somebody has set this Metabase up already: {_OF_ADMINISTRATORS}",
         ) from error
+    if not isinstance(session, Mapping) or "id" not in session:
+        # It takes the password, and gives no session before a second factor is shown.
+        raise MetabaseRefusedError(
+            f"`{user}` cannot sign in to Metabase at `{client.url}` with a password alone: it asks for a "
+            "second factor",
+            hint=_OF_ADMINISTRATORS,
+        )
     client.use_session(session["id"])
+
+
+def _require_administrator(client: MetabaseClient, account: Account) -> None:
+    if client.get("/api/user/current").get("is_superuser") is not True:
+        who = "the API key" if account.api_key else f"`{account.user}`"
+        raise MetabaseRefusedError(
+            f"{who} is not of the group Administrators of Metabase at `{client.url}`", hint=_OF_ADMINISTRATORS
+        )
 
 
 def _credentials(client: MetabaseClient, account: Account, why: str) -> tuple[str, str]:

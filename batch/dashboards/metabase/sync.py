@@ -4,7 +4,7 @@ Killed half-way it is run again: each thing carries its mark from the request th
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,18 @@ from batch.dashboards.metabase.dashboards import merged, wanted_dashboards
 from batch.dashboards.metabase.managed_by import Wanted, marked, ours
 from batch.dashboards.metabase.plan import Step, Verb, plan_cards, plan_dashboards, plan_removal
 from batch.dashboards.questions import Question
+from stream import sql
 from stream.errors import MartsMissingError, MetabaseRefusedError
 
 DATABASE_NAME = "Claude Analytics"
 _COLLECTION = "collection"
 _CARD_COLLECTION = "collection.questions"
+_OTHER_OPTIONS = "different configuration"
+_SAME_PATHS = (
+    "let Metabase see the folders `serving` and `landing` of DATA_DIR under the same paths as here, readable "
+    "for its user (in a container: mount them there)"
+)
+_RESTART = "it has the file open with other options: restart Metabase, then try again at once"
 
 
 @dataclass(frozen=True)
@@ -29,16 +36,20 @@ class MartsSource:
     Attributes:
         database: The published DuckDB file of views, absolute: Metabase finds it under the same path.
         memory_limit: That DuckDB may take inside Metabase.
+        temp_directory: Where it spills to beyond that, inside Metabase's container: it may not write beside
+            the file.
     """
 
     database: Path
     memory_limit: str
+    temp_directory: str
 
     def details(self) -> dict[str, Any]:
-        """Give the connection as the driver takes it; another one when the views are others.
+        """Return the connection as the driver takes it; another one when the views are others.
 
-        A DuckDB file that is open shows the views it was opened with: Metabase opens it anew when the
-        connection's details change.
+        A DuckDB file that is open shows the views it was opened with: Metabase opens it again when the
+        connection's details change. Whatever may change later is set by `init_sql`: within one process DuckDB
+        refuses to open a file a second time with other options than before.
 
         Raises:
             MartsMissingError: Nothing has been published yet.
@@ -53,8 +64,9 @@ class MartsSource:
         return {
             "database_file": str(self.database),
             "read_only": True,
-            "memory_limit": self.memory_limit,
-            "init_sql": f"set variable claude_analytics_views = '{hashlib.sha256(views).hexdigest()[:12]}'",
+            "init_sql": f"set memory_limit = {sql.literal(self.memory_limit)}; "
+            f"set variable claude_analytics_views = '{hashlib.sha256(views).hexdigest()[:12]}'",
+            "additional-options": f"temp_directory={self.temp_directory}",
         }
 
 
@@ -124,40 +136,38 @@ class Sync:
         written = sum(
             change.kind in {"card", "dashboard"} and change.verb != "archived" for change in self._changes
         )
+        # Where a browser finds it; we may have come by an address that only containers know.
+        site = str(self._client.get("/api/session/properties").get("site-url") or self._client.url).rstrip(
+            "/"
+        )
         return Synced(
             changes=tuple(self._changes),
             unchanged=len(cards) + len(dashboards) - written,
-            dashboards=[
-                (each.name, f"{self._client.url}/dashboard/{dashboard_ids[each.key]}") for each in dashboards
-            ],
+            dashboards=[(each.name, f"{site}/dashboard/{dashboard_ids[each.key]}") for each in dashboards],
         )
 
     def _database(self, details: Mapping[str, Any]) -> int:
-        found = next(
-            (
-                each
-                for each in self._client.get("/api/database")["data"]
-                if each["engine"] == "duckdb" and each["name"] == DATABASE_NAME
-            ),
-            None,
-        )
-        connection = {"name": DATABASE_NAME, "engine": "duckdb"}
+        found = _ours_among(self._client.get("/api/database")["data"], details["database_file"])
         try:
             if found is None:
-                rest = {"is_full_sync": True, "auto_run_queries": True}
+                # Only our own queries are asked: nothing is gained by scanning the values of every view.
+                body = {"name": DATABASE_NAME, "engine": "duckdb", "is_full_sync": False}
                 found = self._client.request(
-                    "POST", "/api/database", {**connection, "details": details, **rest}
+                    "POST", "/api/database", {**body, "details": details, "auto_run_queries": True}
                 )
                 self._changes.append(Change("created", "database", DATABASE_NAME))
             elif any(found["details"].get(name) != value for name, value in details.items()):
-                body = {**connection, "details": {**found["details"], **details}}
-                self._client.request("PUT", f"/api/database/{found['id']}", body)
-                self._changes.append(Change("updated", "database", DATABASE_NAME))
+                body = {"name": found["name"], "engine": "duckdb"}
+                self._client.request(
+                    "PUT",
+                    f"/api/database/{found['id']}",
+                    {**body, "details": {**found["details"], **details}},
+                )
+                self._changes.append(Change("updated", "database", found["name"]))
         except MetabaseRefusedError as error:
             raise MetabaseRefusedError(
                 f"Metabase cannot open `{details['database_file']}`: {error.message}",
-                hint="let Metabase see the folders `serving` and `landing` of DATA_DIR under the same paths "
-                "as here, readable for its user (in a container: mount them there)",
+                hint=_RESTART if _OTHER_OPTIONS in error.message else _SAME_PATHS,
             ) from error
         database_id: int = found["id"]
         return database_id
@@ -202,3 +212,11 @@ class Sync:
         empty: Mapping[str, Any] = {"dashcards": [], "parameters": [], "tabs": []}
         body = merged(wanted.marked_body, empty, gone=frozenset())
         self._client.request("PUT", f"/api/dashboard/{dashboard_id}", body)
+
+
+def _ours_among(databases: Iterable[Mapping[str, Any]], file: str) -> Mapping[str, Any] | None:
+    """Find our database: by its file, whatever somebody calls it; else by its name, if the file has moved."""
+    of_duckdb = [each for each in databases if each["engine"] == "duckdb"]
+    by_file = (each for each in of_duckdb if each["details"].get("database_file") == file)
+    by_name = (each for each in of_duckdb if each["name"] == DATABASE_NAME)
+    return next(by_file, None) or next(by_name, None)

@@ -1,5 +1,6 @@
 """Settings of the stream: from the environment, checked, secrets hidden."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -167,3 +168,23 @@ def test_all_wrong_values_are_named(clean_environment: Path, monkeypatch: pytest
 
     with pytest.raises(SettingsError, match=r"`BATCH_SIZE`.*`STREAM_MAX_ROWS`"):
         read(StreamSettings)
+
+
+def test_an_unreadable_file_is_an_error_with_a_sentence(clean_environment: Path) -> None:
+    """`.env` in another encoding, or in a folder that this user may not look into: no traceback."""
+    (clean_environment / ".env").write_bytes(b"MONGO_DB=\xff")
+    with pytest.raises(SettingsError, match=r"cannot read `\.env` of the working folder") as caught:
+        read(MongoSettings)
+    assert 2 == caught.value.exit_code
+
+    (clean_environment / ".env").unlink()
+    clean_environment.chmod(0o000)
+    user = os.geteuid()
+    try:
+        if user == 0:
+            os.seteuid(10001)
+        with pytest.raises(SettingsError, match="Permission denied"):
+            read(MongoSettings)
+    finally:
+        os.seteuid(user)
+        clean_environment.chmod(0o700)

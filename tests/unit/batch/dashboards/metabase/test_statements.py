@@ -8,7 +8,7 @@ import pytest
 from batch.dashboards.metabase.statements import PROJECT_LIST, number_statement, statement, variables_of
 from batch.dashboards.questions import Question, read_questions
 from batch.shipped import questions
-from tests.support.metabase_server import with_variables
+from tests.support.metabase_templates import substituted
 
 
 @pytest.fixture
@@ -53,7 +53,8 @@ def question(display: str, by: str = "tool", **fields: Any) -> Question:
 
 def asked(marts: duckdb.DuckDBPyConnection, text: str, **values: str) -> list[tuple[Any, ...]]:
     """Run a card's query as Metabase would."""
-    return marts.execute(with_variables(text, values), list(values.values())).fetchall()
+    kinds = {"from": "date", "to": "date", "project": "text"}
+    return marts.execute(*substituted(text, kinds, values)).fetchall()
 
 
 def test_without_values_everything_is_shown(marts: duckdb.DuckDBPyConnection) -> None:

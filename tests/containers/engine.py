@@ -1,0 +1,130 @@
+"""A container engine where there is no Docker: podman by docker's words, without daemon, registry, systemd.
+
+    engine.py compose …      podman-compose, as `docker compose`
+    engine.py anything else  podman
+
+podman-compose calls this program in place of podman. It adds what such a machine needs: limits that the
+kernel grants, builds in a chroot, pip's configuration and certificates of the machine (mounted, so that no
+image holds them), and it runs the health checks, which podman leaves to systemd's timers. ENGINE_HOME is the
+folder of all images, containers and networks; the base images are there already, nothing is ever pulled.
+"""
+
+import functools
+import hashlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+PAUSE_SECONDS = 0.5
+_ONE_CALL_SECONDS = 3600
+_GATEWAY = ":host-gateway"
+# As with Docker, a read-only root has no folders in memory but those that are asked for.
+_LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024", "--read-only-tmpfs=false")
+# Since this version podman can wait for health itself, and podman-compose leaves it to podman to do so.
+_VERSION = "podman version 4.9.0"
+
+
+def home() -> Path:
+    """Return the folder of everything."""
+    return Path(os.environ["ENGINE_HOME"])
+
+
+def podman(*arguments: str) -> list[str]:
+    """Return a command of podman on this home."""
+    return [
+        *("podman", "--log-level=error", "--cgroup-manager=cgroupfs", "--runtime=runc"),
+        *("--storage-driver", (home() / "driver").read_text(encoding="utf-8").strip()),
+        *("--root", str(home() / "storage"), "--runroot", str(home() / "run")),
+        *("--network-config-dir", str(home() / "networks")),
+        *arguments,
+    ]
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of podman: health checks without systemd, builds without namespaces."""
+    return os.environ | {"DISABLE_HC_SYSTEMD": "true", "BUILDAH_ISOLATION": "chroot"}
+
+
+def building(arguments: list[str]) -> list[str]:
+    """Return the arguments of a build: in Docker's format, which knows health checks, from images at hand."""
+    kept = [each for each in arguments if not each.startswith("--pull") and each != "--no-cache"]
+    mounts = [
+        word
+        for line in (home() / "build-mounts").read_text(encoding="utf-8").splitlines()
+        for word in ("--volume", line)
+    ]
+    return ["build", "--format", "docker", "--layers", "--pull=never", *mounts, *kept]
+
+
+def _once(what: tuple[str, ...], action: Callable[[], int]) -> int:
+    """Do something unless the same call of compose has done it before; gives its exit code."""
+    done = home() / "done" / f"{os.getppid()}-{hashlib.sha256(repr(what).encode()).hexdigest()[:12]}"
+    if done.exists() and time.time() - done.stat().st_mtime < _ONE_CALL_SECONDS:
+        return 0
+    code = action()
+    if code == 0:
+        done.parent.mkdir(exist_ok=True)
+        done.touch()
+    return code
+
+
+def _own_address() -> str:
+    """Return the address of this machine, by which containers reach it: this podman knows no word for it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        # Nothing is sent: the kernel only chooses the way.
+        probe.connect(("192.0.2.1", 9))
+        address: str = probe.getsockname()[0]
+    return address
+
+
+def wait_healthy(name: str) -> int:
+    """Wait until a container is healthy, or runs if it has no health check."""
+    while not _is_healthy(name):
+        time.sleep(PAUSE_SECONDS)
+    return 0
+
+
+def _is_healthy(name: str) -> bool:
+    checked = subprocess.run(
+        podman("healthcheck", "run", name), env=environment(), capture_output=True, text=True, check=False
+    )
+    # Neither one that does not exist is waited for, nor one without a check.
+    is_unknown = "no such container" in checked.stderr or "no defined healthcheck" in checked.stderr
+    return checked.returncode == 0 or is_unknown
+
+
+def main(arguments: list[str]) -> int:
+    """Do as asked; what is podman's own takes the place of this process."""
+    match arguments:
+        case ["compose", *rest]:
+            me = str(home() / "engine")
+            # One after the other: services of one image would each build it, rather than find it built.
+            one = ["--parallel", "1"] if {"build", "--build"} & set(rest) else []
+            compose = [sys.executable, "-m", "podman_compose", "--podman-path", me, *one, *rest]
+            return subprocess.run(compose, env=environment(), check=False).returncode
+        case ["--version", *_]:
+            sys.stdout.write(f"{_VERSION}\n")
+            return 0
+        case ["wait", condition, *names] if condition in {"--condition=healthy", "--condition=running"}:
+            # Compose asks for each dependent again.
+            for name in (each for each in names if not each.startswith("--")):
+                _once(("wait", name), functools.partial(wait_healthy, name))
+            return 0
+        case ["build", *rest]:
+            # Docker builds an image that services share once.
+            command = podman(*building(rest))
+            build = functools.partial(subprocess.run, command, env=environment(), check=False)
+            return _once(("build", *rest), lambda: build().returncode)
+        case [("create" | "run") as verb, *rest]:
+            command = podman(verb, *_LIMITS, *(each.replace(_GATEWAY, f":{_own_address()}") for each in rest))
+        case _:
+            command = podman(*arguments)
+    return os.execvpe(command[0], command, environment())  # noqa: S606 - no shell is wanted
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

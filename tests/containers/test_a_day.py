@@ -1,0 +1,341 @@
+"""A day in the life of the containers, hour by hour: each test goes on where the one before has ended.
+
+The compose file, the Dockerfiles and the make targets are the real ones; `make containers` runs this. What
+each image is made of here says `images.py`.
+"""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batch.mongod.server import free_port
+from batch.shipped import sample_logs
+from tests.containers.images import COMPOSE
+from tests.containers.platform import PROJECT, CommandFailed, Platform, Receiver, fetched, run
+from tests.support.paths import ROOT
+from tests.support.streaming import wait_until
+
+pytestmark = pytest.mark.containers
+
+PATIENCE_SECONDS = 300
+DEFAULT = {name for name, service in COMPOSE["services"].items() if "profiles" not in service} | {"mongo"}
+PREFECT = {"stream", "mongo", "prefect-server", "prefect-postgres", "prefect-worker"}
+PORTS = {"metabase": 3001, "dbt-docs": 8080, "grafana": 3002}
+ASK = (
+    "import duckdb, sys; "
+    "connection = duckdb.connect('/data/serving/analytics.duckdb', read_only=True); "
+    "print(connection.execute(sys.argv[1]).fetchone()[0])"
+)
+
+
+def published(platform: Platform, query: str) -> str:
+    """Ask the published file inside a container that has it."""
+    return platform.exec("schedule", "python", "-c", ASK, query).strip()
+
+
+def insert(platform: Platform, session: str, number: int) -> None:
+    """Insert documents of one session."""
+    platform.mongo(
+        f"""db.conversations.insertMany(Array.from({{length: {number}}}, (_, place) => ({{
+            type: "user", uuid: "{session}-" + place, sessionId: "{session}", projectId: "-home-dev-box",
+            timestamp: new Date(Date.UTC(2026, 9, 5, 9, 0, place)).toISOString(), cwd: "/home/dev/box",
+            message: {{role: "user", content: "line " + place}}, sourceFile: "{session}.jsonl",
+            ingestedAt: new Date()}})))"""
+    )
+
+
+def proved(platform: Platform) -> str:
+    """Compare source and warehouse once the stream has landed all; gives what `verify` says."""
+    said = ""
+
+    def is_equal() -> bool:
+        nonlocal said
+        try:
+            said = platform.once("verify")
+        except CommandFailed as error:
+            said = str(error)
+            return False
+        return True
+
+    wait_until(is_equal, seconds=PATIENCE_SECONDS)
+    return said
+
+
+def test_it_starts_from_nothing(platform: Platform) -> None:
+    """`make up WITH_MONGO=1` builds the images, makes secrets and replica set, and ends with all healthy."""
+    began = time.monotonic()
+    platform.make("up", "WITH_MONGO=1")
+    seconds = time.monotonic() - began
+    unhealthy = {name for name in DEFAULT if not platform.is_healthy(name)}
+    assert set() == unhealthy, {name: platform.log(name)[-2000:] for name in unhealthy}
+    assert set(platform.containers()) == DEFAULT
+    sys.stdout.write(f"\nmake up, images built: healthy after {seconds:.0f} s\n")
+
+
+def test_documents_become_published_marts(platform: Platform, tmp_path: Path) -> None:
+    """Logs of this machine and documents that are inserted arrive; source and warehouse are equal."""
+    platform.make("import", f"LOGS={sample_logs()}")
+    insert(platform, "first", 40)
+    proved(platform)
+    platform.make("run-adhoc")
+    assert "40" == published(
+        platform, "select message_count from marts.dim_sessions where session_id = 'first'"
+    )
+    assert int(published(platform, "select count(*) from marts.dim_sessions")) > 1
+    assert "published" in platform.make("status")
+
+
+def test_nothing_runs_as_root_or_writes_its_root(platform: Platform) -> None:
+    """No process of any container, whatever its image is; no capability, limits on all."""
+    for name, described in platform.containers().items():
+        processes = platform.engine("top", str(described["Name"]), "huser", "capeff").splitlines()[1:]
+        assert {"none"} == {line.split()[1] for line in processes}, name
+        assert not {"0", "root"} & {line.split()[0] for line in processes}, name
+        users = platform.exec(name, "id", "-u").split()
+        assert users != ["0"], name
+        host = described["HostConfig"]
+        assert host["ReadonlyRootfs"], name
+        assert "no-new-privileges" in host["SecurityOpt"], name
+        assert host["Memory"] > 0, name
+        assert host["PidsLimit"] > 0, name
+        assert "Read-only file system" in platform.exec(name, "sh", "-c", "touch /etc/x 2>&1; true"), name
+
+
+def test_only_dashboards_are_reachable(platform: Platform) -> None:
+    """On this machine's loopback: Metabase, Grafana, the docs; nothing else has a port."""
+    for port in PORTS.values():
+        assert 200 == fetched(f"http://127.0.0.1:{port}/" + ("api/health" if port != 8080 else ""))[0]
+    bound = {
+        name: published
+        for name, described in platform.containers().items()
+        if (
+            published := [
+                each
+                for bindings in described["HostConfig"]["PortBindings"].values()
+                for each in bindings or ()
+            ]
+        )
+    }
+    assert bound == {name: [{"HostIp": "127.0.0.1", "HostPort": str(port)}] for name, port in PORTS.items()}
+
+
+CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)"
+
+
+@pytest.mark.parametrize(
+    ("service", "reached", "closed"),
+    [
+        ("stream", ["mongo:27017"], ["metabase-postgres:5432", "grafana:3000", "alertmanager:9093"]),
+        ("schedule", ["mongo:27017"], ["metabase-postgres:5432", "metabase:3000"]),
+        ("dbt-docs", [], ["mongo:27017", "metabase-postgres:5432", "stream:9464"]),
+        ("metabase", ["metabase-postgres:5432"], ["mongo:27017", "stream:9464", "prometheus:9090"]),
+        ("prometheus", ["stream:9464", "schedule:9466", "alertmanager:9093"], ["mongo:27017"]),
+        ("grafana", ["prometheus:9090"], ["mongo:27017", "stream:9464", "metabase-postgres:5432"]),
+        ("metabase-postgres", [], ["mongo:27017", "stream:9464", "prometheus:9090"]),
+    ],
+)
+def test_networks_separate_what_they_claim_to(
+    platform: Platform, service: str, reached: list[str], closed: list[str]
+) -> None:
+    """Each reaches what it works with, and has no way to the rest."""
+    for address in reached:
+        platform.exec(service, "python3", "-c", CONNECT, *address.split(":"))
+    for address in closed:
+        with pytest.raises(CommandFailed, match=r"not known|timed out|refused|resolution"):
+            platform.exec(service, "python3", "-c", CONNECT, *address.split(":"))
+
+
+def test_dashboards_are_made_with_addresses_for_a_browser(platform: Platform) -> None:
+    """`make dashboards` makes administrator, database and dashboards; again, it changes nothing."""
+    first = platform.make("dashboards")
+    assert "administrator admin@localhost.localdomain created" in first
+    assert "http://localhost:3001/dashboard/" in first
+    assert "unchanged" in platform.make("dashboards")
+    assert "Picked up JAVA_TOOL_OPTIONS" in platform.log("metabase")
+
+
+def test_metabase_by_hand_reads_what_its_user_may_read(platform: Platform, tmp_path: Path) -> None:
+    """The recipe of deploy/metabase: as the user of the pipeline, whose folders are closed to all others."""
+    user, port = 12345, free_port()
+    data, own = tmp_path / "data", tmp_path / "metabase-data"
+    volume = platform.engine("volume", "inspect", "--format", "{{.Mountpoint}}", f"{PROJECT}_serving").strip()
+    shutil.copytree(volume, data / "serving", symlinks=True)
+    for folder in (data / "landing", own):
+        folder.mkdir()
+    for path in (data, own, *data.rglob("*")):
+        os.chown(path, user, user, follow_symlinks=False)
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.owner() == "root" and folder.stat().st_mode & 0o777 == 0o700:
+            folder.chmod(0o711)
+    for folder in (data / "serving", data / "landing", own):
+        folder.chmod(0o700)
+    text = (ROOT / "deploy" / "metabase" / "README.md").read_text(encoding="utf-8")
+    (recipe,) = re.findall(r"docker (run -d .*?) metabase-duckdb\n", text, flags=re.DOTALL)
+    for written, here in {
+        "\\\n": " ",
+        "$(id -u):$(id -g)": f"{user}:{user}",
+        "$PWD": str(tmp_path),
+        ":3000:3000": f":{port}:3000",
+    }.items():
+        assert written in recipe
+        recipe = recipe.replace(written, here)
+    platform.engine(*shlex.split(recipe), "claude-analytics-metabase:0.1.0")
+    settings = {
+        "METABASE_URL": f"http://127.0.0.1:{port}",
+        "METABASE_USER": "ana@example.org",
+        "METABASE_PASSWORD": "correct horse",
+        "DATA_DIR": str(data),
+    }
+    try:
+        said = run(
+            [sys.executable, "-c", "from batch.cli import main; main()", "metabase", "sync"],
+            env=os.environ | settings | {"PYTHONPATH": str(ROOT)},
+            cwd=tmp_path,
+        )
+        assert "administrator ana@example.org created" in said
+        assert "http://localhost:3000/dashboard/" in said
+    finally:
+        platform.engine("rm", "--force", "metabase")
+
+
+def test_each_container_comes_back_after_a_crash(platform: Platform) -> None:
+    """After kill -9 of its main process it is healthy again by itself; nothing is lost or doubled."""
+    insert(platform, "crash", 10)
+    for name, described in platform.containers().items():
+        killed = described["State"]["Pid"]
+        os.kill(killed, signal.SIGKILL)
+        wait_until(
+            lambda name=name, killed=killed: (  # type: ignore[misc]
+                platform.containers()[name]["State"]["Pid"] not in {0, killed} and platform.is_healthy(name)
+            ),
+            seconds=PATIENCE_SECONDS,
+        )
+    insert(platform, "crash-after", 10)
+    proved(platform)
+    assert "unchanged" in platform.make("dashboards"), "Metabase has forgotten"
+
+
+def test_a_failed_build_reaches_whoever_is_to_be_told(platform: Platform, alerts: Receiver) -> None:
+    """Readers keep the last build; Prometheus sees the failed step, Alertmanager sends it to the receiver."""
+    build = published(platform, "select build_id from ops.published_build")
+    failed = platform.make("run-adhoc", "ARGS=--skip-extract --select no_such_model", expected=2)
+    assert "no model matches `no_such_model`" in failed
+    assert build == published(platform, "select build_id from ops.published_build")
+    wait_until(lambda: "ClaudeAnalyticsStepFailed" in alerts.names("firing"), seconds=PATIENCE_SECONDS)
+    status, body = fetched("http://127.0.0.1:3002/proxy/api/v1/alerts")
+    assert 200 == status
+    assert "ClaudeAnalyticsStepFailed" in body
+    platform.make("run-adhoc")
+    assert build < published(platform, "select build_id from ops.published_build")
+
+
+def test_credentials_are_rotated(platform: Platform) -> None:
+    """MongoDB's as the RUNBOOK says, by another connection string; those of Metabase's database, too."""
+    secrets = platform.folder / "deploy" / "secrets"
+    (secrets / "mongo_uri").write_text("mongodb://mongo:27017/?replicaSet=rs0&appName=rotated")
+    before = platform.containers()["stream"]["State"]["Pid"]
+    platform.compose("--profile", "mongo", "restart", "stream", "schedule")
+    assert platform.containers()["stream"]["State"]["Pid"] not in {0, before}
+    config = platform.exec("stream", "env", "COLUMNS=400", "claude-analytics", "config")
+    assert "appName=rotated" in config
+    wait_until(lambda: platform.is_healthy("stream"), seconds=PATIENCE_SECONDS)
+
+    platform.exec(
+        *("metabase-postgres", "psql", "--host", "/var/run/postgresql", "--username", "metabase"),
+        *("--dbname", "metabase", "--command", "alter user metabase password 'another-one'"),
+    )
+    (secrets / "metabase_postgres_password").write_text("another-one")
+    platform.compose("--profile", "mongo", "restart", "metabase")
+    wait_until(lambda: platform.is_healthy("metabase"), seconds=PATIENCE_SECONDS)
+    assert "unchanged" in platform.make("dashboards")
+
+
+def test_a_backup_is_restored(platform: Platform) -> None:
+    """As the RUNBOOK says: stop, copy, lose the volumes, put back, start; the stream catches up."""
+    tar = [
+        "compose",
+        "--file",
+        "deploy/docker-compose.yml",
+        "--profile",
+        "manual",
+        "run",
+        "--rm",
+        "--no-deps",
+    ]
+    tar += ["-T", "--entrypoint", "tar", "analytics-worker"]
+    platform.make("down")
+    archive = platform.folder / "backup.tar"
+    engine = str(platform.home / "engine")
+    with archive.open("wb") as written:
+        run(
+            [engine, *tar, "--create", "--file", "-", "--directory", "/data", "."],
+            into=written,
+            cwd=platform.folder,
+        )
+    for volume in ("data", "landing", "serving"):
+        platform.engine("volume", "rm", "--force", f"{PROJECT}_{volume}")
+    with archive.open("rb") as read:
+        run(
+            [engine, *tar, "--extract", "--file", "-", "--directory", "/data"],
+            stdin=read,
+            cwd=platform.folder,
+        )
+    platform.make("up")
+    insert(platform, "restored", 5)
+    proved(platform)
+    assert "40" == published(
+        platform, "select message_count from marts.dim_sessions where session_id = 'first'"
+    )
+
+
+def test_an_upgrade_keeps_the_volumes(platform: Platform) -> None:
+    """`make rebuild` replaces images and containers; documents, dashboards and accounts are as before."""
+    platform.make("rebuild")
+    for name in DEFAULT:
+        wait_until(lambda name=name: platform.is_healthy(name), seconds=PATIENCE_SECONDS)  # type: ignore[misc]
+    proved(platform)
+    assert "unchanged" in platform.make("dashboards")
+
+
+def test_prefect_takes_the_place_of_schedule(platform: Platform) -> None:
+    """Deployments run on a server with PostgreSQL; `make up` then starts no second scheduler."""
+    platform.make("down")
+    platform.make("up-prefect")
+    assert PREFECT == set(platform.containers())
+    assert PREFECT - {"prefect-worker"} == {name for name in PREFECT if platform.is_healthy(name)}
+    wait_until(lambda: "full-backfill" in platform.make("status"), seconds=PATIENCE_SECONDS)
+    listed = platform.make("status")
+    for name in ("hourly-analytics", "daily-full-refresh", "adhoc-analytics", "full-backfill"):
+        assert name in listed
+    insert(platform, "prefect", 7)
+    proved(platform)
+    wanted = ["deployment", "run", "analytics_pipeline/adhoc-analytics", "--watch", "--watch-timeout", "300"]
+    platform.exec("prefect-worker", "prefect", *wanted)
+    platform.make("deploy")
+    platform.make("up")
+    running = {name for name, described in platform.containers().items() if described["State"]["Running"]}
+    assert "schedule" not in running
+    assert DEFAULT - {"schedule"} | PREFECT == running
+    for name in ("prefect-server", "prefect-worker", "prefect-postgres"):
+        described: dict[str, Any] = platform.containers()[name]
+        assert described["HostConfig"]["ReadonlyRootfs"], name
+        assert platform.exec(name, "id", "-u").split() != ["0"], name
+
+
+def test_down_leaves_nothing_but_data(platform: Platform) -> None:
+    """Neither containers nor networks; the volumes stay."""
+    platform.make("down")
+    assert {} == platform.containers()
+    networks = json.loads(platform.engine("network", "ls", "--format", "json"))
+    assert ["podman"] == [each["name"] for each in networks]
+    volumes = platform.engine("volume", "ls", "--format", "{{.Name}}").split()
+    assert {f"{PROJECT}_{name}" for name in COMPOSE["volumes"]} <= set(volumes)
