@@ -22,7 +22,7 @@ LINE = b'{"type": "user", "uuid": "u"}\n'
 
 def test_quotes_in_documents_and_names_stay_text(mongo_uri: str, tmp_path: Path) -> None:
     """Collection, folder, ids, project, session, file: all the way to the warehouse and back by verify."""
-    folder = tmp_path / 'it\'s; "data" [x] {y} %s'
+    folder = tmp_path / 'it\'s; "data" (x) {y} %s'
     with MongoClient[dict[str, Any]](mongo_uri) as client:
         collection = client["attacks"]['it\'s; drop "x" --']
         try:

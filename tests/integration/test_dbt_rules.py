@@ -11,11 +11,11 @@ from bson.objectid import ObjectId
 
 from batch.shipped import dbt_project
 from tests.support.marts import MartsWarehouse
-from tests.support.paths import ROOT
+from tests.support.paths import DATA
 
 pytestmark = pytest.mark.integration
 
-FOLDER = ROOT / "tests"
+FOLDER = DATA
 PRECISION = 0.8
 """Of ten prompts shown under a category, eight belong there. `other` promises nothing."""
 

@@ -112,7 +112,7 @@ def _running(command: str, program: Program) -> "Iterator[subprocess.Popen[str]]
 
 def _end(process: "subprocess.Popen[str]") -> None:
     process.terminate()
-    process.wait(timeout=60)
+    process.communicate(timeout=60)  # closes its pipes, too
 
 
 def test_every_metric_arrives(watched: Watched) -> None:
