@@ -99,7 +99,7 @@ def _extracted_at(letter: StoredDeadLetter) -> int:
 
 
 def _versions(landing: LandingZone, micro_batch_ids: Collection[str]) -> dict[str, int]:
-    """Give the version for the letters of each micro-batch."""
+    """Return the version for the letters of each micro-batch."""
     return {
         micro_batch.id: _version(read_footer(micro_batch))
         for micro_batch in landing.micro_batches()

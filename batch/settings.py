@@ -364,7 +364,7 @@ class Settings:
         )
 
     def replace(self, **groups: SettingsGroup) -> "Settings":
-        """Give a copy with other groups."""
+        """Return a copy with other groups."""
         return replace(self, **groups)  # type: ignore[arg-type]
 
     @property

@@ -6,33 +6,33 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def dbt_project() -> Path:
-    """Give the folder of the dbt project, inside an installed wheel or in a checkout."""
+    """Return the folder of the dbt project, inside an installed wheel or in a checkout."""
     return _shipped("dbt")
 
 
 def price_list() -> Path:
-    """Give the list of public prices of models."""
+    """Return the list of public prices of models."""
     return dbt_project() / "seeds" / "model_prices.csv"
 
 
 def gx_project() -> Path:
-    """Give the folder of the Great Expectations project, inside an installed wheel or in a checkout."""
+    """Return the folder of the Great Expectations project, inside an installed wheel or in a checkout."""
     return _shipped("gx")
 
 
 def questions() -> Path:
-    """Give the folder of the questions that dashboards and the report answer."""
+    """Return the folder of the questions that dashboards and the report answer."""
     return _shipped("questions", in_checkout="deploy/questions")
 
 
 def prefect_file() -> Path:
-    """Give `prefect.yaml`, of an installed wheel or of a checkout."""
+    """Return `prefect.yaml`, of an installed wheel or of a checkout."""
     packaged = _PACKAGE / "_prefect.yaml"
     return packaged if packaged.is_file() else _PACKAGE.parent / "prefect.yaml"
 
 
 def sample_logs() -> Path:
-    """Give the folder of the sample logs: one folder a project, as under `~/.claude/projects`."""
+    """Return the folder of the sample logs: one folder a project, as under `~/.claude/projects`."""
     return _PACKAGE / "sample" / "projects"
 
 

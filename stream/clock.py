@@ -11,5 +11,5 @@ MonotonicClock = Callable[[], float]
 
 
 def utc_now() -> datetime:
-    """Give the system's present instant in UTC."""
+    """Return the system's present instant in UTC."""
     return datetime.now(UTC)

@@ -42,7 +42,7 @@ class Guard:
         self._stop = stop
 
     def guarded(self, step: Callable[[Given], Made | None]) -> Callable[[Given], Made | None]:
-        """Give a step that makes nothing, instead of raising."""
+        """Return a step that makes nothing, instead of raising."""
 
         def run(given: Given) -> Made | None:
             if self.error is not None:
@@ -95,7 +95,7 @@ class LoadSink(DynamicSink[tuple[str, MicroBatch | None]]):
     loader: Loader
 
     def build(self, step_id: str, worker_index: int, worker_count: int) -> _LoadPartition:  # noqa: ARG002
-        """Give the worker's partition."""
+        """Return the worker's partition."""
         return _LoadPartition(self.loader)
 
 

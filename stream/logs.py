@@ -47,7 +47,7 @@ def configure(settings: LoggingSettings, *, level: str | None = None, output: Te
 
 
 def logger(name: str) -> Logger:
-    """Give the logger of one part of the program."""
+    """Return the logger of one part of the program."""
     found: Logger = structlog.get_logger(part=name)
     return found
 

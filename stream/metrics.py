@@ -171,7 +171,7 @@ class DiskMetrics:
 
 
 def _existing(folder: Path) -> Path:
-    """Give the folder, or the nearest one above it that is there."""
+    """Return the folder, or the nearest one above it that is there."""
     folder = folder.resolve()
     return next(each for each in (folder, *folder.parents) if each.exists())
 

@@ -55,7 +55,7 @@ class _NamedFiles(EnvSettingsSource):
     """Values in files that the environment or `.env` names."""
 
     def __call__(self) -> dict[str, str]:
-        """Give the values by name of their settings.
+        """Return the values by name of their settings.
 
         Raises:
             SettingsError: A file cannot be read, or the setting has a value of its own.
@@ -65,7 +65,7 @@ class _NamedFiles(EnvSettingsSource):
         return {name: _content(name, given) for name in names if given.get(f"{name}_file".lower())}
 
     def _given(self) -> dict[str, str | None]:
-        """Give all variables by their name in lower case; the environment counts more than `.env`."""
+        """Return all variables by their name in lower case; the environment counts more than `.env`."""
         from_file = DotEnvSettingsSource(self.settings_cls).env_vars
         return {**from_file, **self.env_vars}
 

@@ -56,7 +56,7 @@ def fresh_logging() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def replica_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongo]:
-    """Give a running single-node replica set; whoever kills or stops its node starts it again."""
+    """Return a running single-node replica set; whoever kills or stops its node starts it again."""
     options = MongodOptions(cache_size_gb=0.25, oplog_size_mb=512)
     with EmbeddedMongo(tmp_path_factory.mktemp("mongo"), options=options) as embedded:
         yield embedded
@@ -64,13 +64,13 @@ def replica_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMo
 
 @pytest.fixture
 def mongo_uri(replica_set: EmbeddedMongo) -> str:
-    """Give the connection string of the running set."""
+    """Return the connection string of the running set."""
     return replica_set.uri
 
 
 @pytest.fixture
 def collection(mongo_uri: str) -> Iterator[Collection[dict[str, Any]]]:
-    """Give the empty collection `conversations` in a database of this test's own, dropped afterwards."""
+    """Return the empty collection `conversations` in a database of this test's own, dropped afterwards."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     with MongoClient[dict[str, Any]](mongo_uri, tz_aware=True) as client:
         yield client[name]["conversations"]
@@ -79,7 +79,7 @@ def collection(mongo_uri: str) -> Iterator[Collection[dict[str, Any]]]:
 
 @pytest.fixture(scope="session")
 def shared_logs() -> Path:
-    """Give the folder of real logs beside the checkout; skips the test where there is none."""
+    """Return the folder of real logs beside the checkout; skips the test where there is none."""
     folder = SHARED / "claude" / "projects"
     if not folder.is_dir():
         pytest.skip("no real logs beside the checkout")
@@ -88,13 +88,13 @@ def shared_logs() -> Path:
 
 @pytest.fixture(scope="session")
 def dbt_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the folder that dbt writes to in all tests, so that it parses the project once."""
+    """Return the folder that dbt writes to in all tests, so that it parses the project once."""
     return tmp_path_factory.mktemp("dbt")
 
 
 @pytest.fixture(scope="session")
 def sample_marts(tmp_path_factory: pytest.TempPathFactory, dbt_artifacts: Path) -> MartsWarehouse:
-    """Give the marts of the sample logs, built once, and some days of runs; only to be read."""
+    """Return the marts of the sample logs, built once, and some days of runs; only to be read."""
     warehouse = MartsWarehouse(tmp_path_factory.mktemp("sample"), artifacts=dbt_artifacts)
     warehouse.change(documents_of(shipped.sample_logs()))
     warehouse.build()
@@ -117,7 +117,7 @@ def sample_marts(tmp_path_factory: pytest.TempPathFactory, dbt_artifacts: Path) 
 def shared_marts(
     tmp_path_factory: pytest.TempPathFactory, shared_logs: Path, dbt_artifacts: Path
 ) -> MartsWarehouse:
-    """Give the marts of the real logs, built once; only to be read."""
+    """Return the marts of the real logs, built once; only to be read."""
     warehouse = MartsWarehouse(tmp_path_factory.mktemp("shared"), artifacts=dbt_artifacts)
     warehouse.change(documents_of(shared_logs))
     warehouse.build()
@@ -126,13 +126,13 @@ def shared_marts(
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the wheel of the checkout, built once."""
+    """Return the wheel of the checkout, built once."""
     return build_wheel(tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Give an empty working folder without any of our settings in the environment."""
+    """Return an empty working folder without any of our settings in the environment."""
     for name in list(os.environ):
         if name.startswith(_OURS) or name in {
             "DATA_DIR",
@@ -148,19 +148,19 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def mongo(collection: Collection[dict[str, Any]], mongo_uri: str) -> MongoSettings:
-    """Give the settings that name this test's own collection."""
+    """Return the settings that name this test's own collection."""
     return mongo_settings(collection, mongo_uri)
 
 
 @pytest.fixture
 def stream(mongo: MongoSettings, tmp_path: Path) -> StreamRunner:
-    """Give what runs stream workers on this test's own collection and folder, one after the other."""
+    """Return what runs stream workers on this test's own collection and folder, one after the other."""
     return StreamRunner(mongo, tmp_path / "data")
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Give a folder on a disk of 12 MB; skips where none can be mounted."""
+    """Return a folder on a disk of 12 MB; skips where none can be mounted."""
     folder = tmp_path / "small"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(folder)]
@@ -174,7 +174,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def read_only_disk(tmp_path: Path) -> Iterator[Path]:
-    """Give a folder that nobody can write, root included; skips where none can be mounted."""
+    """Return a folder that nobody can write, root included; skips where none can be mounted."""
     folder = tmp_path / "read-only"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m,ro", "tmpfs", str(folder)]

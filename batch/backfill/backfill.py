@@ -96,7 +96,7 @@ class Backfill:
     at_failpoint: Failpoint = no_failpoint
 
     def survey(self, filters: Filters) -> tuple[Plan, int]:
-        """Give the plan that `run` would carry out, and how many of its ranges have landed; change nothing.
+        """Return the plan that `run` would carry out, and how many of its ranges have landed; change nothing.
 
         Raises:
             BackfillMismatchError: An unfinished backfill is in the way.
@@ -121,7 +121,7 @@ class Backfill:
 
         Args:
             filters: What to take; with an unfinished backfill they must be the same.
-            restart: Forget an unfinished backfill and begin anew; what it has landed stays.
+            restart: Forget an unfinished backfill and begin again; what it has landed stays.
             not_before: Cluster time that nothing read may be older than. An unfinished backfill without it or
                 of a collection dropped since is of no use then, and is forgotten.
             stop: Ends it early, like a signal.
@@ -195,7 +195,7 @@ class Backfill:
         return plan
 
     def _same_marker(self, client: Client, not_before: int) -> Plan | None:
-        """Give the unfinished plan with this not_before; any other one is forgotten."""
+        """Return the unfinished plan with this not_before; any other one is forgotten."""
         plans = PlanStore(self.landing)
         with suppress(BackfillMismatchError):  # it cannot be read
             plan = plans.unfinished()
@@ -203,7 +203,7 @@ class Backfill:
                 return None
             if plan.not_before == not_before and not plan.origin.differences(origin_of(client, self.mongo)):
                 return plan
-        self.log.warning("backfill_abandoned", hint="everything is read anew, which does its work and more")
+        self.log.warning("backfill_abandoned", hint="everything is read again, which does its work and more")
         plans.abandon(at=self.clock().isoformat())
         return None
 

@@ -39,7 +39,7 @@ class Filters:
         return self.since is not None or self.until is not None
 
     def to_query(self) -> dict[str, Any]:
-        """Give the query that lets every wanted document pass, and few others.
+        """Return the query that lets every wanted document pass, and few others.
 
         Text is compared as text, so a day is added at both ends for offsets from UTC; `keep` is exact.
         """
@@ -54,7 +54,7 @@ class Filters:
         return query
 
     def _instants(self) -> list[dict[str, Any]]:
-        """Give one condition for each way to write an instant: BSON compares within a type only."""
+        """Return one condition for each way to write an instant: BSON compares within a type only."""
         return [
             self._between(lambda instant, days: (instant + days * _DAY).date().isoformat()),
             {"$type": "string", "$not": {"$regex": _LIKE_A_DATE}},
@@ -71,7 +71,7 @@ class Filters:
         return condition
 
     def keep(self, table: pa.Table) -> pa.Table:
-        """Give the rows of the period.
+        """Return the rows of the period.
 
         Args:
             table: Columns of `LANDING_SCHEMA`.
@@ -87,7 +87,7 @@ class Filters:
         return table.filter(pc.fill_null(mask, False))  # noqa: FBT003 - a value, no flag
 
     def to_json(self) -> dict[str, str | None]:
-        """Give a form that `json` can write."""
+        """Return a form that `json` can write."""
         return {
             "since": self.since.isoformat() if self.since else None,
             "until": self.until.isoformat() if self.until else None,

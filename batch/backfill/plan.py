@@ -98,7 +98,7 @@ class Plan:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """Give a form that `json` can write."""
+        """Return a form that `json` can write."""
         return {
             "schema_version": PLAN_SCHEMA_VERSION,
             "id": self.id,
@@ -160,7 +160,7 @@ class PlanStore:
         self._root = landing.root
 
     def unfinished(self) -> Plan | None:
-        """Give the newest plan that has neither been finished nor abandoned.
+        """Return the newest plan that has neither been finished nor abandoned.
 
         Raises:
             BackfillMismatchError: It cannot be read.

@@ -130,7 +130,7 @@ class RangeTally:
         self._publish()
 
     def look(self) -> BackfillProgress:
-        """Give the present state."""
+        """Return the present state."""
         with self._lock:
             underway = list(self._underway.values())
             return BackfillProgress(

@@ -62,7 +62,7 @@ class Range:
 
 
 def documents_per_range(documents: int, size_bytes: int, *, range_size_bytes: int) -> int:
-    """Give how many documents make a range of about the wanted size.
+    """Return how many documents make a range of about the wanted size.
 
     Args:
         documents: In the collection, about.
@@ -74,6 +74,6 @@ def documents_per_range(documents: int, size_bytes: int, *, range_size_bytes: in
 
 
 def ranges_between(bounds: Sequence[Bound]) -> list[Range]:
-    """Give the ranges that bounds make: one more than there are bounds, open at both ends."""
+    """Return the ranges that bounds make: one more than there are bounds, open at both ends."""
     edges = [None, *bounds, None]
     return [Range(number, edges[number], edges[number + 1]) for number in range(len(bounds) + 1)]

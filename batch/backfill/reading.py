@@ -184,7 +184,7 @@ class _Attempt:
         )
 
     def _groups(self, scan: RangeScan) -> Iterator[pa.Table]:
-        """Give what is read in pieces that make good row groups."""
+        """Return what is read in pieces that make good row groups."""
         pieces: list[pa.Table] = []
         rows = size_bytes = 0
         for piece in self._tables(scan):

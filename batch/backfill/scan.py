@@ -63,7 +63,7 @@ class RangeScan:
         self.source_version = max(present_cluster_time(client), not_before)
 
     def replies(self) -> Iterator[Reply]:
-        """Give the range's replies; the cursor is closed when the iterator is.
+        """Return the range's replies; the cursor is closed when the iterator is.
 
         Raises:
             PyMongoError: The range must be read again.

@@ -73,7 +73,7 @@ def require_origin(client: Client, settings: MongoSettings, expected: Origin) ->
     if expected.collection_id and collection_id != expected.collection_id:
         raise BackfillMismatchError(
             f"the collection `{settings.namespace}` has been dropped or replaced during the backfill",
-            hint="once it is as it should be, begin anew with `claude-analytics backfill --restart`",
+            hint="once it is as it should be, begin again with `claude-analytics backfill --restart`",
         )
 
 
@@ -113,7 +113,7 @@ def make_plan(
 
 
 def _measure(client: Client, settings: MongoSettings) -> tuple[int, int]:
-    """Give documents and bytes by the collection's own count; of all shards, if there are some."""
+    """Return documents and bytes by the collection's own count; of all shards, if there are some."""
     collection = client[settings.database][settings.collection]
     try:
         stats = list(collection.aggregate([{"$collStats": {"storageStats": {}}}]))
@@ -127,7 +127,7 @@ def _measure(client: Client, settings: MongoSettings) -> tuple[int, int]:
 
 
 def _walk(client: Client, settings: MongoSettings, step: int) -> Iterator[Bound]:
-    """Give every so-manieth `_id`, ascending as only the server can compare.
+    """Return every so-manieth `_id`, ascending as only the server can compare.
 
     It counts the keys of its index and reads no document, which takes a thirtieth of the time of a backfill;
     drawing documents by chance is quicker, but was found to leave half a collection in one range.

@@ -156,7 +156,7 @@ class Question(_Strict):
         return self
 
     def unit(self, measure: Measure) -> Unit:
-        """Give the unit of a figure."""
+        """Return the unit of a figure."""
         return measure.unit or self.columns[measure.of]  # type: ignore[return-value] # it is an amount
 
     def answer(self, *by: str, where: str = "true") -> str:
@@ -235,7 +235,7 @@ def read_questions(folder: Path) -> Sequence[Question]:
 
 
 def by_dashboard(questions: Sequence[Question]) -> Iterator[tuple[Dashboard, list[Question]]]:
-    """Give each dashboard that has questions, with them, in order."""
+    """Return each dashboard that has questions, with them, in order."""
     for dashboard in DASHBOARDS:
         members = [question for question in questions if question.dashboard == dashboard]
         if members:
@@ -243,7 +243,7 @@ def by_dashboard(questions: Sequence[Question]) -> Iterator[tuple[Dashboard, lis
 
 
 def side_by_side(questions: Sequence[Question]) -> Iterator[tuple[Question, bool]]:
-    """Give each question of a dashboard, and whether it goes across.
+    """Return each question of a dashboard, and whether it goes across.
 
     Two charts stand side by side, tables and numbers go across; of an odd run of charts the first does, too.
     """

@@ -25,7 +25,7 @@ class Check:
     fix: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Give a form that `json` can write."""
+        """Return a form that `json` can write."""
         return asdict(self)
 
 

@@ -67,7 +67,7 @@ def _tried_to(read: Callable[[], Found], folder: Path) -> tuple[Found | None, An
 
 
 def _existing(path: Path) -> Path:
-    """Give the folder, or the nearest one above it that exists."""
+    """Return the folder, or the nearest one above it that exists."""
     absolute = path.absolute()
     return next(each for each in (absolute, *absolute.parents) if each.exists())
 

@@ -144,7 +144,7 @@ def is_audit_line(line: bytes) -> bool:
 
 
 def seconds_of(line: Mapping[str, Any]) -> int | None:
-    """Give the time of a line in whole seconds since 1970, None if it has none that an ObjectId can hold.
+    """Return the time of a line in whole seconds since 1970, None if it has none that an ObjectId can hold.
 
     Takes `timestamp`, else the one inside `snapshot`: an ISO 8601 string or epoch milliseconds.
     """
@@ -195,7 +195,7 @@ class LogCursor:
         self._seconds = 0
 
     def take(self, line: bytes, *, ingested_at: datetime) -> dict[str, Any] | Unreadable | None:
-        """Give the document of the next line; None if the line is empty."""
+        """Return the document of the next line; None if the line is empty."""
         self.line_number += 1
         text = self._text_of(line)
         if not text:
@@ -221,7 +221,7 @@ class LogCursor:
         return self._document(parsed, self._object_id(digest, ordinal, self._seconds), ingested_at)
 
     def peek(self, line: bytes, *, ingested_at: datetime) -> dict[str, Any] | None:
-        """Give the document of a last line that has no end yet, without taking it.
+        """Return the document of a last line that has no end yet, without taking it.
 
         It is whole if it is an object: no beginning of an object is one. None if more must come.
         """

@@ -126,7 +126,7 @@ def search_again(paths: Iterable[Path]) -> FoundLogs:
 
 
 def existing_folder(given: Path) -> Path:
-    """Give the folder to watch for a path: itself, or the folder of a file.
+    """Return the folder to watch for a path: itself, or the folder of a file.
 
     Raises:
         ImportPathError: The path does not exist.

@@ -71,7 +71,7 @@ class LogTail:
         return False
 
     def read(self, *, ingested_at: datetime) -> Iterator[LogLine]:
-        """Give each new line; at the end perhaps one that is open.
+        """Return each new line; at the end perhaps one that is open.
 
         Args:
             ingested_at: What the documents say.

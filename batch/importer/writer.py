@@ -166,7 +166,7 @@ class DocumentWriter:
         return [each for each in self._added if each.object_id not in known]
 
     def _insert(self, documents: Sequence[RawBSONDocument]) -> list[dict[str, Any]]:
-        """Give the server's complaint for each document that it did not insert."""
+        """Return the server's complaint for each document that it did not insert."""
         if not documents:
             return []
         try:

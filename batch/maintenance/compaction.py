@@ -155,7 +155,7 @@ class Compaction:
         return Merged(len(run), 1, size_bytes - merged.path.stat().st_size)
 
     def _last_changes(self, run: Sequence[MicroBatch], footers: Sequence[Footer]) -> Iterator[pa.Table]:
-        """Give the last change of each document, in the order of ids, in groups."""
+        """Return the last change of each document, in the order of ids, in groups."""
         with self._engine() as connection:
             names = sql.rows((str(each.path), position) for position, each in enumerate(run))
             old = {str(each.path) for each, footer in zip(run, footers, strict=True) if footer.is_old}
@@ -187,7 +187,7 @@ class Compaction:
 
     @contextmanager
     def _engine(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Give a DuckDB of its own, that spills beside the landing zone and leaves nothing behind."""
+        """Yield a DuckDB of its own, that spills beside the landing zone and leaves nothing behind."""
         with (
             disk_errors(self.landing.root),
             tempfile.TemporaryDirectory(prefix=_SCRATCH_PREFIX, dir=self.landing.root.parent) as folder,
@@ -204,7 +204,7 @@ class Compaction:
 
 
 def _rows_per_group(run: Sequence[MicroBatch]) -> int:
-    """Give how many rows a row group may have, so that it fits into memory: as many as the schema usually."""
+    """Return how many rows a row group may have to fit into memory: as many as the schema usually."""
     rows = size_bytes = 0
     for each in run:
         metadata = pq.read_metadata(each.path)

@@ -27,12 +27,12 @@ class LandedFile:
 
 
 def landed_on(micro_batch: MicroBatch) -> date:
-    """Give the day (UTC) whose folder a file lies in."""
+    """Return the day (UTC) whose folder a file lies in."""
     return date.fromisoformat(micro_batch.path.parent.name.removeprefix(_FOLDER_PREFIX))
 
 
 def days_worth_a_look(lane: Sequence[MicroBatch], *, today: date) -> list[list[MicroBatch]]:
-    """Give the files of each closed day that has something to merge, in order.
+    """Return the files of each closed day that has something to merge, in order.
 
     The lane's newest file is left out, whatever its day: its name is where the stream goes on.
 

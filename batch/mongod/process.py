@@ -14,7 +14,7 @@ _GRACE_SECONDS = 20.0
 
 
 def is_mongod_on(pid: int, db_path: Path) -> bool:
-    """Tell whether a process is a running mongod on a data folder, by its command line and never by name.
+    """Return whether a process is a running mongod on a data folder, by its command line and never by name.
 
     A pid from a file may long belong to another program; a zombie has no command line.
     """

@@ -14,7 +14,7 @@ _PROGRAM_IN_WHEEL = "fiftyone/db/bin/mongod"
 
 
 def candidate_programs() -> Iterator[Path]:
-    """Give the places where a mongod may be: the one from the Python wheel, then the one on PATH."""
+    """Return the places where a mongod may be: the one from the Python wheel, then the one on PATH."""
     with contextlib.suppress(metadata.PackageNotFoundError):
         yield Path(str(metadata.distribution(_WHEEL).locate_file(_PROGRAM_IN_WHEEL)))
     on_path = shutil.which("mongod")

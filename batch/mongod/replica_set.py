@@ -154,7 +154,7 @@ class EmbeddedMongo:
             client.admin.command("replSetStepDown", seconds, secondaryCatchUpPeriodSecs=0, force=True)
 
     def primary_index(self) -> int | None:
-        """Tell which node takes writes at the moment, None if none does."""
+        """Return which node takes writes at the moment, None if none does."""
         for index, node in enumerate(self.nodes):
             if node.is_running and self._hello(index).get("isWritablePrimary"):
                 return index

@@ -44,7 +44,7 @@ class MongodOptions:
 
 
 def free_port() -> int:
-    """Give a loopback port that was free a moment ago; another program can still be faster."""
+    """Return a loopback port that was free a moment ago; another program can still be faster."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
@@ -127,7 +127,7 @@ class Mongod:
         self.stop()
 
     def _try_start(self) -> int | None:
-        """Give None once it listens, its exit code if it ended before that."""
+        """Return None once it listens, its exit code if it ended before that."""
         with disk_errors(self.db_path):
             self.db_path.mkdir(parents=True, exist_ok=True)
             if self.log_path.exists():

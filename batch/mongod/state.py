@@ -43,7 +43,7 @@ def read_members(folder: Path) -> list[Member]:
 
 
 def running_uri(folder: Path) -> str | None:
-    """Give the connection string of the embedded MongoDB that runs on a folder, None without one."""
+    """Return the connection string of the embedded MongoDB that runs on a folder, None without one."""
     members = read_members(folder)
     if members and any(member.is_running for member in members):
         return uri_of([member.port for member in members])
@@ -51,7 +51,7 @@ def running_uri(folder: Path) -> str | None:
 
 
 def uri_of(ports: Sequence[int | None]) -> str:
-    """Give the connection string of the replica set with these ports."""
+    """Return the connection string of the replica set with these ports."""
     hosts = ",".join(f"{_LOOPBACK}:{port}" for port in ports)
     return f"mongodb://{hosts}/?replicaSet={REPLICA_SET}"
 

@@ -103,7 +103,7 @@ class _ResidentRun:
         self._on_leave = on_leave
 
     def poll(self) -> int | None:
-        """Give the run's exit code, or the process's if that has ended instead."""
+        """Return the run's exit code, or the process's if that has ended instead."""
         readable, _, _ = select.select([self._answers], [], [], 0)
         if not readable:
             return None

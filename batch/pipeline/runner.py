@@ -149,7 +149,7 @@ class Pipeline:
     sleep: Callable[[float], None] = time.sleep
 
     def trying_once(self) -> "Pipeline":
-        """Give the same pipeline without retries, for somebody else who has them."""
+        """Return the same pipeline without retries, for somebody else who has them."""
         return replace(self, retries={})
 
     def run(self, options: Options, works: Mapping[str, Work]) -> RunSummary:
@@ -284,7 +284,7 @@ def _attempt(step: str, work: Work) -> tuple[StepResult | None, AnalyticsError |
 
 
 def _explained(step: str, raised: Exception) -> AnalyticsError:
-    """Give an error of ours; anything else is a defect, and said to be one."""
+    """Return an error of ours; anything else is a defect, and said to be one."""
     if isinstance(raised, AnalyticsError):
         return raised
     error = StepFailedError(

@@ -32,7 +32,7 @@ class Child(Protocol):
     """A running pipeline."""
 
     def poll(self) -> int | None:
-        """Give its exit code once it has ended."""
+        """Return its exit code once it has ended."""
 
     def terminate(self) -> None:
         """Ask it to stop."""

@@ -74,7 +74,7 @@ class Cycle:
     on_progress: OnProgress = field(default=no_progress)
 
     def works(self, options: Options) -> dict[str, Work]:
-        """Give what each step does in a run with these options."""
+        """Return what each step does in a run with these options."""
         return {
             EXTRACT: lambda: self.extract(full_backfill=options.full_backfill),
             LOAD: self.load,
@@ -184,7 +184,7 @@ class Cycle:
 
 
 def judged(validation: Validation) -> StepResult:
-    """Give the result of a validation; it has failed if a critical rule does not hold."""
+    """Return the result of a validation; it has failed if a critical rule does not hold."""
     held = validation.checked - len(validation.findings)
     return StepResult(
         f"{held:,} of {validation.checked:,} checks hold",

@@ -47,7 +47,7 @@ class Timetable:
         }
 
     def next_after(self, instant: datetime) -> Due | None:
-        """Give the next run after an instant; None if there will never be one."""
+        """Return the next run after an instant; None if there will never be one."""
         found = [
             Due(name, at)
             for name, trigger in self._triggers.items()

@@ -56,7 +56,7 @@ class ServingFolder:
         return self.root / "analytics.duckdb"
 
     def folder(self, build_id: str) -> Path:
-        """Give the folder of a build, made or not."""
+        """Return the folder of a build, made or not."""
         return self._builds / build_id
 
     def builds(self) -> list[str]:
@@ -119,7 +119,7 @@ class ServingFolder:
             self._readers.admit(path)
 
     def finish(self, manifest: Manifest) -> None:
-        """Give a build its manifest and its final name; every file in it is durable already.
+        """Return a build its manifest and its final name; every file in it is durable already.
 
         Raises:
             LandingFullError: No space.

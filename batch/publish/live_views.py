@@ -77,7 +77,7 @@ qualify
         partition by _id order by source_version desc, filename desc, file_row_number desc
     ) = 1
     and op = 'upsert'
-    -- What was there before the whole collection was dropped or read anew.
+    -- What was there before the whole collection was dropped or read again.
     and source_version >= coalesce(max(source_version) filter (op in ('truncate', 'floor')) over (), 0)
     and timestamp >= timezone({zone}, date_trunc('day', timezone({zone}, now())))"""
     messages = """

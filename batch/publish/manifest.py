@@ -79,7 +79,7 @@ class Manifest:
         return sum(table.size_bytes for table in self.tables)
 
     def to_json(self) -> dict[str, Any]:
-        """Give a form that `json` can write."""
+        """Return a form that `json` can write."""
         fields = {"version": MANIFEST_VERSION, "rows": self.rows, "size_bytes": self.size_bytes}
         return (
             fields

@@ -79,7 +79,7 @@ class StepRun:
 
 
 def new_run_id(now: datetime) -> str:
-    """Give the id of a run: its time, and what makes it unique."""
+    """Return the id of a run: its time, and what makes it unique."""
     return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03}Z-{secrets.token_hex(2)}"
 
 
@@ -132,7 +132,7 @@ class Journal:
         return sorted(found.values(), key=lambda step: step.started_at)
 
     def last(self, step: str) -> StepRun | None:
-        """Give the newest run of a step that was not left out."""
+        """Return the newest run of a step that was not left out."""
         return last_of(self.steps(), step)
 
     def close_abandoned(self) -> list[StepRun]:
@@ -181,13 +181,13 @@ def last_of(
     *,
     that: Callable[[StepRun], bool] = lambda found: found.outcome != SKIPPED,
 ) -> StepRun | None:
-    """Give the newest run of a step for which something holds."""
+    """Return the newest run of a step for which something holds."""
     matching = [found for found in steps if found.step == step and that(found)]
     return matching[-1] if matching else None
 
 
 def documents_at_last_successes(steps: Iterable[StepRun]) -> list[int]:
-    """Give how many documents there were at each successful validation, newest first."""
+    """Return how many documents there were at each successful validation, newest first."""
     return [
         step.rows
         for step in reversed(list(steps))

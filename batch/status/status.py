@@ -56,7 +56,7 @@ class Status:
     problems: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Give a form that `json` can write, apart from dates."""
+        """Return a form that `json` can write, apart from dates."""
         return asdict(self)
 
 

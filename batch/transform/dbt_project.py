@@ -67,7 +67,7 @@ class DbtProject:
         return self.data_dir.resolve() / "dbt" / "logs"
 
     def environment(self) -> dict[str, str]:
-        """Give the environment variables that the profile and dbt itself read."""
+        """Return the environment variables that the profile and dbt itself read."""
         path, catalog = str(self.warehouse.resolve()), catalog_name(self.warehouse)
         variables = {
             "DUCKDB_PATH": path,
@@ -98,7 +98,7 @@ class DbtProject:
         return checksum.hexdigest()
 
     def arguments(self, *command: str) -> list[str]:
-        """Give dbt's arguments for a command.
+        """Return dbt's arguments for a command.
 
         The macros' checksum is among them: dbt knows which models changed, but not which macros, and a
         changed macro must rebuild what was made with the old one.

@@ -41,7 +41,7 @@ def generate_docs(project: DbtProject, *, lease: AbstractContextManager[object])
 
 @contextmanager
 def serving_docs(index: Path, *, host: str = "127.0.0.1", port: int = 8080) -> Iterator[ThreadingHTTPServer]:
-    """Give a server of the site that `serve_forever()` runs; it is closed afterwards.
+    """Return a server of the site that `serve_forever()` runs; it is closed afterwards.
 
     Only the site's own file is served, under every path: compiled SQL and dbt's state beside it are not.
 
@@ -71,7 +71,7 @@ class _OneFile(SimpleHTTPRequestHandler):
         super().__init__(*arguments, directory=str(index.parent))  # type: ignore[arg-type]
 
     def translate_path(self, path: str) -> str:
-        """Give the file."""
+        """Return the file."""
         del path
         return str(self._index)
 

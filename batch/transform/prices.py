@@ -78,7 +78,7 @@ class Price(_Period):
     fast_multiplier: float = Field(1, gt=0, le=10)
 
     def row(self) -> dict[str, str | None]:
-        """Give it as a row of the price list."""
+        """Return it as a row of the price list."""
         usual = {
             "input": self.input,
             "output": self.output,
@@ -195,7 +195,7 @@ def merged(listed: Iterable[Row], own: Sequence[Price]) -> list[Row]:
 
 
 def model_family(model: str) -> str:
-    """Give the name of a model as the price list has it; see the macro of that name."""
+    """Return the name of a model as the price list has it; see the macro of that name."""
     name = model.lower()
     if "claude-" in name:
         for pattern, replacement in _STEPS:
@@ -204,7 +204,7 @@ def model_family(model: str) -> str:
 
 
 def _without(piece: tuple[date, date], price: Price) -> list[tuple[date, date]]:
-    """Give what is left of a period outside a price's."""
+    """Return what is left of a period outside a price's."""
     first, last = piece
     if price.valid_to < first or price.valid_from > last:
         return [piece]

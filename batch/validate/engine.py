@@ -25,7 +25,7 @@ class _Connection(ConnectionWrapper):
         self._cursors: list[duckdb.DuckDBPyConnection] = []
 
     def cursor(self) -> CursorWrapper:
-        """Give a cursor whose results stay until the file is closed."""
+        """Return a cursor whose results stay until the file is closed."""
         cursor = self._connection.cursor()
         self._cursors.append(cursor)
         return CursorWrapper(cursor, self)

@@ -29,7 +29,7 @@ _NAMESPACE = uuid.UUID("6f6d2c0e-6a0b-4d2c-9f51-1f2f3d1c9b11")
 
 
 def project_files() -> dict[str, str]:
-    """Give every file of `gx/` by its path in it, the readme aside."""
+    """Return every file of `gx/` by its path in it, the readme aside."""
     files = {
         "great_expectations.yml": _configuration(),
         f"checkpoints/{CHECKPOINT}.json": _json(_checkpoint()),
@@ -41,7 +41,7 @@ def project_files() -> dict[str, str]:
 
 
 def variables_file(warehouse: str, *, threads: int | None, memory_limit: str) -> str:
-    """Give the file that says which warehouse is meant; JSON is YAML, too."""
+    """Return the file that says which warehouse is meant; JSON is YAML, too."""
     options = {"access_mode": "read_only", "memory_limit": memory_limit}
     if threads is not None:
         options["threads"] = str(threads)
@@ -50,7 +50,7 @@ def variables_file(warehouse: str, *, threads: int | None, memory_limit: str) ->
 
 
 def _id(*names: str) -> str:
-    """Give an id that is the same each time the files are made."""
+    """Return an id that is the same each time the files are made."""
     return str(uuid.uuid5(_NAMESPACE, "/".join(names)))
 
 

@@ -63,7 +63,7 @@ class Suite:
     rules: tuple[Rule, ...]
 
     def broken_rows(self, rule: Rule) -> str | None:
-        """Give the query for the rows that break a rule; None if it is not about rows."""
+        """Return the query for the rows that break a rule; None if it is not about rows."""
         if rule.query is not None:
             return rule.query
         column = sql.identifier(rule.arguments.get("column", ""))

@@ -145,7 +145,7 @@ def _require_checked(outcomes: Sequence[Outcome]) -> None:
 
 
 def failure_of(validation: Validation) -> ChecksFailedError | None:
-    """Give the error of a validation, if a critical rule does not hold."""
+    """Return the error of a validation, if a critical rule does not hold."""
     if not validation.failures:
         return None
     first, *others = validation.failures

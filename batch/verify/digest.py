@@ -57,7 +57,7 @@ class Digester:
         self._connection.execute("set TimeZone = 'UTC'")
 
     def digest(self, batch: bytes, keep: Callable[[pa.Table], pa.Table] = lambda table: table) -> Digests:
-        """Give the digests of a batch.
+        """Return the digests of a batch.
 
         Args:
             batch: BSON array, as a cursor's reply holds it.

@@ -25,7 +25,7 @@ def document_ids(keys: Iterable[str]) -> list[object]:
 
 
 def document_id(key: str) -> object:
-    """Give the `_id` whose canonical text is `key`.
+    """Return the `_id` whose canonical text is `key`.
 
     Raises:
         ValueError: No `_id` has this text.

@@ -79,7 +79,7 @@ def plan_ranges(bounds: Sequence[Bound]) -> list[KeyRange]:
 
 
 def _bracket_of(value: object) -> int:
-    """Give the place of a value's type in the order of BSON types, as cut by `_BRACKETS`."""
+    """Return the place of a value's type in the order of BSON types, as cut by `_BRACKETS`."""
     if isinstance(value, ObjectId):
         return _OBJECT_IDS
     if isinstance(value, bool | Code):

@@ -148,7 +148,7 @@ class Recheck:
 
 
 def _keys_in(micro_batches: Sequence[MicroBatch], keys: Sequence[str]) -> set[str]:
-    """Give those of the `_id`s that are in landed files."""
+    """Return those of the `_id`s that are in landed files."""
     if not micro_batches:
         return set()
     footers = {str(each.path): read_footer(each) for each in micro_batches}
@@ -163,6 +163,6 @@ def _keys_in(micro_batches: Sequence[MicroBatch], keys: Sequence[str]) -> set[st
 
 
 def _below_marker(micro_batches: Sequence[MicroBatch], stored: Mapping[str, StoredRow]) -> set[str]:
-    """Give those of the rows that a landed truncate marker is going to remove."""
+    """Return those of the rows that a landed truncate marker is going to remove."""
     marker = max((read_footer(each).truncate_marker or 0 for each in micro_batches), default=0)
     return {key for key, row in stored.items() if row.source_version < marker}

@@ -102,7 +102,7 @@ class Verification:
         return instant_of(self.first_cluster_time), instant_of(self.last_cluster_time)
 
     def to_json(self) -> dict[str, Any]:
-        """Give a form that `json` can write."""
+        """Return a form that `json` can write."""
         first_at, last_at = self.at
         return {
             "verdict": self.verdict,

@@ -51,7 +51,7 @@ class SnapshotScan:
         self.cluster_time = present_cluster_time(client)
 
     def replies(self) -> Iterator[Reply]:
-        """Give the server's replies; the cursor is closed when the iterator is.
+        """Return the server's replies; the cursor is closed when the iterator is.
 
         Raises:
             PyMongoError: All of it must be read again.

@@ -63,7 +63,7 @@ class RepairOutcome:
         return self.left.real == 0
 
     def to_json(self) -> dict[str, Any]:
-        """Give a form that `json` can write."""
+        """Return a form that `json` can write."""
         left = {kind.replace(" ", "_"): count for kind, count in self.left.counts.items()}
         return vars(self.written) | {"left": left}
 

@@ -69,7 +69,7 @@ def compare_range(
 
 
 def stored_rows(connection: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> dict[str, StoredRow]:
-    """Give the rows of some `_id`s; what is not there is left out."""
+    """Return the rows of some `_id`s; what is not there is left out."""
     found = connection.execute(
         f"""
         select

@@ -83,7 +83,7 @@ class _RejectedError(Exception):
 
 
 def microseconds(instant: datetime) -> int:
-    """Give an aware instant as microseconds since 1970."""
+    """Return an aware instant as microseconds since 1970."""
     since = instant - _EPOCH_UTC
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
@@ -239,7 +239,7 @@ def _is_number(value: object) -> TypeGuard[int | float]:
 
 
 def _message_parts(message: object) -> tuple[str | None, str | None, str | None]:
-    """Give role, text and id of a message of any shape the logs have."""
+    """Return role, text and id of a message of any shape the logs have."""
     if type(message) is dict:
         role = message.get("role")
         message_id = message.get("id")
@@ -254,7 +254,7 @@ def _message_parts(message: object) -> tuple[str | None, str | None, str | None]
 
 
 def _text_of(content: object) -> str | None:
-    """Give the text of a string, or of the text blocks of a list, a line each; None if there is none."""
+    """Return the text of a string, or of the text blocks of a list, a line each; None if there is none."""
     if type(content) is str:
         return _text(content)
     if not isinstance(content, list):

@@ -95,7 +95,7 @@ class Position:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """Give a form that `json` can write."""
+        """Return a form that `json` can write."""
         time = timestamp_of(self.cluster_time)
         return {
             "token": json_util.dumps(self.token, json_options=json_util.CANONICAL_JSON_OPTIONS),

@@ -46,7 +46,7 @@ class Redactor:
         self._hints = {hint: re.compile(hint.encode()) for rule in rules for hint in rule.hints}
 
     def telling(self, on_found: Callable[[str], None]) -> "Redactor":
-        """Give one that does the same, and tells somebody else."""
+        """Return one that does the same, and tells somebody else."""
         return Redactor(self._rules, key=self._key, on_found=on_found)
 
     def concerns(self, raw: bytes) -> bool:
@@ -58,7 +58,7 @@ class Redactor:
         return any(hint.search(raw) for hint in self._hints.values())
 
     def document(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Give a document without secrets: a copy, or itself if there are none."""
+        """Return a document without secrets: a copy, or itself if there are none."""
         rules = self._concerning(document)
         if not rules:
             return document
@@ -70,7 +70,7 @@ class Redactor:
         return {_ID: document[_ID]} | redacted if _ID in document else redacted
 
     def _concerning(self, document: Mapping[str, Any]) -> Sequence[SecretRule]:
-        """Give the rules that may find something: to ask all of them of each text takes ten times as long."""
+        """Return the rules that may find something: asking all of them takes ten times as long."""
         try:
             raw = bson.encode(document)
         except Exception:  # noqa: BLE001 - what cannot be encoded is looked through by all
@@ -90,7 +90,7 @@ class Redactor:
         return value
 
     def text(self, text: str) -> str:
-        """Give a text without secrets."""
+        """Return a text without secrets."""
         return self._text(text, self._rules)
 
     def _text(self, text: str, rules: Sequence[SecretRule]) -> str:
@@ -99,7 +99,7 @@ class Redactor:
         return text
 
     def raw(self, raw: bytes) -> bytes:
-        """Give bytes that are no document without the secrets in them; of another length, then."""
+        """Return bytes that are no document without the secrets in them; of another length, then."""
         return self.text(raw.decode("latin-1")).encode("latin-1")
 
     def _replaced(self, kind: str, match: re.Match[str]) -> str:

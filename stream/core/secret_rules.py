@@ -37,7 +37,7 @@ class SecretRule:
 
 
 def known_rules() -> tuple[SecretRule, ...]:
-    """Give all rules in the order in which they are to be applied: what says most about a secret is first."""
+    """Return all rules in the order to apply them in: what says most about a secret is first."""
     return (*_private_keys(), *_of_detect_secrets(), *_ours())
 
 

@@ -23,7 +23,7 @@ class SplitEvents:
         self._fragments: list[RawBSONDocument] = []
 
     def joined(self, reply: Reply) -> Reply | None:
-        """Give a reply of whole events; None as long as there is only a part of one.
+        """Return a reply of whole events; None as long as there is only a part of one.
 
         Raises:
             StepFailedError: A fragment is missing. Behind the last whole event they all come again.
@@ -53,7 +53,7 @@ class SplitEvents:
         return replace(reply, batch=batch, token=token)
 
     def _join(self) -> dict[str, Any]:
-        """Give the event of all fragments; it resumes where the last of them does."""
+        """Return the event of all fragments; it resumes where the last of them does."""
         event = {name: value for fragment in self._fragments for name, value in fragment.items()}
         del event["splitEvent"]
         self._fragments.clear()

@@ -121,7 +121,7 @@ class Window:
         return closed + self.due(now)
 
     def due(self, now: float) -> list[ClosedWindow]:
-        """Give the window if it is full or old; or the position, if nothing has arrived for a while."""
+        """Return the window if it is full or old; or the position, if nothing has arrived for a while."""
         if len(self):
             is_ready = self.policy.is_full(len(self), self._size_bytes) or self.policy.is_due(
                 self._opened_at, now
@@ -131,7 +131,7 @@ class Window:
         return self.close(now) if is_idle else []
 
     def close(self, now: float) -> list[ClosedWindow]:
-        """Give all that waits, whatever the policy says; nothing if not even the position has moved."""
+        """Return all that waits, whatever the policy says; nothing if not even the position has moved."""
         self.idle_since = now
         if self._position is None or (not len(self) and self._position == self._handed_on):
             return []

@@ -32,13 +32,13 @@ def no_failpoint(_name: str) -> None:
 
 
 def one_group(table: pa.Table, metadata: Metadata) -> Content:
-    """Give the content of a file with few rows."""
+    """Return the content of a file with few rows."""
     content = table.replace_schema_metadata(metadata)
     return lambda file: pq.write_table(content, file, **_PARQUET)
 
 
 def many_groups(tables: Iterable[pa.Table], metadata: Callable[[], Metadata]) -> Content:
-    """Give the content of a file with a row group for each table.
+    """Return the content of a file with a row group for each table.
 
     Args:
         tables: Taken one by one; what taking one raises is passed on.

@@ -22,12 +22,12 @@ _REMEMBERED = 256
 
 
 def to_metadata(replaced: Iterable[str]) -> dict[bytes, bytes]:
-    """Give the form in a Parquet footer of the ids of what a merged file replaces; a day may have 43,200."""
+    """Return the ids of what a merged file replaces, as in its Parquet footer; a day may have 43,200."""
     return {_REPLACES_KEY: base64.b64encode(zlib.compress(json.dumps(sorted(replaced)).encode()))}
 
 
 def replaced_by(merged: MicroBatch) -> frozenset[str]:
-    """Give the ids of the micro-batches that a merged file replaces; none for any other file.
+    """Return the ids of the micro-batches that a merged file replaces; none for any other file.
 
     Raises:
         MicroBatchCorruptError: It cannot be read.
@@ -61,7 +61,7 @@ def in_sight(folder: Sequence[MicroBatch]) -> list[MicroBatch]:
 
 
 def replacements(folder: Sequence[MicroBatch]) -> list[tuple[MicroBatch, list[MicroBatch]]]:
-    """Give each merged file of a folder with what is still there of the files it replaces.
+    """Return each merged file of a folder with what is still there of the files it replaces.
 
     Raises:
         MicroBatchCorruptError: A merged file cannot be read.

@@ -97,7 +97,7 @@ class Footer:
         return self.schema_version < FIRST_WITH_LASTING_TIMES
 
     def to_metadata(self) -> dict[bytes, bytes]:
-        """Give the form it has in a Parquet footer."""
+        """Return the form it has in a Parquet footer."""
         fields = vars(self) | {"position": self.position.to_json() if self.position else None}
         return {_FOOTER_KEY: json.dumps(fields).encode()}
 
@@ -150,7 +150,7 @@ def corrupt(micro_batch: MicroBatch, problem: object) -> MicroBatchCorruptError:
 
 
 def checksum_of(path: Path) -> tuple[str, int]:
-    """Give the CRC-32 of a file as in its name, and its size in bytes.
+    """Return the CRC-32 of a file as in its name, and its size in bytes.
 
     A file as a whole, as DuckDB checks neither pages nor footer: it would load flipped bits without a word.
     """

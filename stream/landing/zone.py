@@ -108,7 +108,7 @@ class Lane:
         return sorted(found, key=lambda micro_batch: (micro_batch.sequence, micro_batch.path.name))
 
     def replacements(self) -> list[tuple[MicroBatch, list[MicroBatch]]]:
-        """Give each merged file with what is still there of the files it replaces.
+        """Return each merged file with what is still there of the files it replaces.
 
         Raises:
             MicroBatchCorruptError: A merged file cannot be read.
@@ -123,14 +123,14 @@ class Lane:
         ]
 
     def newest(self) -> MicroBatch | None:
-        """Give the micro-batch with the highest sequence."""
+        """Return the micro-batch with the highest sequence."""
         return max(self.micro_batches(), key=lambda micro_batch: micro_batch.sequence, default=None)
 
     def _date_folders(self) -> list[Path]:
         return sorted(self.folder.glob("date=*"))
 
     def new_name(self, sequence: int) -> MicroBatch:
-        """Give the name of the next file; nothing is written."""
+        """Return the name of the next file; nothing is written."""
         folder = self.folder / f"date={self._clock().date().isoformat()}"
         return MicroBatch(folder / f"{sequence:012d}-{secrets.token_hex(4)}.parquet", self.name, sequence)
 
@@ -192,7 +192,7 @@ class Lane:
         )
 
     def position(self) -> Position | None:
-        """Give where the lane stands: behind the newest file, or further if the source was idle since.
+        """Return where the lane stands: behind the newest file, or further if the source was idle since.
 
         Raises:
             MicroBatchCorruptError: The newest file or `position.json` cannot be read.
@@ -250,7 +250,7 @@ class LandingZone:
         self._clock = clock
 
     def lane(self, name: str, *, at_failpoint: Failpoint = no_failpoint) -> Lane:
-        """Give one lane; it need not exist yet."""
+        """Return one lane; it need not exist yet."""
         return Lane(self.root, name, clock=self._clock, at_failpoint=at_failpoint)
 
     def lanes(self) -> list[Lane]:

@@ -100,7 +100,7 @@ class ChangeCursor:
 def start_position(
     client: Client, settings: MongoSettings, lane: Lane, *, from_now: bool, log: Logger | None
 ) -> Position:
-    """Give the lane's position; if it has none, take the present and save it, before anything is read.
+    """Return the lane's position; if it has none, take the present and save it, before anything is read.
 
     Args:
         client: To the source.
@@ -214,7 +214,7 @@ class ChangeStream:
         self._log = log
 
     def replies(self) -> Iterator[Reply]:
-        """Give replies until the stop signal is set.
+        """Return replies until the stop signal is set.
 
         Raises:
             AnalyticsError: The stream cannot go on: history lost, access denied, an unknown refusal.

@@ -37,7 +37,7 @@ Client = MongoClient[dict[str, Any]]
 
 _HISTORY_LOST_CODES = frozenset({136, 260, 280, 286})
 _HISTORY_LOST_HINT = (
-    "run `claude-analytics stream --on-history-lost=resnapshot`: it reads the whole collection anew and then "
+    "run `claude-analytics stream --on-history-lost=resnapshot`: it reads the collection again and then "
     "removes what is gone, with the old rows readable meanwhile; and enlarge the oplog"
 )
 _ACCESS_CODES = frozenset({11, 13, 18, 8000})

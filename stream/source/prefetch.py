@@ -40,7 +40,7 @@ class Prefetch:
         self._thread.start()
 
     def take(self, timeout_seconds: float) -> Reply | None:
-        """Give the next reply, None if there is none within the time."""
+        """Return the next reply, None if there is none within the time."""
         with self._changed:
             if not self._queue:
                 self._changed.wait(timeout_seconds)
@@ -104,7 +104,7 @@ class _ChangesPartition(StatefulSourcePartition[Reply | None, None]):
         self.prefetch.start()
 
     def next_batch(self) -> list[Reply | None]:
-        """Give one reply; None is a tick that lets windows grow old while nothing arrives."""
+        """Return one reply; None is a tick that lets windows grow old while nothing arrives."""
         if self.stop.is_set:
             raise StopIteration
         reply = self.prefetch.take(_POLL_SECONDS)

@@ -85,7 +85,7 @@ class ChangeReader:
         self._last_change_at = position.cluster_time
 
     def read(self, reply: Reply | None) -> NormalisedBatch | None:
-        """Give the batch of a reply; of a tick (None) an empty one at the same position."""
+        """Return the batch of a reply; of a tick (None) an empty one at the same position."""
         if self._is_over:
             return None
         if reply is None:

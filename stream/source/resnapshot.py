@@ -77,7 +77,7 @@ class ResnapshotStore:
             self._old_path.unlink(missing_ok=True)
 
     def load(self) -> ResnapshotState | None:
-        """Give the resnapshot under way, and bring the lane's position up to it.
+        """Return the resnapshot under way, and bring the lane's position up to it.
 
         Raises:
             MicroBatchCorruptError: The file cannot be read.
@@ -157,12 +157,12 @@ class Resnapshot:
                 self._thread.start()
 
     def begin(self, marker: int) -> None:
-        """Make it durable that everything older than a cluster time is to be read anew, and begin."""
+        """Make it durable that everything older than a cluster time is to be read again, and begin."""
         self._store.save(ResnapshotState(marker, None))
         self.resume(marker)
 
     def take_truncate_marker(self) -> Row | None:
-        """Give the truncate marker, once, when all has been read and landed."""
+        """Return the truncate marker, once, when all has been read and landed."""
         with self._lock:
             if self._marker is None or not self._is_read:
                 return None

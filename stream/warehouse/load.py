@@ -4,7 +4,7 @@ Versions (cluster times) decide which of two changes of a document is the later,
 tombstones keep an older row from bringing a deleted document back, and truncate markers do so for a whole
 collection.
 
-A changed row is removed and inserted anew. MERGE and UPDATE change it in its place, and DuckDB then takes
+A changed row is removed and inserted again. MERGE and UPDATE change it in its place, and DuckDB then takes
 several times as long for rows that lie scattered (`make bench ARGS='-k test_the_cost_of_changes'`).
 """
 
@@ -325,7 +325,7 @@ def _columns(manifest: str) -> str:
 
 
 def one_row(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
-    """Give the only row of an aggregate."""
+    """Return the only row of an aggregate."""
     row = connection.execute(query).fetchone()
     if row is None:  # an aggregate always gives a row
         raise ValueError(query)

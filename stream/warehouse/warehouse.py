@@ -119,7 +119,7 @@ class Warehouse:
     def _not_in_manifest(
         self, connection: duckdb.DuckDBPyConnection
     ) -> tuple[list[MicroBatch], list[MicroBatch]]:
-        """Give what is to be loaded, and the merged files whose parts all are loaded already."""
+        """Return what is to be loaded, and the merged files whose parts all are loaded already."""
         (in_manifest,) = one_row(connection, "select count(*) from raw.micro_batches")
         if in_manifest < len(self._loaded):
             self._loaded.clear()  # another process rebuilds, or the file was replaced
@@ -258,7 +258,7 @@ class Warehouse:
 
 
 def _in_manifest(connection: duckdb.DuckDBPyConnection, ids: Collection[str]) -> set[str]:
-    """Give those of the ids that are loaded."""
+    """Return those of the ids that are loaded."""
     if not ids:
         return set()
     found = connection.execute(

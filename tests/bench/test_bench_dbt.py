@@ -55,7 +55,7 @@ def build(warehouse: MartsWarehouse) -> Took:
 
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a warehouse file with the real logs, or the sample where there are none."""
+    """Return a warehouse file with the real logs, or the sample where there are none."""
     shared = SHARED / "claude" / "projects"
     warehouse = MartsWarehouse(tmp_path_factory.mktemp("logs"))
     warehouse.change(documents_of(shared if shared.is_dir() else shipped.sample_logs()))

@@ -22,7 +22,7 @@ ROUNDS = 5
 
 
 def batches() -> list[bytes]:
-    """Give the sample as a cursor would, 500 documents a batch."""
+    """Return the sample as a cursor would, 500 documents a batch."""
     documents = [
         orjson.loads(line)
         for path in sorted(shipped.sample_logs().rglob("*.jsonl"))
@@ -36,7 +36,7 @@ def batches() -> list[bytes]:
 
 
 def seconds(tabulate: Callable[..., object], given: list[bytes]) -> float:
-    """Give the processor's time of the quickest round."""
+    """Return the processor's time of the quickest round."""
     times: list[float] = []
     for _ in range(ROUNDS):
         began = time.process_time()

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.bench, pytest.mark.integration]
 
 
 def worked_seconds(page: Page) -> float:
-    """Give the processor time that the page's main thread has taken since the page was asked for."""
+    """Return the processor time that the page's main thread has taken since the page was asked for."""
     metrics = {each["name"]: each["value"] for each in page.call("Performance.getMetrics")["metrics"]}
     return float(metrics["TaskDuration"])
 

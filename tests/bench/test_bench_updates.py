@@ -50,21 +50,21 @@ class History:
         self.warehouse.load(timeout_seconds=5)
 
     def new(self, rows: int) -> Iterable[Row]:
-        """Give documents that were never there."""
+        """Return documents that were never there."""
         for _ in range(rows):
             self.documents += 1
             yield self._row(self.documents)
 
     def scattered(self, rows: int) -> Iterable[Row]:
-        """Give changes of documents anywhere."""
+        """Return changes of documents anywhere."""
         return (self._row(number) for number in self._chance.sample(range(1, self.documents), rows))
 
     def recent(self, rows: int) -> Iterable[Row]:
-        """Give changes of the newest documents."""
+        """Return changes of the newest documents."""
         return (self._row(self.documents - number) for number in range(rows))
 
     def deleted(self, rows: int) -> Iterable[Row]:
-        """Give deletes anywhere; most are there."""
+        """Return deletes anywhere; most are there."""
         for number in self._chance.sample(range(1, self.documents), rows):
             self._version += 1
             yield delete(f"{number:012}", self._version)

@@ -21,7 +21,7 @@ _WORDS = 250
 
 
 def document(number: int, chance: random.Random) -> dict[str, Any]:
-    """Give a document of about 2 kB, as a log line is."""
+    """Return a document of about 2 kB, as a log line is."""
     text = " ".join(f"{chance.getrandbits(20):x}" for _ in range(_WORDS))
     return {
         "_id": ObjectId(f"{1_767_000_000 + number // 10:08x}{number:016x}"),
@@ -43,7 +43,7 @@ def document(number: int, chance: random.Random) -> dict[str, Any]:
 
 
 def rate_of(action: Callable[[], object]) -> float:
-    """Give documents a second."""
+    """Return documents a second."""
     began = time.perf_counter()
     action()
     return DOCUMENTS / (time.perf_counter() - began)

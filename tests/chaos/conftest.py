@@ -206,7 +206,7 @@ class Arena:
 
 @pytest.fixture
 def seed() -> int:
-    """Give a seed of this run's own; printed with a failure."""
+    """Return a seed of this run's own; printed with a failure."""
     chosen = int(os.environ.get("CHAOS_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
     print(f"to repeat: CHAOS_SEED={chosen}")  # noqa: T201 - pytest shows it when the test fails
     return chosen
@@ -214,7 +214,7 @@ def seed() -> int:
 
 @pytest.fixture(scope="session")
 def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongo]:
-    """Give a set of three that tests may kill; whoever ends a node starts it again."""
+    """Return a set of three that tests may kill; whoever ends a node starts it again."""
     options = MongodOptions(cache_size_gb=0.25, oplog_size_mb=256)
     with EmbeddedMongo(tmp_path_factory.mktemp("three"), size=3, options=options) as nodes:
         yield nodes
@@ -222,7 +222,7 @@ def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMo
 
 @pytest.fixture
 def hardy_arena(three_nodes: EmbeddedMongo, tmp_path: Path, seed: int) -> Iterator[Arena]:
-    """Give an arena on the set of three, whose writer does not mind if the servers fail."""
+    """Return an arena on the set of three, whose writer does not mind if the servers fail."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     with MongoClient[dict[str, Any]](three_nodes.uri, tz_aware=True) as client:
         collection = client[name]["conversations"]
@@ -234,5 +234,5 @@ def hardy_arena(three_nodes: EmbeddedMongo, tmp_path: Path, seed: int) -> Iterat
 
 @pytest.fixture
 def arena(mongo: MongoSettings, collection: Documents, tmp_path: Path, seed: int) -> Arena:
-    """Give a collection, a data folder, a live writer, and workers to be killed."""
+    """Return a collection, a data folder, a live writer, and workers to be killed."""
     return Arena(mongo, collection, tmp_path / "data", seed)

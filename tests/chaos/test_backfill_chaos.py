@@ -78,7 +78,7 @@ class BackfillArena:
         return found
 
     def landed_files(self) -> set[str]:
-        """Give the ids of all landed ranges."""
+        """Return the ids of all landed ranges."""
         return {
             micro_batch.id
             for lane in self.runner.landing.lanes()

@@ -19,7 +19,7 @@ RESNAPSHOT = {"STREAM_ON_HISTORY_LOST": "resnapshot"}
 
 @pytest.fixture(scope="module")
 def lost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LostHistory]:
-    """Give a collection of whose changes some are lost."""
+    """Return a collection of whose changes some are lost."""
     with losing_history(tmp_path_factory.mktemp("lost")) as found:
         yield found
 

@@ -113,7 +113,7 @@ class Crew:
         return self._log.read_text(errors="replace")
 
     def _members(self) -> dict[str, psutil.Process]:
-        """Give the processes by command; the one that honcho started, not its shell."""
+        """Return the processes by command; the one that honcho started, not its shell."""
         found = {}
         for process in self._everybody():
             try:

@@ -25,14 +25,14 @@ def _missing() -> str:
 
 @pytest.fixture(scope="session")
 def alerts() -> Iterator[Receiver]:
-    """Give where Alertmanager sends alerts to."""
+    """Return where Alertmanager sends alerts to."""
     with receiver() as found:
         yield found
 
 
 @pytest.fixture(scope="session")
 def platform(alerts: Receiver) -> Iterator[Platform]:
-    """Give a checkout whose containers do not run yet; afterwards nothing of them is left but images."""
+    """Return a checkout whose containers do not run yet; afterwards nothing of them is left but images."""
     why = _missing()
     if why:
         # Where it must be proved (CI), what cannot be proved is a failure.

@@ -23,6 +23,7 @@ _COPIED = (
     *(
         "Makefile",
         "pyproject.toml",
+        "hatch_build.py",
         "constraints.txt",
         "prefect.yaml",
         "README.md",
@@ -144,7 +145,7 @@ class Platform:
         return self.engine("exec", self.container(service), *command, expected=expected)
 
     def log(self, service: str) -> str:
-        """Give what a service has printed."""
+        """Return what a service has printed."""
         return self.engine("logs", self.container(service))
 
     def mongo(self, script: str) -> str:

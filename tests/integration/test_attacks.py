@@ -62,7 +62,7 @@ def test_quotes_in_published_names_and_paths_stay_names(tmp_path: Path) -> None:
 
 @pytest.fixture
 def logs(tmp_path: Path) -> Path:
-    """Give a folder of logs with one of them, and beside it what is nobody's business."""
+    """Return a folder of logs with one of them, and beside it what is nobody's business."""
     (tmp_path / "secret.jsonl").write_bytes(LINE)
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "other.jsonl").write_bytes(LINE)

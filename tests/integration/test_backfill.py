@@ -54,7 +54,7 @@ def lines(count: int, **fields: Any) -> list[dict[str, Any]]:
 
 
 def fail_at(failpoint: str, nth: int) -> Failpoint:
-    """Give what fails when a failpoint is reached for the n-th time."""
+    """Return what fails when a failpoint is reached for the n-th time."""
     left = nth
 
     def reached(name: str) -> None:

@@ -153,7 +153,7 @@ def rejected() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """Give an installation that has done everything there is to do."""
+    """Return an installation that has done everything there is to do."""
     folder = tmp_path_factory.mktemp("canaries")
     with guarded_mongo(folder, user="app", password=PASSWORD) as mongo:
         account = f"mongodb://app:{quote(PASSWORD, safe='')}@"

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> MartsWarehouse:
-    """Give a warehouse of one short conversation, not built yet."""
+    """Return a warehouse of one short conversation, not built yet."""
     warehouse = MartsWarehouse(tmp_path)
     warehouse.change([line(1, "user", "Add a button"), line(2, "assistant", "Done")])
     return warehouse

@@ -380,7 +380,7 @@ CASES = (
 
 @pytest.fixture(scope="module")
 def marts(tmp_path_factory: pytest.TempPathFactory, dbt_artifacts: Path) -> MartsWarehouse:
-    """Give the marts of all cases, built in one go with every check."""
+    """Return the marts of all cases, built in one go with every check."""
     warehouse = MartsWarehouse(tmp_path_factory.mktemp("cases"), artifacts=dbt_artifacts)
     warehouse.change(lines_of(*(each for case in CASES for each in case())))
     warehouse.build()
@@ -389,13 +389,13 @@ def marts(tmp_path_factory: pytest.TempPathFactory, dbt_artifacts: Path) -> Mart
 
 @pytest.fixture(scope="module")
 def validation(marts: MartsWarehouse) -> Validation:
-    """Give what the gate says of them."""
+    """Return what the gate says of them."""
     gate = Gate(gx_project(), marts.path.parent / "gx", marts.path, 2, "1GB")
     return validate(marts.warehouse, gate, run_id="run-1", timeout_seconds=20)
 
 
 def tools(marts: MartsWarehouse, *sessions: str) -> list[tuple[Any, ...]]:
-    """Give name, status and lines of each tool call of some conversations, in order."""
+    """Return name, status and lines of each tool call of some conversations, in order."""
     return marts.rows(
         "select tool_name, status, lines_added, lines_removed from marts.fct_tool_calls "
         f"where session_id in ({','.join('?' * len(sessions))}) "
@@ -405,7 +405,7 @@ def tools(marts: MartsWarehouse, *sessions: str) -> list[tuple[Any, ...]]:
 
 
 def calls(marts: MartsWarehouse, *sessions: str) -> tuple[Any, ...]:
-    """Give count, input and output tokens of the API calls of some conversations."""
+    """Return count, input and output tokens of the API calls of some conversations."""
     [found] = marts.rows(
         "select count(*), sum(input_tokens)::bigint, sum(output_tokens)::bigint from marts.fct_api_calls "
         f"where session_id in ({','.join('?' * len(sessions))})",
@@ -415,7 +415,7 @@ def calls(marts: MartsWarehouse, *sessions: str) -> tuple[Any, ...]:
 
 
 def session(marts: MartsWarehouse, name: str, *columns: str) -> Sequence[Any]:
-    """Give columns of one conversation."""
+    """Return columns of one conversation."""
     [found] = marts.rows(f"select {', '.join(columns)} from marts.dim_sessions where session_id = ?", [name])
     return found
 

@@ -35,7 +35,7 @@ class Arrivals:
         self._present: dict[object, Document] = {}
 
     def step(self) -> tuple[list[Document], list[object]]:
-        """Give the next upserts, and the `_id`s deleted after them."""
+        """Return the next upserts, and the `_id`s deleted after them."""
         count = self._chance.choice([1, 40, 250]) if self._present else 350
         arriving = [self._coming.pop() for _ in range(min(count, len(self._coming)))]
         if self._present:
@@ -131,7 +131,7 @@ def test_snapshots_of_a_growing_log(shared_logs: Path, tmp_path: Path, dbt_artif
 
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory, dbt_artifacts: Path) -> MartsWarehouse:
-    """Give built marts of the sample, that the tests below change, one after the other."""
+    """Return built marts of the sample, that the tests below change, one after the other."""
     warehouse = MartsWarehouse(tmp_path_factory.mktemp("changing"), artifacts=dbt_artifacts)
     warehouse.change(documents_of(shipped.sample_logs()))
     warehouse.build()
@@ -139,7 +139,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory, dbt_artifacts: Path) -> 
 
 
 def versions(warehouse: MartsWarehouse) -> dict[str, tuple[int, int]]:
-    """Give the version of each model, and the last version that was built wholly."""
+    """Return the version of each model, and the last version that was built wholly."""
     return {
         model: (sequence, whole_sequence)
         for model, sequence, whole_sequence in warehouse.rows(

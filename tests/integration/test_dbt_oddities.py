@@ -115,7 +115,7 @@ class Count:
 
 
 def count_of(value: object) -> int:
-    """Give a count as the logs write it; 0 if it is none."""
+    """Return a count as the logs write it; 0 if it is none."""
     if isinstance(value, str) and value.isascii() and value.isdecimal():
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST else 0
@@ -139,7 +139,7 @@ def simple_count(documents: list[dict[str, Any]]) -> Count:
 
 
 def apart(drawn: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give the same lines with uuids, conversations and request ids of their own: then every line counts."""
+    """Return the same lines with uuids, conversations and requests of their own: then every line counts."""
     return [
         document
         | {
@@ -153,7 +153,7 @@ def apart(drawn: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def stored(drawn: list[dict[str, Any]], first: int) -> list[dict[str, Any]]:
-    """Give documents without the fields that are None, each with an `_id`."""
+    """Return documents without the fields that are None, each with an `_id`."""
     return [
         {"_id": ObjectId(f"{number:024x}")}
         | {name: value for name, value in document.items() if value is not None}

@@ -94,7 +94,7 @@ def postgres(tmp_path: Path) -> Iterator[Postgres]:
 
 
 def comparable(value: object) -> object:
-    """Give a value in a form that both drivers agree on."""
+    """Return a value in a form that both drivers agree on."""
     if isinstance(value, float | Decimal):
         return round(float(value), 9)
     return value.astimezone(UTC) if isinstance(value, datetime) else value

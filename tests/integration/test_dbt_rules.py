@@ -21,7 +21,7 @@ PRECISION = 0.8
 
 
 def documented(column: int) -> dict[str, tuple[str, str]]:
-    """Give precision and found prompts of each category, as the description of the column tells them."""
+    """Return precision and found prompts of each category, as the description of the column tells them."""
     text = (dbt_project() / "models" / "intermediate" / "task_category.md").read_text()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line[:1] == "|"]
     return {cells[0].strip("`"): (cells[column], cells[column + 1]) for cells in rows[2:]}

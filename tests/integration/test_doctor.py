@@ -43,7 +43,7 @@ def examine(stream: StreamRunner, **options: Any) -> dict[str, Check]:
 
 
 def levels(checks: dict[str, Check]) -> dict[str, str]:
-    """Give the lines that are not ok; how full the disk is, is not the test's business."""
+    """Return the lines that are not ok; how full the disk is, is not the test's business."""
     return {name: check.level for name, check in checks.items() if check.level != "ok" and name != "disk"}
 
 

@@ -43,11 +43,11 @@ class Machine:
     data: Path
 
     def here(self, text: str) -> str:
-        """Give a text of the Dockerfile with the folders of this machine."""
+        """Return a text of the Dockerfile with the folders of this machine."""
         return re.sub(r"/data\b", str(self.data), text.replace(PREFIX, str(self.prefix)))
 
     def environment(self, **more: str) -> dict[str, str]:
-        """Give the variables of the image, and nothing of the environment of the tests."""
+        """Return the variables of the image, and nothing of the environment of the tests."""
         block = re.search(r"^ENV (.*?[^\\])$", DOCKERFILE, flags=re.MULTILINE | re.DOTALL)
         assert block
         found = {
@@ -57,7 +57,7 @@ class Machine:
         return found | {"METRICS_HOST": "127.0.0.1"} | more
 
     def command(self, instruction: str) -> list[str]:
-        """Give the words of an instruction in exec form."""
+        """Return the words of an instruction in exec form."""
         form = re.search(
             rf"^(?:HEALTHCHECK.*\\\n\s+)?{instruction} (\[.*\])$", DOCKERFILE, flags=re.MULTILINE
         )
@@ -76,13 +76,13 @@ class Machine:
         )
 
     def entry_point(self) -> list[str]:
-        """Give the entry point, run as the image's user."""
+        """Return the entry point, run as the image's user."""
         return [*as_other_user(), *self.command("ENTRYPOINT")]
 
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path) -> Iterator[Path]:
-    """Give a prefix where the wheel has been installed by `install.sh`, MongoDB included."""
+    """Return a prefix where the wheel has been installed by `install.sh`, MongoDB included."""
     folder = Path(tempfile.mkdtemp(prefix="claude-analytics-image-"))
     folder.chmod(0o755)
     prefix = folder / "prefix"
@@ -95,7 +95,7 @@ def installed(wheel: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def machine(installed: Path) -> Iterator[Machine]:
-    """Give the image's folders, an empty one for data among them."""
+    """Return the image's folders, an empty one for data among them."""
     data = Path(tempfile.mkdtemp(prefix="data-", dir=installed.parent))
     if os.geteuid() == 0:
         os.chown(data, OTHER_USER, OTHER_USER)

@@ -66,27 +66,27 @@ def publish(marts: MartsWarehouse, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def database(sample_marts: MartsWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the file of views over the published marts of the sample."""
+    """Return the file of views over the published marts of the sample."""
     return publish(sample_marts, tmp_path_factory.mktemp("data") / "serving")
 
 
 @pytest.fixture
 def server() -> Iterator[Metabase]:
-    """Give a Metabase that nobody has set up."""
+    """Return a Metabase that nobody has set up."""
     with metabase_server() as metabase:
         yield metabase
 
 
 @pytest.fixture(scope="module")
 def filled(database: Path) -> Iterator[Metabase]:
-    """Give a Metabase with everything in it; only to be asked."""
+    """Return a Metabase with everything in it; only to be asked."""
     with metabase_server() as metabase:
         sync(metabase, database)
         yield metabase
 
 
 def source(database: Path, memory_limit: str = "256MB") -> MartsSource:
-    """Give what Metabase reads."""
+    """Return what Metabase reads."""
     return MartsSource(database, memory_limit, SCRATCH)
 
 
@@ -101,7 +101,7 @@ def sync(metabase: Metabase, database: Path, asked: Sequence[Question] = QUESTIO
 
 
 def without(name: str) -> list[Question]:
-    """Give all questions but one."""
+    """Return all questions but one."""
     return [question for question in QUESTIONS if question.name != name]
 
 
@@ -651,7 +651,7 @@ def test_a_server_that_is_no_metabase_is_told(path: str, reason: str) -> None:
 
 
 def environment(metabase: Metabase, data: Path) -> dict[str, str]:
-    """Give the settings that a user would set."""
+    """Return the settings that a user would set."""
     return {
         "METABASE_URL": metabase.url,
         "METABASE_USER": "ana@example.org",

@@ -19,7 +19,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder that holds the wheel's content and nothing else."""
+    """Return a folder that holds the wheel's content and nothing else."""
     folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target"]
     subprocess.run([*pip, folder / "site", wheel], check=True, capture_output=True)
@@ -28,7 +28,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def elsewhere(installed: Path, tmp_path: Path) -> dict[str, str]:
-    """Give an environment in which the installed wheel comes before the checkout."""
+    """Return an environment in which the installed wheel comes before the checkout."""
     return {"PYTHONPATH": str(installed), "PATH": os.environ["PATH"], "HOME": str(tmp_path)}
 
 
@@ -169,7 +169,7 @@ def members(wheel: Path) -> list[str]:
 
 @pytest.fixture
 def bare_checkout(tmp_path: Path) -> Path:
-    """Give a folder with what `make install` reads, without an environment."""
+    """Return a folder with what `make install` reads, without an environment."""
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path

@@ -167,7 +167,7 @@ def news(logs: Logs) -> None:
 def built(
     tmp_path_factory: pytest.TempPathFactory, dbt_artifacts: Path
 ) -> tuple[MartsWarehouse, BuildResult]:
-    """Give the marts of all cases, and what the second build of two said."""
+    """Return the marts of all cases, and what the second build of two said."""
     logs = Logs()
     for number, folder in enumerate(FOLDERS):
         logs.say(f"folder-{number}", 0, "Hello", cwd=folder)
@@ -183,7 +183,7 @@ def built(
 
 @pytest.fixture
 def marts(built: tuple[MartsWarehouse, BuildResult]) -> MartsWarehouse:
-    """Give the marts."""
+    """Return the marts."""
     return built[0]
 
 

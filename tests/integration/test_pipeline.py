@@ -34,7 +34,7 @@ Documents = Collection[dict[str, Any]]
 def program(
     collection: Documents, mongo_uri: str, clean_environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Program:
-    """Give the program on a data folder of this test's own, whose settings are in force here, too."""
+    """Return the program on a data folder of this test's own, whose settings are in force here, too."""
     ours = {
         "MONGO_URI": mongo_uri,
         "MONGO_DB": collection.database.name,
@@ -54,7 +54,7 @@ def context(program: Program) -> Context:
 
 @pytest.fixture
 def run(context: Context) -> Callable[..., RunSummary]:
-    """Give what runs the pipeline in this process."""
+    """Return what runs the pipeline in this process."""
 
     def go(**options: Any) -> RunSummary:
         run_id = new_run_id(utc_now())

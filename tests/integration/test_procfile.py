@@ -64,7 +64,7 @@ class Crew:
             return ""
 
     def everybody(self) -> list[psutil.Process]:
-        """Give honcho and all below it."""
+        """Return honcho and all below it."""
         return [self.honcho, *self.honcho.children(recursive=True)]
 
     def log(self) -> str:

@@ -39,7 +39,7 @@ Documents = Collection[dict[str, Any]]
 def context(
     collection: Documents, mongo_uri: str, clean_environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Context:
-    """Give what commands start from, on a data folder of this test's own."""
+    """Return what commands start from, on a data folder of this test's own."""
     ours = {
         "MONGO_URI": mongo_uri,
         "MONGO_DB": collection.database.name,
@@ -135,7 +135,7 @@ def marts_of(context: Context) -> dict[str, list[tuple[Any, ...]]]:
 
 @pytest.fixture
 def yard(context: Context) -> Yard:
-    """Give the landing zone, with two conversations in files of every kind."""
+    """Return the landing zone, with two conversations in files of every kind."""
     yard = Yard(context.settings.data.data_dir)
     yard.land(upsert(1, 10, sessionId="goes"), upsert(2, 11, sessionId="stays"))
     yard.land(upsert(1, 12, sessionId="goes"), delete(3, 13))

@@ -23,7 +23,7 @@ READERS = 54321
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Give a folder that every user can reach, which pytest's own are not."""
+    """Return a folder that every user can reach, which pytest's own are not."""
     if os.getuid() != 0:
         pytest.skip("only root can act as another user")
     before = os.umask(0)

@@ -73,7 +73,7 @@ def leaks(stream: StreamRunner) -> list[str]:
 
 @pytest.fixture
 def redacting(stream: StreamRunner, monkeypatch: pytest.MonkeyPatch) -> StreamRunner:
-    """Give a stream whose workers take secrets out."""
+    """Return a stream whose workers take secrets out."""
     plain = stream.worker
     monkeypatch.setattr(stream, "worker", lambda **options: replace(plain(**options), redactor=REDACTOR))
     return stream

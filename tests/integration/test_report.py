@@ -25,7 +25,7 @@ _PYTHON_TYPES = {"date": date, "project": str, "text": str, "path": str, "weekda
 
 @pytest.fixture
 def marts(sample_marts: MartsWarehouse) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Give a connection to the marts of the sample."""
+    """Return a connection to the marts of the sample."""
     with duckdb.connect(sample_marts.path, read_only=True) as connection:
         yield connection
 

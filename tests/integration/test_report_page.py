@@ -25,7 +25,7 @@ DRAWN = "document.documentElement.dataset.ready === 'true'"
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """Give a browser; skips where there is none."""
+    """Return a browser; skips where there is none."""
     program = chromium()
     if program is None:
         pytest.skip("no chromium on the PATH")
@@ -35,7 +35,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def report(sample_marts: MartsWarehouse, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the report of the sample."""
+    """Return the report of the sample."""
     path = tmp_path_factory.mktemp("report") / "report.html"
     with duckdb.connect(sample_marts.path, read_only=True) as connection:
         write_report(connection, path, now=NOW)
@@ -44,7 +44,7 @@ def report(sample_marts: MartsWarehouse, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def page(browser: Page, report: Path) -> Page:
-    """Give the report, freshly opened on a desktop."""
+    """Return the report, freshly opened on a desktop."""
     browser.problems.clear()
     browser.requests.clear()
     browser.open(report)
@@ -58,7 +58,7 @@ def select(page: Page, script: str) -> None:
 
 
 def numbers(page: Page, name: str = "headline") -> list[float]:
-    """Give the big numbers of a dashboard."""
+    """Return the big numbers of a dashboard."""
     cards = f"[...document.querySelectorAll('[data-question={name}] .number')]"
     found: list[float] = json.loads(
         page.evaluate(f"JSON.stringify({cards}.map((each) => Number(each.dataset.value)))")
@@ -67,7 +67,7 @@ def numbers(page: Page, name: str = "headline") -> list[float]:
 
 
 def table(page: Page, name: str) -> dict[str, list[str]]:
-    """Give the table behind a chart, or the table itself: first cell of each row, and the other cells."""
+    """Return the table behind a chart, or the table itself: first cell of each row, and the other cells."""
     page.evaluate(
         f"document.querySelectorAll('[data-question={name}] details').forEach((each) => each.open = true)"
     )

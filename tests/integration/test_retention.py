@@ -19,7 +19,7 @@ LETTER = DeadLetter("not_a_document", "it is none", "s:x", "{}")
 
 @pytest.fixture
 def yard(tmp_path: Path) -> Yard:
-    """Give a landing zone with a file a day for five days; now is the sixth."""
+    """Return a landing zone with a file a day for five days; now is the sixth."""
     yard = Yard(tmp_path)
     for number in range(5):
         yard.land(upsert(number, 10 + number))

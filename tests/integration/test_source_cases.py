@@ -238,7 +238,7 @@ def spoil_text(collection: Documents, key: object) -> None:
 
 
 def spoil_time(collection: Documents, key: object) -> None:
-    """Give a document a time that is none."""
+    """Return a document a time that is none."""
     collection.update_one({"_id": key}, {"$set": {"timestamp": "not a time"}})
 
 

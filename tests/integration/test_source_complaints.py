@@ -219,7 +219,7 @@ def test_a_capped_collection_is_verified(stream: StreamRunner, collection: Docum
 
 @pytest.fixture(scope="module")
 def without_majority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoSettings]:
-    """Give a set of two whose second member is an hour behind: no majority confirms what is written."""
+    """Return a set of two whose second member is an hour behind: no majority confirms what is written."""
     options = MongodOptions(cache_size_gb=0.25, oplog_size_mb=64)
     with (
         EmbeddedMongo(tmp_path_factory.mktemp("two"), size=2, options=options) as mongo,

@@ -61,7 +61,7 @@ SMALL = MongodOptions(cache_size_gb=0.25, oplog_size_mb=64)
 
 @pytest.fixture(scope="module")
 def own_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongo]:
-    """Give a replica set that these tests may kill."""
+    """Return a replica set that these tests may kill."""
     with EmbeddedMongo(tmp_path_factory.mktemp("mongo"), options=SMALL) as mongo:
         yield mongo
 
@@ -82,7 +82,7 @@ def test_an_unreachable_server_is_said(tmp_path: Path) -> None:
 
 @pytest.fixture
 def standalone(tmp_path: Path) -> Iterator[str]:
-    """Give the address of a mongod that is no replica set."""
+    """Return the address of a mongod that is no replica set."""
     port = free_port()
     (tmp_path / "standalone").mkdir()
     command = [
@@ -113,7 +113,7 @@ def test_a_server_without_replica_set_is_said(standalone: str, tmp_path: Path) -
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
-    """Give address and password of a server with access control.
+    """Return address and password of a server with access control.
 
     Users: `admin` (root), `reader` (may read the logs, nothing else), `stranger` (may read something else).
     """

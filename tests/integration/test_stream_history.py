@@ -26,14 +26,14 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module")
 def lost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LostHistory]:
-    """Give a collection of whose changes some are lost."""
+    """Return a collection of whose changes some are lost."""
     with losing_history(tmp_path_factory.mktemp("lost")) as found:
         yield found
 
 
 @pytest.fixture
 def away(lost: LostHistory, tmp_path: Path) -> StreamRunner:
-    """Give a stream that was away for too long, in a data folder of the test's own."""
+    """Return a stream that was away for too long, in a data folder of the test's own."""
     return lost.stream(tmp_path / "data")
 
 

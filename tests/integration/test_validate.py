@@ -73,7 +73,7 @@ EXPECTED = {
 
 @pytest.fixture
 def path(sample_marts: MartsWarehouse, tmp_path: Path) -> Path:
-    """Give a copy of the sample's warehouse, as if imported just now, to be broken."""
+    """Return a copy of the sample's warehouse, as if imported just now, to be broken."""
     copy = tmp_path / "data" / "analytics.duckdb"
     copy.parent.mkdir()
     shutil.copy(sample_marts.path, copy)
@@ -85,7 +85,7 @@ def path(sample_marts: MartsWarehouse, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def check(path: Path) -> Check:
-    """Give what validates that copy."""
+    """Return what validates that copy."""
     landing = LandingZone(path.parent / "landing", clock=utc_now)
     warehouse = Warehouse(path, landing=landing, clock=utc_now, threads=2)
     gate = Gate(gx_project(), path.parent / "gx", path, 2, "1GB")

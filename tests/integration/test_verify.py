@@ -44,7 +44,7 @@ def documents(count: int, **fields: Any) -> list[dict[str, Any]]:
 
 
 def found(result: Verification) -> dict[str, list[str]]:
-    """Give what was found, but for kinds without any."""
+    """Return what was found, but for kinds without any."""
     assert {kind: len(keys) for kind, keys in result.first.items()} == result.counts
     return {kind: sorted(keys) for kind, keys in result.first.items() if keys}
 
@@ -57,7 +57,7 @@ def change(stream: StreamRunner, statement: str) -> None:
 
 @pytest.fixture
 def filled(stream: StreamRunner, collection: Collection[dict[str, Any]]) -> StreamRunner:
-    """Give a stream that has loaded 300 documents."""
+    """Return a stream that has loaded 300 documents."""
     stream.take_position()
     collection.insert_many(documents(300))
     stream.catch_up()

@@ -45,7 +45,7 @@ class BackfillRunner:
         range_size_bytes: int = 10_000,
         **options: Any,
     ) -> Backfill:
-        """Give a new backfill."""
+        """Return a new backfill."""
         capture = LogCapture()
         self.logged = capture.entries
         self.registry = CollectorRegistry()
@@ -71,7 +71,7 @@ class BackfillRunner:
         return self.job(**options).run(filters or Filters(), restart=restart)
 
     def landed(self) -> dict[str, list[int]]:
-        """Give the numbers of the ranges that have landed, by lane."""
+        """Return the numbers of the ranges that have landed, by lane."""
         return {
             lane.name: [micro_batch.sequence for micro_batch in lane.micro_batches()]
             for lane in self.landing.lanes()
@@ -79,14 +79,14 @@ class BackfillRunner:
         }
 
     def logged_numbers(self, event: str) -> list[int]:
-        """Give the numbers of the ranges that a kind of log line was about."""
+        """Return the numbers of the ranges that a kind of log line was about."""
         return sorted(entry["number"] for entry in self.logged if entry["event"] == event)
 
 
 def collection_reader(
     mongo: MongoSettings, folder: Path, log: Any, *, at_failpoint: Failpoint = no_failpoint
 ) -> CollectionReader:
-    """Give what reads a collection anew for a stream worker, in small ranges."""
+    """Return what reads a collection anew for a stream worker, in small ranges."""
     runner = BackfillRunner(mongo, folder)
     return CollectionReader(
         lambda is_landing_only: runner.job(loads=not is_landing_only, at_failpoint=at_failpoint, log=log),
@@ -96,7 +96,7 @@ def collection_reader(
 
 
 def reading_anew(stream: StreamRunner, *, at_failpoint: Failpoint = no_failpoint, **settings: Any) -> Worker:
-    """Give a worker that reads the collection anew where it must."""
+    """Return a worker that reads the collection anew where it must."""
     worker = stream.worker(**({"STREAM_ON_HISTORY_LOST": "resnapshot"} | settings), at_failpoint=at_failpoint)
     reader = collection_reader(stream.mongo, stream.folder, worker.log, at_failpoint=at_failpoint)
     return replace(worker, read_collection=reader)

@@ -69,7 +69,7 @@ class Page:
             self._note(answer)
 
     def evaluate(self, expression: str) -> Any:
-        """Give the value of an expression in the page."""
+        """Return the value of an expression in the page."""
         found = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in found:
             raise RuntimeError(found["exceptionDetails"]["exception"].get("description"))
@@ -99,7 +99,7 @@ class Page:
         self.wait_for("document.documentElement?.dataset.ready === 'true'")
 
     def screenshot(self, *, is_whole: bool = False) -> bytes:
-        """Give a PNG of what is seen, or of the whole page."""
+        """Return a PNG of what is seen, or of the whole page."""
         taken = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=is_whole)
         return base64.b64decode(taken["data"])
 

@@ -65,7 +65,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 
 
 def as_decoded(document: dict[str, Any]) -> dict[str, Any]:
-    """Give a document as it comes out of MongoDB."""
+    """Return a document as it comes out of MongoDB."""
     return bson.decode(bson.encode(document), CODEC_OPTIONS)
 
 
@@ -97,6 +97,6 @@ def is_same(one: Any, other: Any) -> bool:
 
 
 def at(text: str) -> int:
-    """Give an instant as microseconds since 1970."""
+    """Return an instant as microseconds since 1970."""
     since = datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds

@@ -37,11 +37,11 @@ class Authority:
         self.path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def server(self, name: str, *, address: str = "127.0.0.1") -> Path:
-        """Give the certificate of a server that is reached by an address."""
+        """Return the certificate of a server that is reached by an address."""
         return self._sign(name, [x509.IPAddress(ip_address(address))])
 
     def client(self, name: str) -> Path:
-        """Give the certificate of a client; its subject is `client_subject(name)`."""
+        """Return the certificate of a client; its subject is `client_subject(name)`."""
         return self._sign(name, [])
 
     def _sign(self, name: str, addresses: list[x509.GeneralName]) -> Path:
@@ -69,7 +69,7 @@ class Authority:
 
 
 def client_subject(name: str) -> str:
-    """Give the subject of a client's certificate as MongoDB writes it: the name of its account."""
+    """Return the subject of a client's certificate as MongoDB writes it: the name of its account."""
     return f"CN={name},OU=clients,O=tests"
 
 

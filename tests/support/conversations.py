@@ -14,17 +14,17 @@ _numbers = count(1)
 
 
 def usage(tokens_in: int, tokens_out: int, **more: Any) -> dict[str, Any]:
-    """Give what an answer used."""
+    """Return what an answer used."""
     return {"input_tokens": tokens_in, "output_tokens": tokens_out, **more}
 
 
 def call(tool: str, tool_id: str, **arguments: Any) -> dict[str, Any]:
-    """Give the block of a tool call."""
+    """Return the block of a tool call."""
     return {"type": "tool_use", "id": tool_id, "name": tool, "input": arguments}
 
 
 def result(tool_id: str, *, is_error: bool = False) -> dict[str, Any]:
-    """Give the block of a tool's result."""
+    """Return the block of a tool's result."""
     return {"type": "tool_result", "tool_use_id": tool_id, "content": "x", "is_error": is_error}
 
 
@@ -92,11 +92,11 @@ class Conversation:
 
 
 def lines_of(*conversations: Conversation) -> Iterable[Document]:
-    """Give all lines of some conversations."""
+    """Return all lines of some conversations."""
     return [line for conversation in conversations for line in conversation.lines]
 
 
 def patch(path: str, added: int, removed: int) -> dict[str, Any]:
-    """Give what the program reports of a changed file."""
+    """Return what the program reports of a changed file."""
     lines = ["-old"] * removed + ["+new"] * added
     return {"filePath": path, "structuredPatch": [{"lines": lines}]}

@@ -20,7 +20,7 @@ _OF_THE_JOURNEY = {"extracted_at", "source_version", "micro_batch_id"}
 def expected_rows(
     collection: Collection[dict[str, Any]],
 ) -> tuple[dict[str, dict[str, Any]], list[DeadLetter]]:
-    """Give the columns that each document of a collection must have in the warehouse, by `_id`."""
+    """Return the columns that each document of a collection must have in the warehouse, by `_id`."""
     options: CodecOptions[dict[str, Any]] = CODEC_OPTIONS
     rows: dict[str, dict[str, Any]] = {}
     dead_letters: list[DeadLetter] = []

@@ -76,7 +76,7 @@ def _link(source: Path, target: Path) -> None:
 
 
 def as_other_user() -> list[str]:
-    """Give the words before a command that run it as somebody who can write neither prefix nor checkout.
+    """Return the words before a command that run it as somebody who can write neither prefix nor checkout.
 
     That user may look into every folder, as Python itself may be installed in a closed one. Whoever is not
     root cannot become somebody else, and runs it as it is.

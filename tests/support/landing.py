@@ -19,13 +19,13 @@ EXTRACTED_AT = 1_767_434_400_000_000
 
 
 def position_at(cluster_time: int) -> Position:
-    """Give a position of the hand-made source."""
+    """Return a position of the hand-made source."""
     time = timestamp_of(cluster_time)
     return Position({"_data": f"82{time.time:08X}{time.inc:08X}"}, cluster_time, SOURCE)
 
 
 def upsert(document_id: object, version: int, **fields: Any) -> Row:
-    """Give the row of a document."""
+    """Return the row of a document."""
     document = {"_id": document_id, "type": "user", "timestamp": "2026-01-03T10:00:00Z"} | fields
     row = normalise(document, source_version=version, extracted_at=EXTRACTED_AT)
     assert isinstance(row, Row)
@@ -33,7 +33,7 @@ def upsert(document_id: object, version: int, **fields: Any) -> Row:
 
 
 def delete(document_id: object, version: int) -> Row:
-    """Give the row that says a document is gone."""
+    """Return the row that says a document is gone."""
     return deletion(document_id, source_version=version)
 
 
@@ -61,5 +61,5 @@ def land(
 def lane_of(
     folder: Path, name: str = STREAM_LANE, *, clock: Clock = utc_now, at_failpoint: Failpoint = no_failpoint
 ) -> Lane:
-    """Give a lane below `<folder>/landing`."""
+    """Return a lane below `<folder>/landing`."""
     return LandingZone(folder / "landing", clock=clock).lane(name, at_failpoint=at_failpoint)

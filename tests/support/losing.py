@@ -47,12 +47,12 @@ class LostHistory:
         push_out(self.collection.database.client, stream)
 
     def stream(self, folder: Path) -> StreamRunner:
-        """Give a stream in a copy of the data folder."""
+        """Return a stream in a copy of the data folder."""
         shutil.copytree(self._template, folder)
         return StreamRunner(self._settings, folder)
 
     def stream_of(self, name: str, folder: Path) -> StreamRunner:
-        """Give a stream of another collection beside it, in a new data folder."""
+        """Return a stream of another collection beside it, in a new data folder."""
         return StreamRunner(self._settings.model_copy(update={"collection": name}), folder)
 
     def present_second(self) -> int:
@@ -77,7 +77,7 @@ def push_out(client: MongoClient[dict[str, Any]], stream: StreamRunner) -> None:
 
 @contextmanager
 def losing_history(folder: Path) -> Iterator[LostHistory]:
-    """Give lost history, and the mongod it was lost on."""
+    """Yield lost history, and the mongod it was lost on."""
     with (
         EmbeddedMongo(folder / "mongo", options=TINY) as mongo,
         MongoClient[dict[str, Any]](mongo.uri, tz_aware=True) as client,

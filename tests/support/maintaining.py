@@ -35,7 +35,7 @@ class Yard:
     at_failpoint: Failpoint = no_failpoint
 
     def clock(self) -> datetime:
-        """Give the time."""
+        """Return the time."""
         return self.now
 
     @property
@@ -56,7 +56,7 @@ class Yard:
         return landed
 
     def warehouse(self, name: str = "analytics") -> Warehouse:
-        """Give a warehouse of this landing zone."""
+        """Return a warehouse of this landing zone."""
         path = self.folder / f"{name}.duckdb"
         return Warehouse(path, landing=self.zone, clock=self.clock, threads=1, memory_limit="512MB")
 
@@ -73,7 +73,7 @@ class Yard:
         )
 
     def maintenance(self, *, retention_days: int | None = None) -> Maintenance:
-        """Give the whole step, on the warehouse `analytics`."""
+        """Return the whole step, on the warehouse `analytics`."""
         retention = retention_days and Retention(self.zone, self.letters, self.clock, retention_days)
         return Maintenance(self.compaction, retention or None, self.warehouse(), 5)
 
@@ -85,7 +85,7 @@ class Yard:
 
 
 def rows_of(warehouse: Warehouse) -> list[tuple[Any, ...]]:
-    """Give all rows of `raw.conversations` but the file that each came from."""
+    """Return all rows of `raw.conversations` but the file that each came from."""
     with warehouse.opened(timeout_seconds=5) as connection:
         return connection.execute(
             "select * exclude (micro_batch_id) from raw.conversations order by _id"

@@ -52,7 +52,7 @@ MARTS = (
 
 
 def documents_of(folder: Path, *, ingested_at: datetime = IMPORTED_AT) -> list[dict[str, Any]]:
-    """Give the documents that `import` would make of all logs in a folder of projects."""
+    """Return the documents that `import` would make of all logs in a folder of projects."""
     documents = []
     for path in sorted(folder.rglob("*.jsonl")):
         documents += documents_of_file(path, folder, ingested_at=ingested_at)
@@ -62,7 +62,7 @@ def documents_of(folder: Path, *, ingested_at: datetime = IMPORTED_AT) -> list[d
 def documents_of_file(
     path: Path, folder: Path, *, source_file: str | None = None, ingested_at: datetime = IMPORTED_AT
 ) -> list[dict[str, Any]]:
-    """Give the documents that `import` would make of one log."""
+    """Return the documents that `import` would make of one log."""
     name = source_file or path.relative_to(folder).as_posix()
     log = LogCursor(source_file=name, project_id=name.split("/")[0])
     taken = (log.take(line, ingested_at=ingested_at) for line in path.read_bytes().split(b"\n"))
@@ -93,7 +93,7 @@ class MartsWarehouse:
         )
 
     def use_aliases(self, aliases: Mapping[str, str]) -> None:
-        """Give folders other projects from the next build on."""
+        """Return folders other projects from the next build on."""
         self.project = replace(self.project, project_aliases=aliases)
 
     def use_timezone(self, timezone: str) -> None:
@@ -152,7 +152,7 @@ class MartsWarehouse:
             raise RuntimeError(failed)
 
     def marts_of_full_refresh(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Give what `marts` would after a full refresh; the warehouse stays as it is.
+        """Return what `marts` would after a full refresh; the warehouse stays as it is.
 
         At the same path, so that dbt need not parse the project anew.
         """
@@ -165,7 +165,7 @@ class MartsWarehouse:
             kept.replace(self.path)
 
     def undescribed_columns(self) -> list[tuple[str, str]]:
-        """Give model and name of each column that has no description; needs dbt's manifest."""
+        """Return model and name of each column that has no description; needs dbt's manifest."""
         manifest = json.loads((self.project.target_dir / "manifest.json").read_text())
         described = {
             (node["name"], name.lower())
@@ -186,7 +186,7 @@ class MartsWarehouse:
             return connection.execute(query, parameters).fetchall()
 
     def marts(self) -> dict[str, list[tuple[Any, ...]]]:
-        """Give all rows of all marts, sorted."""
+        """Return all rows of all marts, sorted."""
         with duckdb.connect(self.path, read_only=True) as connection:
             connection.execute("set TimeZone = 'UTC'")
             return {

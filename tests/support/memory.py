@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def peak_bytes(process: int | str = "self") -> int:
-    """Give a process's peak so far, in bytes of resident memory.
+    """Return a process's peak so far, in bytes of resident memory.
 
     `ru_maxrss` is not asked: it begins with what the parent had when it started the process.
 

@@ -130,14 +130,14 @@ class Metabase:
         return dashcard_id
 
     def dashboard(self, name: str) -> dict[str, Any]:
-        """Give the one dashboard of a name."""
+        """Return the one dashboard of a name."""
         (found,) = (
             each for each in self.dashboards.values() if each["name"] == name and not each["archived"]
         )
         return found
 
     def card(self, name: str) -> dict[str, Any]:
-        """Give the one card of a name."""
+        """Return the one card of a name."""
         (found,) = (each for each in self.cards.values() if each["name"] == name and not each["archived"])
         return found
 

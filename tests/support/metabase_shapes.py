@@ -18,7 +18,7 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     def told(self) -> dict[str, Any]:
-        """Give what was sent, nothing more."""
+        """Return what was sent, nothing more."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 

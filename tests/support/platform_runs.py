@@ -11,7 +11,7 @@ _SECONDS = {"extract": 3, "load": 2, "transform": 14, "validate": 4, "publish": 
 
 
 def platform_runs() -> list[StepRun]:
-    """Give `RUNS` runs, two hours apart: the 20th fails at validation, the 40th is killed while it builds."""
+    """Return `RUNS` runs, two hours apart: the 20th fails at validation, the 40th is killed in its build."""
     return [step for number in range(RUNS) for step in _steps(number)]
 
 

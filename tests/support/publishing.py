@@ -107,7 +107,7 @@ class Shop:
             return connection.execute(query).fetchall()
 
     def seen_build(self) -> tuple[Any, ...]:
-        """Give the round that a reader sees in the facts: lowest, highest, and how many rows."""
+        """Return the round that a reader sees in the facts: lowest, highest, and how many rows."""
         return self.ask("select min(build), max(build), count(*) from marts.fct_sales")[0]
 
 
@@ -119,7 +119,7 @@ def message(
     at: datetime | None = None,
     **fields: Any,
 ) -> Row:
-    """Give the row of one line of a conversation, written now unless said otherwise."""
+    """Return the row of one line of a conversation, written now unless said otherwise."""
     microseconds = int((at or datetime.now(UTC)).timestamp() * 1_000_000)
     columns: dict[str, Any] = {
         "id": f"{number:024x}",

@@ -13,17 +13,17 @@ BEGINNING = Position({"_data": "begin"}, 0, SOURCE)
 
 
 def token_at(second: int, increment: int = 1) -> dict[str, str]:
-    """Give a token with a cluster time in it, as the server writes them."""
+    """Return a token with a cluster time in it, as the server writes them."""
     return {"_data": f"82{second:08X}{increment:08X}2B"}
 
 
 def position_at(second: int, increment: int = 1) -> Position:
-    """Give a position at a cluster time."""
+    """Return a position at a cluster time."""
     return Position(token_at(second, increment), cluster_time_of(second, increment), SOURCE)
 
 
 def event(operation: str, second: int, increment: int = 1, **fields: Any) -> dict[str, Any]:
-    """Give a change event."""
+    """Return a change event."""
     return {
         "_id": token_at(second, increment),
         "operationType": operation,
@@ -33,7 +33,7 @@ def event(operation: str, second: int, increment: int = 1, **fields: Any) -> dic
 
 
 def insert(document: dict[str, Any], second: int, increment: int = 1) -> dict[str, Any]:
-    """Give the event of an insert."""
+    """Return the event of an insert."""
     key = {"_id": document.get("_id")}
     return event("insert", second, increment, documentKey=key, fullDocument=document)
 
@@ -46,7 +46,7 @@ def raw_reply(
     cursor_id: int = 7,
     second: int = 100,
 ) -> bytes:
-    """Give the BSON of a reply."""
+    """Return the BSON of a reply."""
     cursor: dict[str, Any] = {name: events}
     if token is not None:
         cursor["postBatchResumeToken"] = token

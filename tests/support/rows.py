@@ -8,7 +8,7 @@ _JSON = {"message_raw", "extra"}
 
 
 def rows_of(table: pa.Table) -> list[Row]:
-    """Give the rows of columns of `LANDING_SCHEMA`: the inverse of `to_table`."""
+    """Return the rows of columns of `LANDING_SCHEMA`: the inverse of `to_table`."""
     columns = []
     for field in LANDING_SCHEMA:
         column = table[field.name]

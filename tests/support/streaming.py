@@ -24,7 +24,7 @@ IDLE_SECONDS = 0.3
 
 
 def line(number: int, **fields: Any) -> dict[str, Any]:
-    """Give a document."""
+    """Return a document."""
     return {"_id": number, "type": "user", "timestamp": "2026-01-03T10:00:00Z", "message": "text"} | fields
 
 
@@ -36,7 +36,7 @@ def make_worker(
     log: Any = None,
     **settings: Any,
 ) -> Worker:
-    """Give a worker with short times; each has a registry of its own, so it can run once."""
+    """Return a worker with short times; each has a registry of its own, so it can run once."""
     data = DataSettings(DATA_DIR=folder)
     duckdb = DuckDBSettings(DUCKDB_THREADS=1, DUCKDB_LEASE_TIMEOUT_SECONDS=20)
     return Worker(
@@ -74,7 +74,7 @@ class StreamRunner:
         return stream_lane(self.folder)
 
     def worker(self, **options: Any) -> Worker:
-        """Give a new worker."""
+        """Return a new worker."""
         capture = LogCapture()
         self.logged = capture.entries
         return make_worker(
@@ -90,7 +90,7 @@ class StreamRunner:
         return self.worker(**options).run(until_idle_seconds=idle_seconds)
 
     def events_logged(self) -> list[str]:
-        """Give the names of the last worker's log lines."""
+        """Return the names of the last worker's log lines."""
         return [entry["event"] for entry in self.logged]
 
     def landed_rows(self) -> list[dict[str, Any]]:
@@ -103,7 +103,7 @@ class StreamRunner:
 
 
 def make_warehouse(folder: Path, *, at_failpoint: Failpoint = no_failpoint) -> Warehouse:
-    """Give the warehouse of a data folder."""
+    """Return the warehouse of a data folder."""
     data = DataSettings(DATA_DIR=folder)
     landing = LandingZone(data.landing_dir, clock=utc_now)
     return Warehouse(
@@ -112,7 +112,7 @@ def make_warehouse(folder: Path, *, at_failpoint: Failpoint = no_failpoint) -> W
 
 
 def mongo_settings(collection: Collection[dict[str, Any]], uri: str) -> MongoSettings:
-    """Give the settings that name a collection."""
+    """Return the settings that name a collection."""
     return MongoSettings(
         MONGO_URI=uri,
         MONGO_DB=collection.database.name,
@@ -122,7 +122,7 @@ def mongo_settings(collection: Collection[dict[str, Any]], uri: str) -> MongoSet
 
 
 def stream_lane(folder: Path) -> Lane:
-    """Give the lane of the stream in a data folder."""
+    """Return the lane of the stream in a data folder."""
     return LandingZone(DataSettings(DATA_DIR=folder).landing_dir, clock=utc_now).lane(STREAM_LANE)
 
 

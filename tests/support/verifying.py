@@ -11,7 +11,7 @@ from tests.support.streaming import StreamRunner
 
 
 def verifier_of(stream: StreamRunner, **options: Any) -> Verifier:
-    """Give a verifier of a runner's collection and data folder.
+    """Return a verifier of a runner's collection and data folder.
 
     Args:
         stream: What it verifies.

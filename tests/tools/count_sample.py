@@ -179,7 +179,7 @@ class _Tools:
             self._add_file_lines(result)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Give the counts by tool; an answer may stand before its call."""
+        """Return the counts by tool; an answer may stand before its call."""
         counts = {name: {"calls": 0, "results": 0, "errors": 0} for name in sorted(set(self._names.values()))}
         for call_id, name in self._names.items():
             counts[name]["calls"] += 1

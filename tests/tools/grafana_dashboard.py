@@ -76,7 +76,7 @@ class View:
 
 
 def number(title: str, description: str, query: str, unit: str, *steps: tuple[float | None, str]) -> View:
-    """Give a big number with colours."""
+    """Return a big number with colours."""
     return View(title, description, [(query, "")], unit, steps, Stat, width=4)
 
 
@@ -404,7 +404,7 @@ SECTIONS: Sequence[tuple[str, Sequence[View]]] = (
 
 
 def written() -> str:
-    """Give the file's text."""
+    """Return the file's text."""
     text: Any = JSONEncoder(sort_keys=True, indent=2).encode(dashboard().build())
     return f"{text}\n"
 

@@ -27,7 +27,7 @@ recording rules and alerts, [grafana](grafana) a dashboard and its provisioning.
 
 
 def metrics() -> Iterator[tuple[str, Sequence[MetricWrapperBase]]]:
-    """Give each process, and what it registers."""
+    """Return each process, and what it registers."""
     stream, schedule, backfill = CollectorRegistry(), CollectorRegistry(), CollectorRegistry()
     StreamMetrics(stream)
     DiskMetrics(stream, Path())
@@ -44,14 +44,14 @@ def metrics() -> Iterator[tuple[str, Sequence[MetricWrapperBase]]]:
 
 
 def alerts() -> list[dict[str, Any]]:
-    """Give the alert rules, in their order."""
+    """Return the alert rules, in their order."""
     (group,) = yaml.safe_load(_RULES.read_text(encoding="utf-8"))["groups"]
     rules: list[dict[str, Any]] = group["rules"]
     return rules
 
 
 def written() -> str:
-    """Give the page's text."""
+    """Return the page's text."""
     parts = [_INTRODUCTION]
     for title, found in metrics():
         rows = [f"| `{full_name(metric)}` | {metric._type} | {metric._documentation} |" for metric in found]

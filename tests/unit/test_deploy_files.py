@@ -295,7 +295,7 @@ def test_fresh_asks_first() -> None:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> "Engine":
-    """Give an engine that writes down what it is asked."""
+    """Return an engine that writes down what it is asked."""
     return Engine(tmp_path)
 
 

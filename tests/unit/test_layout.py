@@ -13,7 +13,7 @@ from tests.support.paths import ROOT
 
 @pytest.fixture(scope="module")
 def pyproject() -> dict[str, dict[str, object]]:
-    """Give what `pyproject.toml` says."""
+    """Return what `pyproject.toml` says."""
     return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 

@@ -15,7 +15,7 @@ PARTS = ["Means", "Look", "Do", "Safe"]
 
 
 def chapter(title: str) -> dict[str, str]:
-    """Give the sections of a chapter by heading."""
+    """Return the sections of a chapter by heading."""
     found = re.search(rf"^## {re.escape(title)}$(.*?)(?=^## |\Z)", TEXT, flags=re.MULTILINE | re.DOTALL)
     assert found, f"no chapter `{title}`"
     _, *parts = re.split(r"^### (.+)$", found[1], flags=re.MULTILINE)

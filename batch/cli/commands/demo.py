@@ -115,7 +115,7 @@ def _took(context: Context, step: str) -> str:
 
 
 def _own(settings: Settings, uri: str, folder: Path) -> Settings:
-    """Give the settings with MongoDB, files and warehouse of the demo."""
+    """Return the settings with MongoDB, files and warehouse of the demo."""
     return settings.replace(
         mongo=settings.mongo.model_copy(update={"uri": SecretStr(uri)}),
         data=settings.data.model_copy(update={"data_dir": folder}),

@@ -70,7 +70,7 @@ def command(
 
 
 def make_purge(context: Context, run_id: str, *, on_step: Callable[[str], None]) -> Purge:
-    """Give what purges.
+    """Return what purges.
 
     Args:
         context: Gives settings and stores.

@@ -43,7 +43,7 @@ def print_unreadable(report: ImportReport, console: Console) -> None:
 
 
 def facts(title: str) -> Table:
-    """Give a table of names and values."""
+    """Return a table of names and values."""
     table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None)
     table.add_column(style="dim", no_wrap=True)
     table.add_column()

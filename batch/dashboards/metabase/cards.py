@@ -25,14 +25,14 @@ _ID_SPACE = uuid.UUID("6f1d0c1e-7a3b-4d52-9d0a-3f0e5b7c2a11")
 
 
 def keys_of(question: Question) -> list[str]:
-    """Give the keys of a question's cards, in the order they are shown in."""
+    """Return the keys of a question's cards, in the order they are shown in."""
     if question.display == "numbers":
         return [f"{question.name}.{place}" for place in range(len(question.measures))]
     return [question.name]
 
 
 def wanted_cards(questions: Iterable[Question], *, database_id: int, collection_id: int) -> list[Wanted]:
-    """Give all cards.
+    """Return all cards.
 
     Args:
         questions: To be answered.
@@ -71,7 +71,7 @@ def wanted_cards(questions: Iterable[Question], *, database_id: int, collection_
 
 
 def _shown(question: Question) -> Iterable[tuple[str, str, dict[str, Any]]]:
-    """Give key, query and looks of each card of a question."""
+    """Return key, query and looks of each card of a question."""
     keys = keys_of(question)
     if question.display != "numbers":
         looks = {

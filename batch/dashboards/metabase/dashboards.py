@@ -65,7 +65,7 @@ def layout(questions: Sequence[Question]) -> list[Place]:
 def wanted_dashboards(
     questions: Iterable[Question], card_ids: Mapping[str, int], *, collection_id: int
 ) -> list[Wanted]:
-    """Give all dashboards; their cards are in Metabase already.
+    """Return all dashboards; their cards are in Metabase already.
 
     Args:
         questions: In order.
@@ -189,7 +189,7 @@ def _dashcard(place: Place, card_id: int) -> dict[str, Any]:
 def _reused(
     wanted: Body, found: Body | None, new_id: int, tab_id: int | None, our_filters: set[str]
 ) -> dict[str, Any]:
-    """Give the place of a card the id of the one it has already; filters that others tied to it stay tied."""
+    """Set the id that a card's place has already; filters that others tied to it stay tied."""
     mappings = (found or {}).get("parameter_mappings") or []
     foreign = [each for each in mappings if each["parameter_id"] not in our_filters]
     placed = {
@@ -201,7 +201,7 @@ def _reused(
 
 
 def _kept(found: Body) -> dict[str, Any]:
-    """Give a place that is not ours as Metabase takes it back; it gives more than it takes."""
+    """Return a place that is not ours as Metabase takes it back; it gives more than it takes."""
     kept = {name: found[name] for name in _KEPT if found.get(name) is not None}
     return kept | {"series": [{"id": each["id"]} for each in found.get("series") or []]}
 

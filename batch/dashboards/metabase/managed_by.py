@@ -71,7 +71,7 @@ def mark_of(found: Mapping[str, Any]) -> Mark | None:
 
 
 def ours(found: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """Give what is ours by its key; of several with one key the oldest, since a copy has its mark, too."""
+    """Return what is ours by its key; of several with one key the oldest, since a copy has its mark, too."""
     known: dict[str, Mapping[str, Any]] = {}
     for each in sorted(found, key=lambda each: each["id"]):
         mark = mark_of(each)

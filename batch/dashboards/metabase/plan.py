@@ -30,7 +30,7 @@ class Step:
 
 
 def plan_cards(wanted: Sequence[Wanted], found: Iterable[Mapping[str, Any]]) -> list[Step]:
-    """Plan how cards come to be as they should: new ones are made, changed ones are written anew.
+    """Plan how cards come to be as they should: new ones are made, changed ones are written again.
 
     Args:
         wanted: All our cards.

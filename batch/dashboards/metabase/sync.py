@@ -208,7 +208,7 @@ class Sync:
         return made_id
 
     def _fill(self, dashboard_id: int, wanted: Wanted) -> None:
-        """Give a new dashboard its cards: it cannot be made with them."""
+        """Return a new dashboard its cards: it cannot be made with them."""
         empty: Mapping[str, Any] = {"dashcards": [], "parameters": [], "tabs": []}
         body = merged(wanted.marked_body, empty, gone=frozenset())
         self._client.request("PUT", f"/api/dashboard/{dashboard_id}", body)

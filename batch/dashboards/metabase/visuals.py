@@ -46,7 +46,7 @@ def display(question: Question) -> str:
 
 
 def settings(question: Question) -> dict[str, Any]:
-    """Give the visualization settings of a question's chart or table."""
+    """Return the visualization settings of a question's chart or table."""
     if question.display == "heatmap":
         return _heat(question)
     formats = {_column(each.label): dict(_FORMATS[question.unit(each)]) for each in question.measures}
@@ -60,7 +60,7 @@ def settings(question: Question) -> dict[str, Any]:
 
 
 def number_settings(question: Question, measure: Measure) -> dict[str, Any]:
-    """Give the visualization settings of one big number."""
+    """Return the visualization settings of one big number."""
     return {
         "scalar.field": measure.label,
         "column_settings": {_column(measure.label): dict(_FORMATS[question.unit(measure)])},
@@ -104,7 +104,7 @@ def _heat(question: Question) -> dict[str, Any]:
 
 
 def _column(name: str) -> str:
-    """Give the key of a column's settings: JSON in JSON."""
+    """Return the key of a column's settings: JSON in JSON."""
     return json.dumps(["name", name], separators=(",", ":"), ensure_ascii=False)
 
 

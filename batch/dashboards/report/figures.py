@@ -136,7 +136,7 @@ def pack(
 
 
 def short_names(projects: Sequence[str]) -> list[str]:
-    """Give each project the shortest end of its path that no other project shares."""
+    """Return each project the shortest end of its path that no other project shares."""
     parts = [project.replace("\\", "/").rstrip("/").split("/") for project in projects]
     names = []
     for index, mine in enumerate(parts):
@@ -151,7 +151,7 @@ def short_names(projects: Sequence[str]) -> list[str]:
 def _bounds(
     connection: duckdb.DuckDBPyConnection, today: date
 ) -> tuple[tuple[date | None, date | None], list[str]]:
-    """Give the first and last day that a right clock can have told, and the projects, dearest first.
+    """Return the first and last day that a right clock can have told, and the projects, dearest first.
 
     One line of the year 9999 must not stretch every chart. Where no day fits, all of them count.
     """
@@ -170,7 +170,7 @@ def _bounds(
 
 
 def _ends(days: Sequence[date]) -> tuple[date | None, date | None]:
-    """Give the last day and, if it is no more than a year before it, the first."""
+    """Return the last day and, if it is no more than a year before it, the first."""
     if not days:
         return None, None
     return max(days[0], days[-1] - timedelta(days=min(365, (days[-1] - date.min).days))), days[-1]
@@ -238,7 +238,7 @@ def _indexed(values: Sequence[Any]) -> dict[str, list[Any]]:
 
 
 def _number(value: Any) -> float:  # noqa: ANN401 - whatever number type the database gives
-    """Give a number that is short in JSON: whole ones without a point, others to a millionth."""
+    """Return a number that is short in JSON: whole ones without a point, others to a millionth."""
     if value is None:
         return 0
     rounded = round(float(value), 6)

@@ -276,7 +276,7 @@ def _json(_: Step, argument: str, answer: str, __: Place) -> Made:
 
 
 def answer_of(name: str) -> Callable[[Step, str, str, Place], Made]:
-    """Give the function that makes question and answer of a tool."""
+    """Return the function that makes question and answer of a tool."""
     return _TOOLS.get(name, _mcp if name.startswith("mcp__") else _json)
 
 

@@ -20,36 +20,36 @@ class Chance:
         self._random = random.Random(seed)  # seeded by text: the same on every machine and Python
 
     def uuid(self) -> str:
-        """Give an id of a line, a prompt or a conversation."""
+        """Return an id of a line, a prompt or a conversation."""
         digits = f"{self._random.getrandbits(128):032x}"
         return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
     def hexadecimal(self, length: int) -> str:
-        """Give hexadecimal digits."""
+        """Return hexadecimal digits."""
         return f"{self._random.getrandbits(4 * length):0{length}x}"
 
     def token(self, prefix: str, length: int) -> str:
-        """Give an id as the API makes them: a prefix, letters and digits."""
+        """Return an id as the API makes them: a prefix, letters and digits."""
         return prefix + "".join(self._random.choices(_LETTERS, k=length))
 
     def signature(self) -> str:
-        """Give what stands where a thinking block is signed."""
+        """Return what stands where a thinking block is signed."""
         return base64.b64encode(self._random.randbytes(48)).decode()
 
     def slug(self) -> str:
-        """Give the three words that newer versions name a conversation by."""
+        """Return the three words that newer versions name a conversation by."""
         return "-".join(self._random.choice(words) for words in _SLUG_WORDS)
 
     def between(self, low: float, high: float) -> float:
-        """Give a number between two."""
+        """Return a number between two."""
         return self._random.uniform(low, high)
 
     def whole(self, low: int, high: int) -> int:
-        """Give a whole number between two, both included."""
+        """Return a whole number between two, both included."""
         return self._random.randint(low, high)
 
     def happens(self, probability: float) -> bool:
-        """Tell whether something happens this time."""
+        """Return whether something happens this time."""
         return self._random.random() < probability
 
 

@@ -41,15 +41,15 @@ class Step:
         return "\n".join([self.text, *self.details])
 
     def marked(self, sign: str) -> list[str]:
-        """Give the details that begin with a sign, without it."""
+        """Return the details that begin with a sign, without it."""
         return [line[len(sign) + 1 :] for line in self.details if line.split(" ", 1)[0] == sign]
 
     def one(self, sign: str, default: str = "") -> str:
-        """Give the only detail that begins with a sign."""
+        """Return the only detail that begins with a sign."""
         return next(iter(self.marked(sign)), default)
 
     def has(self, sign: str) -> bool:
-        """Tell whether a detail begins with a sign."""
+        """Return whether a detail begins with a sign."""
         return any(line.split(" ", 1)[0] == sign for line in self.details)
 
 

@@ -44,7 +44,7 @@ class Transcript:
         self.is_sidechain = agent is not None
 
     def text(self) -> str:
-        """Give the file's content."""
+        """Return the file's content."""
         return "".join(
             json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in self.lines
         )

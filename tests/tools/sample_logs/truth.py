@@ -53,7 +53,7 @@ class Truth:
             self.progress_calls[model].update(counts)
 
     def as_json(self) -> dict[str, Any]:
-        """Give the counts under the names that the independent count uses."""
+        """Return the counts under the names that the independent count uses."""
         return {
             "lines": self.lines,
             "copied_lines": self.copied_lines,

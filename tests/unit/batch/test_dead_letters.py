@@ -35,7 +35,7 @@ class Queue:
         self.store.store(landed, letters)
 
     def ids(self) -> list[str | None]:
-        """Give the `_id`s in the queue."""
+        """Return the `_id`s in the queue."""
         return [each.letter.document_id for each in self.store.list(self.landing)]
 
     def replay(self, **options: Any) -> Replay:
@@ -51,7 +51,7 @@ class Queue:
         return found
 
     def rows(self) -> dict[str, str]:
-        """Give the type of each row in the warehouse."""
+        """Return the type of each row in the warehouse."""
         with self.warehouse.opened(timeout_seconds=5) as connection:
             return dict(connection.execute("select _id, type from raw.conversations").fetchall())
 

@@ -19,7 +19,7 @@ SAMPLE = ROOT / "batch" / "sample" / "projects"
 
 @pytest.fixture(scope="module")
 def regenerated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with the logs made anew in `projects` and the generator's own counts in `truth.json`."""
+    """Return a folder with logs made again in `projects` and the counts of their maker in `truth.json`."""
     folder = tmp_path_factory.mktemp("sample")
     generator = [sys.executable, ROOT / "tests" / "tools" / "make_sample_logs.py"]
     subprocess.run(

@@ -118,7 +118,7 @@ def test_a_taken_port_is_said() -> None:
 
 
 def ask(port: int, *, authorization: str | None = None, host: str = "127.0.0.1") -> tuple[int, str]:
-    """Give status and body of a scrape."""
+    """Return status and body of a scrape."""
     request = urllib.request.Request(f"http://{host}:{port}/metrics")
     if authorization is not None:
         request.add_header("Authorization", authorization)

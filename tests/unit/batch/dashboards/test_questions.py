@@ -44,7 +44,7 @@ select * from (values
 
 
 def written(head: str = HEAD, query: str = ROWS) -> str:
-    """Give the text of a file."""
+    """Return the text of a file."""
     return f"/*{head}*/\n{query}"
 
 
@@ -137,7 +137,7 @@ def test_two_questions_cannot_have_one_place(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def shipped() -> list[Question]:
-    """Give the questions that ship with the program."""
+    """Return the questions that ship with the program."""
     return list(read_questions(questions()))
 
 

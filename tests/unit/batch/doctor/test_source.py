@@ -34,7 +34,7 @@ class Refusing:
         return self
 
     def start_session(self, **_options: Any) -> Session:
-        """Give one."""
+        """Return one."""
         return Session()
 
     def command(self, command: object, *_arguments: Any, **_options: Any) -> dict[str, Any]:

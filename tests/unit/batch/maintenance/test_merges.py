@@ -31,7 +31,7 @@ def test_only_closed_days_with_something_to_merge() -> None:
 
 
 def landed(*sizes: int | None) -> list[LandedFile]:
-    """Give files of so many rows, ten bytes each; None is one that stays."""
+    """Return files of so many rows, ten bytes each; None is one that stays."""
     return [
         LandedFile(file(number), size or 1, 10 * (size or 1), size is None)
         for number, size in enumerate(sizes)

@@ -21,7 +21,7 @@ FAILED = Alert("failed", "run-1", "load", "no room", "free some space", 1)
 
 
 def runs(*outcomes: str) -> list[StepRun]:
-    """Give runs by outcome; `failed:reason` fails at its load."""
+    """Return runs by outcome; `failed:reason` fails at its load."""
     steps = []
     for number, told in enumerate(outcomes):
         outcome, _, reason = told.partition(":")
@@ -77,7 +77,7 @@ def test_an_alert_says_where_why_and_what_to_do() -> None:
 
 @pytest.fixture
 def posted() -> Iterator[tuple[str, list[Any]]]:
-    """Give the address of a server, and what is posted to it; anything but JSON is refused."""
+    """Return the address of a server, and what is posted to it; anything but JSON is refused."""
     bodies: list[Any] = []
 
     class Handler(BaseHTTPRequestHandler):

@@ -22,7 +22,7 @@ PREFIX = "claude_analytics_batch"
 
 
 def step(name: str, hours: float, outcome: str = "succeeded", **more: Any) -> StepRun:
-    """Give a step that took a minute and ended some hours ago."""
+    """Return a step that took a minute and ended some hours ago."""
     ended = NOW - timedelta(hours=hours)
     ended_at = None if outcome == "running" else ended
     run_id = f"run-{100 - hours}"

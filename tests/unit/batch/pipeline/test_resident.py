@@ -53,7 +53,7 @@ def ended(child: Child) -> int:
 
 
 def processes() -> list[str]:
-    """Give the process of each run, in order."""
+    """Return the process of each run, in order."""
     return [line.split()[0] for line in Path("runs").read_text().splitlines()]
 
 

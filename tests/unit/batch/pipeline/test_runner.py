@@ -67,7 +67,7 @@ class Bench:
         return self.pipeline.run(options or Options(), quiet | works)
 
     def outcomes(self) -> dict[str, str]:
-        """Give what the journal says about each step."""
+        """Return what the journal says about each step."""
         return {step.step: step.outcome for step in self.journal.steps()}
 
 

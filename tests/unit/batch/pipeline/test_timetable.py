@@ -95,7 +95,7 @@ class FakeChild:
         self.signals: list[str] = []
 
     def poll(self) -> int | None:
-        """Give the exit code after some polls."""
+        """Return the exit code after some polls."""
         self.left -= 1
         return self.exit_code if self.left < 0 else None
 
@@ -130,7 +130,7 @@ class World:
         self._left = looks
 
     def scheduler(self) -> Scheduler:
-        """Give the scheduler of this world."""
+        """Return the scheduler of this world."""
         return Scheduler(
             timetable=TABLE,
             start=self._start,

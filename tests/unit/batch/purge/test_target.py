@@ -53,13 +53,13 @@ class Adapter:
         self.macros: Any = None
 
     def dispatch(self, name: str) -> Any:
-        """Give DuckDB's way of a macro."""
+        """Return DuckDB's way of a macro."""
         return getattr(self.macros, f"duckdb__{name}")
 
 
 @pytest.fixture(scope="module")
 def session_of_file() -> str:
-    """Give the SQL by which the marts tell the conversation of a column `source_file`."""
+    """Return the SQL by which the marts tell the conversation of a column `source_file`."""
     folder = ROOT / "dbt" / "macros"
     files = (folder / "portable" / "text.sql", folder / "rules" / "conversation.sql")
     adapter = Adapter()

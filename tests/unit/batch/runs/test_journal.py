@@ -28,7 +28,7 @@ class Clock:
         self.now = datetime(2026, 1, 3, 10, tzinfo=UTC)
 
     def __call__(self) -> datetime:
-        """Give the time."""
+        """Return the time."""
         self.now += timedelta(seconds=1)
         return self.now
 

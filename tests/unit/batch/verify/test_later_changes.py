@@ -31,7 +31,7 @@ class FakeServer:
         return self
 
     def start_session(self, **_options: object) -> Any:
-        """Give one."""
+        """Return one."""
         return SimpleNamespace(end_session=lambda: None)
 
     def command(self, command: Any, *_arguments: Any, **_options: Any) -> Any:
@@ -58,7 +58,7 @@ def look(server: FakeServer, policy: InvalidationPolicy | None = None) -> LaterC
 
 
 def fragments(document: dict[str, Any], second: int) -> list[dict[str, Any]]:
-    """Give an insert as the server documents it: an event a fragment, each with the token of its own."""
+    """Return an insert as the server documents it: an event a fragment, each with the token of its own."""
     whole = insert(document, second)
     names = [["operationType", "clusterTime", "documentKey"], ["fullDocument"]]
     return [

@@ -55,7 +55,7 @@ def pieces_of_rows(pieces: list[KeyRange], keys: list[str]) -> Counter[tuple[str
 
 
 def place_of(value: Any) -> int:
-    """Give the place of a value in `ASCENDING`; of the first one behind, for bounds that are not in it."""
+    """Return the place of a value in `ASCENDING`; of the first one behind, for bounds that are not in it."""
     return next(number for number, each in enumerate(ASCENDING) if document_key(each) == document_key(value))
 
 

@@ -68,7 +68,7 @@ EXACTLY = json_util.JSONOptions(
 
 
 def kept_bson(letter: DeadLetter) -> bytes:
-    """Give the document that a dead letter holds, as BSON."""
+    """Return the document that a dead letter holds, as BSON."""
     kept = json_util.loads(letter.raw, json_options=EXACTLY)
     found: bytes = kept["$bson"] if "$bson" in kept else bson.encode(kept)
     return found

@@ -13,7 +13,7 @@ from tests.support.replies import insert, poisoned, raw_reply, token_at
 
 
 def fragments(document: dict[str, Any], second: int, of: int = 3) -> list[dict[str, Any]]:
-    """Give an insert as that many fragments, each with a token of its own and some of the fields."""
+    """Return an insert as that many fragments, each with a token of its own and some of the fields."""
     fields = list(insert(document, second).items())[1:]
     return [
         {"_id": token_at(second, number), "splitEvent": {"fragment": number, "of": of}}
@@ -23,7 +23,7 @@ def fragments(document: dict[str, Any], second: int, of: int = 3) -> list[dict[s
 
 
 def reply(*events: Any) -> Reply:
-    """Give a reply whose token is that of its last event."""
+    """Return a reply whose token is that of its last event."""
     return parse_reply(raw_reply(list(events), token=events[-1]["_id"] if events else token_at(99)))
 
 

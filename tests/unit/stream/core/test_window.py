@@ -20,7 +20,7 @@ LETTER = DeadLetter("missing_type", "the document has no `type`", None, "{}")
 
 
 def batch(second: int, *, rows: int = 0, letters: int = 0, size_bytes: int = 0) -> NormalisedBatch:
-    """Give a batch whose rows are numbered by its second."""
+    """Return a batch whose rows are numbered by its second."""
     return NormalisedBatch(
         to_table([deletion(f"{second}-{number}", source_version=second) for number in range(rows)]),
         [LETTER] * letters,

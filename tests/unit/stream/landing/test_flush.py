@@ -57,7 +57,7 @@ class Fixture:
             raise self.problems[name].pop(0)
 
     def value(self, name: str, **labels: str) -> float | None:
-        """Give a metric."""
+        """Return a metric."""
         return self.registry.get_sample_value(f"claude_analytics_stream_{name}", labels)
 
 

@@ -395,7 +395,7 @@ def test_a_really_full_disk_leaves_nothing(small_disk: Path) -> None:
 
 @pytest.fixture
 def unwritable(tmp_path: Path, read_only_disk: Path) -> list[Path]:
-    """Give folders that nobody can write, the administrator included."""
+    """Return folders that nobody can write, the administrator included."""
     (tmp_path / "file").touch()
     return [tmp_path / "file", read_only_disk]
 
@@ -471,7 +471,7 @@ class RacingZone(LandingZone):
     """A landing zone in which a resnapshot's last range and its marker land while it is being listed."""
 
     def lanes(self) -> list[Lane]:
-        """Give lanes of which the one that is looked at first lets both land, right behind its own list."""
+        """Return lanes of which the one that is looked at first lets both land, right behind its own list."""
         return [RacingLane(self.root, name, clock=self._clock) for name in ("backfill-1", "stream")]
 
 

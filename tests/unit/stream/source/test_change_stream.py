@@ -62,7 +62,7 @@ class FakeServer:
         return RawBSONDocument(answer)
 
     def starts(self) -> list[Any]:
-        """Give the tokens at which cursors were opened."""
+        """Return the tokens at which cursors were opened."""
         return [
             command["pipeline"][0]["$changeStream"].get("startAfter")
             for command in self.commands

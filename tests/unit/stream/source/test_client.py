@@ -156,7 +156,7 @@ class FakeClient:
         return answer
 
     def find_one(self) -> dict[str, Any] | None:
-        """Give what `config.version` holds."""
+        """Return what `config.version` holds."""
         return self._version
 
 

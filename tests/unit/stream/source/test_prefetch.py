@@ -14,7 +14,7 @@ from tests.support.replies import insert, raw_reply, token_at
 
 
 def reply(*, events: int = 0, reached: int = 100, server: int = 100, size: int = 0) -> Reply:
-    """Give a reply whose position is at one second while the server is at another."""
+    """Return a reply whose position is at one second while the server is at another."""
     found = [insert({"_id": number, "text": "x" * size}, reached) for number in range(events)]
     return parse_reply(raw_reply(found, token=token_at(reached), second=server))
 
@@ -29,7 +29,7 @@ class Replies(ChangeStream):
         self._signal = stop
 
     def replies(self) -> Iterator[Reply]:
-        """Give them."""
+        """Return them."""
         for one in self._list:
             self.taken += 1
             yield one
@@ -52,7 +52,7 @@ class Ticking:
 
 @pytest.fixture
 def stop() -> Iterator[StopSignal]:
-    """Give a signal that is set when the test is over, so that threads end."""
+    """Return a signal that is set when the test is over, so that threads end."""
     signal = StopSignal()
     yield signal
     signal.finish()

@@ -45,7 +45,7 @@ class FakeResnapshot:
         self.begun.append(truncate_marker)
 
     def take_truncate_marker(self) -> Row | None:
-        """Give the truncate marker once."""
+        """Return the truncate marker once."""
         taken, self.truncate_marker = self.truncate_marker, None
         return taken
 
@@ -72,7 +72,7 @@ class Fixture:
         )
 
     def value(self, name: str, **labels: str) -> float | None:
-        """Give a metric."""
+        """Return a metric."""
         return self.registry.get_sample_value(f"claude_analytics_stream_{name}", labels)
 
 

@@ -25,7 +25,7 @@ class FakeReading:
         self._error = error
 
     def __call__(self, truncate_marker: int, must_leave: Callable[[], bool], is_landing_only: bool) -> bool:  # noqa: FBT001 - as it is called
-        """Give whether it came to its end."""
+        """Return whether it came to its end."""
         assert not is_landing_only
         self.calls.append(truncate_marker)
         if self._error:

@@ -67,7 +67,7 @@ class Fixture:
         return self.registry.get_sample_value("claude_analytics_stream_load_lag_seconds")
 
     def events(self) -> list[str]:
-        """Give the names of the log lines."""
+        """Return the names of the log lines."""
         return [entry["event"] for entry in self.logged]
 
 

@@ -21,7 +21,7 @@ def test_the_driver_brings_the_duckdb_that_wrote_the_file() -> None:
 
 
 def fetching() -> str:
-    """Give the part of the build that downloads, as the shell sees it."""
+    """Return the part of the build that downloads, as the shell sees it."""
     (step,) = re.findall(r"RUN (set -eu;.*?)\n\n", DOCKERFILE, flags=re.DOTALL)
     return step.replace("\\\n", "\n").replace("/jars", "jars")
 

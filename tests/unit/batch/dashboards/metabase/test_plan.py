@@ -18,7 +18,7 @@ CARD = Wanted("cost", {"name": "Cost", "description": "What does it cost?", "dis
 
 
 def found(card: Wanted, card_id: int = 7, **changes: Any) -> dict[str, Any]:
-    """Give a card as Metabase would after we wrote it."""
+    """Return a card as Metabase would after we wrote it."""
     return {"id": card_id, **card.marked_body, **changes}
 
 

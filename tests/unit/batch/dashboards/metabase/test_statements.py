@@ -13,7 +13,7 @@ from tests.support.metabase_templates import substituted
 
 @pytest.fixture
 def marts() -> duckdb.DuckDBPyConnection:
-    """Give a database with three projects, two of the same name."""
+    """Return a database with three projects, two of the same name."""
     connection = duckdb.connect()
     connection.execute(
         """
@@ -27,7 +27,7 @@ def marts() -> duckdb.DuckDBPyConnection:
 
 
 def question(display: str, by: str = "tool", **fields: Any) -> Question:
-    """Give a question on rows made by hand: 10 tools, tool n called n times, by turns in the projects."""
+    """Return a question on rows made by hand: 10 tools, tool n called n times, by turns in the projects."""
     query = """
     select
         date '2026-01-01' + cast(range as int) * coalesce(getvariable('gap'), 1) as day,

@@ -34,13 +34,13 @@ APART = 15.0
 
 
 def palette(theme: str) -> dict[str, str]:
-    """Give the colours of a theme by name."""
+    """Return the colours of a theme by name."""
     light, dark = STYLE.read_text(encoding="utf-8").split(':root[data-theme="dark"]', 1)
     return dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{6})\b", light if theme == "light" else dark))
 
 
 def linear(colour: str) -> Triple:
-    """Give the light of a colour."""
+    """Return the light of a colour."""
     parts = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
     red, green, blue = (
         each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in parts
@@ -49,7 +49,7 @@ def linear(colour: str) -> Triple:
 
 
 def lab(light: Triple) -> Triple:
-    """Give a colour in a space where distances are those that are seen."""
+    """Return a colour in a space where distances are those that are seen."""
     red, green, blue = (min(max(each, 0.0), 1.0) for each in light)
     xyz = (
         (0.4124 * red + 0.3576 * green + 0.1805 * blue) / 0.95047,
@@ -61,7 +61,7 @@ def lab(light: Triple) -> Triple:
 
 
 def seen(colour: str, eyes: str) -> Triple:
-    """Give a colour as these eyes see it."""
+    """Return a colour as these eyes see it."""
     light = linear(colour)
     red, green, blue = (
         sum(share * part for share, part in zip(row, light, strict=True)) for row in SEEN_BY[eyes]
@@ -70,7 +70,7 @@ def seen(colour: str, eyes: str) -> Triple:
 
 
 def distance(one: Triple, other: Triple) -> float:
-    """Give how different two colours look."""
+    """Return how different two colours look."""
     return sum((a - b) ** 2 for a, b in zip(one, other, strict=True)) ** 0.5
 
 

@@ -33,7 +33,7 @@ select 1
 
 @pytest.fixture
 def question() -> Question:
-    """Give a question with one text dimension."""
+    """Return a question with one text dimension."""
     return parse("calls", QUESTION)
 
 
@@ -110,7 +110,7 @@ def test_a_report_without_any_rows_is_a_page(question: Question) -> None:
 
 
 def figures(question: Question) -> Figures:
-    """Give the figures of an empty database."""
+    """Return the figures of an empty database."""
     return Figures(
         questions=[question],
         rows={question.name: packed(question)},
