@@ -6,9 +6,10 @@ the stream or with the dbt models, so that agreement between them means somethin
 - A line with a `uuid` counts once; the same uuid again (a fork, a resume) is a copied line.
 - An API call is one `message.id` + `requestId`; of its lines the one with the largest usage counts.
   `<synthetic>` is no call. Calls that appear only inside `progress` lines are counted apart.
-- Cache writes without a split are 5-minute writes. Fast mode multiplies, and a request of more than 200,000
-  tokens of input doubles the price where a model has such a tier.
-- Lines added and removed are the `+` and `-` lines of `structuredPatch`; a created file adds its lines.
+- Cache writes without a split are 5-minute writes. Fast mode multiplies. Where a model has such a tier, a
+  request of more than 200,000 tokens of input pays twice for all input, and one and a half times for output.
+- Lines added and removed are the `+` and `-` lines of `structuredPatch`; a created file adds its lines, an
+  edit of a notebook those of the cell it writes (`notebook_lines`, which are among those added).
 - A prompt is what a person typed: no tool result, command, notification, meta line, interrupt or summary.
 
     python tests/tools/count_sample.py                          # writes tests/data/sample_expectations.json
@@ -106,6 +107,7 @@ def count(folder: Path) -> dict[str, Any]:
         "tools": tools.counts(),
         "lines_added": tools.lines_added,
         "lines_removed": tools.lines_removed,
+        "notebook_lines": tools.notebook_lines,
     }
 
 
@@ -145,14 +147,13 @@ def _by_model(calls: dict[tuple[str, str], dict[str, Any]]) -> dict[str, dict[st
 
 def _cost(call: dict[str, Any]) -> Decimal:
     family = next(name for name in _PRICES if call["model"].startswith(name))
-    million = sum(
-        (Decimal(price) * call[kind] for price, kind in zip(_PRICES[family], _KINDS, strict=True)), Decimal()
-    )
-    if call["is_fast"]:
-        million *= _FAST[family]
+    costs = {kind: Decimal(price) * call[kind] for price, kind in zip(_PRICES[family], _KINDS, strict=True)}
     sent = _size(call) - call["output"]
     if call["model"].startswith(_LONG_CONTEXT) and sent > _LONG_CONTEXT_TOKENS:
-        million *= 2
+        costs = {kind: cost * (Decimal("1.5") if kind == "output" else 2) for kind, cost in costs.items()}
+    million = sum(costs.values(), Decimal())
+    if call["is_fast"]:
+        million *= _FAST[family]
     return million / 1_000_000
 
 
@@ -162,6 +163,7 @@ class _Tools:
     def __init__(self) -> None:
         self.lines_added = 0
         self.lines_removed = 0
+        self.notebook_lines = 0
         self._names: dict[str, str] = {}
         self._is_error: dict[str, bool] = {}
 
@@ -190,6 +192,10 @@ class _Tools:
     def _add_file_lines(self, result: dict[str, Any]) -> None:
         if result.get("type") == "create":
             self.lines_added += len(result["content"].splitlines())
+        if "new_source" in result and result.get("edit_mode") != "delete" and not result.get("error"):
+            cell = len(result["new_source"].splitlines())
+            self.lines_added += cell
+            self.notebook_lines += cell
         for hunk in result.get("structuredPatch") or []:
             self.lines_added += sum(each.startswith("+") for each in hunk["lines"])
             self.lines_removed += sum(each.startswith("-") for each in hunk["lines"])

@@ -105,7 +105,7 @@
 {%- endmacro %}
 
 {% macro default__instant_of(milliseconds) -%}
-    (timestamp with time zone 'epoch' + {{ milliseconds }} * interval '1 millisecond')
+    (timestamp with time zone 'epoch' + ({{ milliseconds }}) * interval '1 millisecond')
 {%- endmacro %}
 
 {# The first day of a date's month. #}

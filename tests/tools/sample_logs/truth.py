@@ -39,7 +39,7 @@ class Truth:
             calls=1, results=int(is_answered), errors=int(is_answered and call.is_error)
         )
         if is_answered and tells_result and not call.is_error:
-            self.lines_added += call.added
+            self.lines_added += call.added + _cell_lines(call)
             self.lines_removed += call.removed
 
     @property
@@ -67,3 +67,7 @@ class Truth:
             "lines_added": self.lines_added,
             "lines_removed": self.lines_removed,
         }
+
+
+def _cell_lines(call: Call) -> int:
+    return len(call.result["new_source"].splitlines()) if call.name == "NotebookEdit" else 0
