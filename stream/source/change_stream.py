@@ -145,7 +145,7 @@ def warn_of_missing(client: Client, settings: MongoSettings, log: Logger) -> Non
             return
         near = names_near(client, settings)
     except PyMongoError as error:
-        raise explained(error, doing=f"follow `{settings.namespace}`") from error
+        raise explained(error, doing=f"connect to MongoDB for `{settings.namespace}`") from error
     log.warning(
         "collection_missing",
         namespace=settings.namespace,

@@ -11,6 +11,7 @@ from stream.source.client import Client
 
 _MAX_NEAR = 3
 _NEAR_ENOUGH = 0.6
+_UNAUTHORIZED = 13
 _INTERNAL = frozenset({"admin", "config", "local"})
 
 
@@ -51,7 +52,9 @@ def names_near(client: Client, settings: MongoSettings) -> list[str]:
 def _namespaces(client: Client, wanted: str) -> Iterator[str]:
     try:
         databases = client.list_database_names()
-    except OperationFailure:
+    except OperationFailure as error:
+        if error.code != _UNAUTHORIZED:
+            raise
         databases = [wanted]
     for database in databases:
         is_near = (
@@ -68,6 +71,9 @@ def _kinds(client: Client, database: str) -> dict[str, str] | None:
     command = {"listCollections": 1, "nameOnly": True, "authorizedCollections": True}
     try:
         found = client[database].command(command | {"cursor": {"batchSize": 10_000}})["cursor"]["firstBatch"]
-    except OperationFailure:
+    except OperationFailure as error:
+        # Nothing else: a refused login that is not raised here comes as a server that does not answer.
+        if error.code != _UNAUTHORIZED:
+            raise
         return None
     return {each["name"]: each.get("type", "collection") for each in found}

@@ -27,20 +27,21 @@ _HINT = (
 def require_timeline(client: Client, namespace: str, position: Position) -> None:
     """Check that the oplog has the entry that a position was taken at.
 
-    Not asked of a sharded cluster, nor without `find` on `local.oplog.rs`. A position that the oplog no
-    longer reaches back to is for the change stream to refuse.
+    Not asked of a sharded cluster, nor without `find` on `local.oplog.rs`, nor of a beginning: nothing has
+    landed behind one, and its tick is that of no entry. A position that the oplog no longer reaches back to
+    is for the change stream to refuse.
 
     Raises:
         HistoryRewoundError: The source went back in time since.
         PyMongoError: The server does not answer.
     """
+    if position.is_beginning:
+        return
     wanted = timestamp_of(position.cluster_time)
-    # A stream that begins at the present stands one tick behind the newest entry: that one counts, then.
-    least = Timestamp(wanted.time, max(0, wanted.inc - 1)) if position.is_beginning else wanted
     try:
         # Local, as a new primary may not know yet that a majority has what it has.
         oplog: Any = client["local"].get_collection("oplog.rs", read_concern=ReadConcern("local"))
-        found = _first(oplog.find({"ts": {"$gte": least}}, {"ts": 1}, sort=[("$natural", 1)], limit=1))
+        found = _first(oplog.find({"ts": {"$gte": wanted}}, {"ts": 1}, sort=[("$natural", 1)], limit=1))
         if found is not None and found <= wanted:
             return
         oldest = _first(oplog.find({}, {"ts": 1}, sort=[("$natural", 1)], limit=1))

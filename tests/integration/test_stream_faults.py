@@ -305,7 +305,7 @@ def test_poisonous_documents_are_kept_as_dead_letters(stream: StreamRunner, coll
     landing = LandingZone(stream.folder / "landing", clock=utc_now)
     stored = DeadLetterStore(stream.folder / "dead_letter", clock=utc_now).list(landing)
     assert [(one.letter.reason, one.letter.document_id) for one in stored] == [
-        ("undecodable", None),
+        ("undecodable", "i:2"),
         ("missing_type", "i:3"),
         ("bad_timestamp", "i:4"),
         ("bad_envelope", "i:5"),

@@ -81,7 +81,10 @@ def with_rows(folder: Path, rows: int = 3) -> Warehouse:
     ("acquire", "message"),
     [
         (LEASE, r"the warehouse is in use by `-c.*` \(process \d+, since 2.*\)"),
-        (FILE, r"another program has the DuckDB file `.*analytics\.duckdb` open"),
+        (
+            FILE,
+            r"another program \(`.*python.*`, process \d+\) has the DuckDB file `.*analytics\.duckdb` open",
+        ),
     ],
     ids=["the lease", "the file itself"],
 )
