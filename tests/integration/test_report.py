@@ -79,7 +79,7 @@ def test_the_month_goes_on_as_the_last_two_weeks_went(marts: duckdb.DuckDBPyConn
 
 
 def test_the_cache_saves_what_its_tokens_would_have_cost(marts: duckdb.DuckDBPyConnection) -> None:
-    """The price list's usual proportions give the sum that its prices themselves give."""
+    """What calls have cost by their own parts gives the sum that the price list of their days gives."""
     (uncached,) = marts.execute(
         """
         select sum(
@@ -93,7 +93,10 @@ def test_the_cache_saves_what_its_tokens_would_have_cost(marts: duckdb.DuckDBPyC
             end
         )
         from marts.fct_api_calls as calls
-        inner join seeds.model_prices as prices on calls.model_family = prices.model_family
+        inner join seeds.model_prices as prices
+            on calls.model_family = prices.model_family
+            and timezone('UTC', calls.created_at)::date
+                between prices.valid_from and coalesce(prices.valid_to, date '9999-12-31')
         """
     ).fetchall()[0]
     spent, saved, _ = marts.execute(QUESTIONS["cache_savings"].answer()).fetchall()[0]
