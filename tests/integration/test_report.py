@@ -79,7 +79,7 @@ def test_the_month_goes_on_as_the_last_two_weeks_went(marts: duckdb.DuckDBPyConn
 
 
 def test_the_cache_saves_what_its_tokens_would_have_cost(marts: duckdb.DuckDBPyConnection) -> None:
-    """The price list's usual proportions give the sum that its prices themselves give."""
+    """What calls have cost by their own parts gives the sum that the price list of their days gives."""
     (uncached,) = marts.execute(
         """
         select sum(
@@ -93,11 +93,57 @@ def test_the_cache_saves_what_its_tokens_would_have_cost(marts: duckdb.DuckDBPyC
             end
         )
         from marts.fct_api_calls as calls
-        inner join seeds.model_prices as prices on calls.model_family = prices.model_family
+        inner join seeds.model_prices as prices
+            on calls.model_family = prices.model_family
+            and timezone('UTC', calls.created_at)::date
+                between prices.valid_from and coalesce(prices.valid_to, date '9999-12-31')
         """
     ).fetchall()[0]
     spent, saved, _ = marts.execute(QUESTIONS["cache_savings"].answer()).fetchall()[0]
     assert uncached == pytest.approx(spent + saved)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "costs", "factors_usd", "uncached"),
+    [
+        # A million of each kind: writes at 5 and 8, reads at a twentieth of the input's 4.
+        ((1, 1, 1, 1, 1), (4.0, 20.0, 5.0, 8.0, 0.2), 0.0, 4 * 4 + 20),
+        # A tenth more for the region is so for fresh input as well.
+        ((1, 0, 0, 0, 1), (4.0, 0.0, 0.0, 0.0, 0.2), 0.42, 8 * 1.1),
+        # A batch halves both.
+        ((1, 0, 0, 0, 1), (4.0, 0.0, 0.0, 0.0, 0.2), -2.1, 8 / 2),
+        # Without fresh input the price is that of a write, or of a read.
+        ((0, 0, 2, 0, 1), (0.0, 0.0, 12.5, 0.0, 0.5), 0.0, 3 * 5),
+        ((0, 0, 0, 2, 0), (0.0, 0.0, 0.0, 12.0, 0.0), 0.0, 2 * 3),
+        ((0, 0, 0, 0, 3), (0.0, 0.0, 0.0, 0.0, 0.9), 0.0, 3 * 3),
+        # Nothing was sent: nothing is saved.
+        ((0, 0, 0, 0, 0), (0.0, 0.0, 0.0, 0.0, 0.0), 0.0, 0),
+    ],
+)
+def test_the_cache_saves_at_the_prices_of_the_call(
+    tokens: tuple[int, ...], costs: tuple[float, ...], factors_usd: float, uncached: float
+) -> None:
+    """By hand, in millions of tokens and in dollars; one search for a cent is neither cached nor saved."""
+    kinds = ("input", "output", "cache_write_5m", "cache_write_1h", "cache_read")
+    row = {
+        **{f"{kind}_tokens": each * 1_000_000 for kind, each in zip(kinds, tokens, strict=True)},
+        **{f"{kind}_cost_usd": each for kind, each in zip(kinds, costs, strict=True)},
+        "geography_cost_usd": max(factors_usd, 0.0),
+        "batch_cost_usd": min(factors_usd, 0.0),
+        "cost_usd": sum(costs) + factors_usd + 0.01,
+    }
+    columns = ", ".join(
+        f"{value}::{'double' if 'usd' in name else 'bigint'} as {name}" for name, value in row.items()
+    )
+    with duckdb.connect() as connection:
+        connection.execute("create schema marts")
+        connection.execute(
+            "create table marts.fct_api_calls as "
+            f"select date '2026-10-08' as date_key, 'p' as project_id, {columns}"
+        )
+        ((_, _, spent, saved, without),) = connection.execute(QUESTIONS["cache_savings"].query).fetchall()
+    assert without == pytest.approx(uncached + 0.01)
+    assert without == pytest.approx(spent + saved)
 
 
 def test_the_report_holds_all_rows_of_all_questions(marts: duckdb.DuckDBPyConnection) -> None:
