@@ -28,8 +28,8 @@ def require_timeline(client: Client, namespace: str, position: Position) -> None
     """Check that the oplog has the entry that a position was taken at.
 
     Not asked of a sharded cluster, nor without `find` on `local.oplog.rs`, nor of a beginning: its tick is
-    that of no entry, so what a backfill landed behind one is not guarded. A position that the oplog no longer reaches back to
-    is for the change stream to refuse.
+    that of no entry, so what a backfill landed behind one is not guarded. A position that the oplog
+    no longer reaches back to is for the change stream to refuse.
 
     Raises:
         HistoryRewoundError: The source went back in time since.
