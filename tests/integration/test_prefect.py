@@ -87,8 +87,9 @@ def server(collection: Collection[dict[str, Any]], mongo_uri: str, tmp_path: Pat
     found = Server(tmp_path, settings)
     with found.started(*PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(found.port)):
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while found.run(*PREFECT, "work-pool", "ls").returncode:
-            assert time.monotonic() < deadline, found.log()
+        while (asked := found.run(*PREFECT, "work-pool", "ls")).returncode:
+            assert "HTTPStatusError" not in asked.stderr, asked.stderr  # it is up, and refuses
+            assert time.monotonic() < deadline, asked.stderr + found.log()
         yield found
 
 
