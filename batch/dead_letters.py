@@ -21,7 +21,8 @@ from stream.core.exact_json import EXACT_JSON
 from stream.core.normalise import DeadLetter, microseconds, normalise
 from stream.core.schema import MICROSECONDS_PER_DAY, Row, to_table
 from stream.landing.dead_letters import DeadLetterStore, StoredDeadLetter
-from stream.landing.micro_batch import Footer, MicroBatch, read_footer
+from stream.landing.footer import Footer, footer_of
+from stream.landing.micro_batch import MicroBatch, read_footer
 from stream.landing.zone import LandingZone
 
 REPLAY_LANE = "replay"
@@ -154,15 +155,5 @@ def _land(rows: Sequence[Row], landing: LandingZone, clock: Clock) -> MicroBatch
     with lane.writing():
         newest = lane.newest()
         named = lane.new_name(newest.sequence + 1 if newest else 0)
-        footer = Footer(
-            micro_batch_id=named.id,
-            rows=len(rows),
-            upserts=len(rows),
-            deletes=0,
-            dead_letters=0,
-            first_cluster_time=min(row.source_version for row in rows),
-            last_cluster_time=max(row.source_version for row in rows),
-            position=None,
-            landed_at=clock().isoformat(),
-        )
-        return lane.land(named, to_table(rows), footer)
+        table = to_table(rows)
+        return lane.land(named, table, footer_of(named.id, table, landed_at=clock()))

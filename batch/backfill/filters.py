@@ -85,21 +85,3 @@ class Filters:
         if self.until is not None:
             mask = pc.and_(mask, pc.less(instants, pa.scalar(self.until, instants.type)))
         return table.filter(pc.fill_null(mask, False))  # noqa: FBT003 - a value, no flag
-
-    def to_json(self) -> dict[str, str | None]:
-        """Return a form that `json` can write."""
-        return {
-            "since": self.since.isoformat() if self.since else None,
-            "until": self.until.isoformat() if self.until else None,
-            "project": self.project,
-        }
-
-    @classmethod
-    def from_json(cls, data: dict[str, str | None]) -> "Filters":
-        """Read what `to_json` gave."""
-        since, until = data["since"], data["until"]
-        return cls(
-            since=datetime.fromisoformat(since) if since else None,
-            until=datetime.fromisoformat(until) if until else None,
-            project=data["project"],
-        )

@@ -4,19 +4,22 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer
 
 from batch.backfill.filters import Filters
 from batch.backfill.ranges import Bound, Range, ranges_between
 from stream.core.cluster_time import upgraded
 from stream.core.position import Fingerprint
+from stream.core.state import State
 from stream.disk import disk_errors, write_durably
-from stream.errors import BackfillMismatchError, SchemaTooNewError
+from stream.errors import BackfillMismatchError
 from stream.landing.zone import LandingZone
 
 LANE_PREFIX = "backfill-"
-PLAN_SCHEMA_VERSION = 2
-"""2 packs `not_before` as `stream.core.cluster_time` does."""
+_FIRST_WITH_LASTING_TIMES = 2
+"""The version since which `not_before` is packed as `stream.core.cluster_time` does."""
 
 _PLAN = "plan.json"
 _FINISHED = "finished.json"
@@ -43,13 +46,20 @@ class Origin:
         return found
 
 
-@dataclass(frozen=True)
-class Plan:
+WrittenBound = Annotated[
+    Bound,
+    BeforeValidator(lambda bound: Bound.from_json(bound) if isinstance(bound, str) else bound),
+    PlainSerializer(Bound.to_json),
+]
+
+
+class Plan(State):
     """One backfill: of what, and in which pieces.
 
     Attributes:
         id: Unique; names the lane.
-        origin: What is read.
+        source: Cluster and namespace of the collection that is read.
+        collection_id: Its UUID, as in `Origin`.
         filters: What is taken of it.
         bounds: Where ranges meet.
         documents: How many there are about.
@@ -59,13 +69,29 @@ class Plan:
     """
 
     id: str
-    origin: Origin
+    source: Fingerprint
+    collection_id: str | None
     filters: Filters
-    bounds: Sequence[Bound]
+    bounds: Sequence[WrittenBound]
     documents: int
     size_bytes: int
     created_at: str
     not_before: int | None = None
+    schema_version: int = _FIRST_WITH_LASTING_TIMES
+
+    @classmethod
+    def upgraded(cls, fields: dict[str, Any], version: int) -> dict[str, Any]:
+        """Return the fields as this version writes them."""
+        not_before = fields.pop("floor", None)  # its name in the first ones
+        not_before = fields.get("not_before", not_before)
+        if version < _FIRST_WITH_LASTING_TIMES and not_before is not None:
+            not_before = upgraded(not_before)
+        return super().upgraded(fields, version) | {"not_before": not_before}
+
+    @property
+    def origin(self) -> Origin:
+        """What is read."""
+        return Origin(self.source, self.collection_id)
 
     @property
     def lane(self) -> str:
@@ -97,54 +123,9 @@ class Plan:
                 "`claude-analytics backfill --restart`",
             )
 
-    def to_json(self) -> dict[str, Any]:
-        """Return a form that `json` can write."""
-        return {
-            "schema_version": PLAN_SCHEMA_VERSION,
-            "id": self.id,
-            "created_at": self.created_at,
-            "not_before": self.not_before,
-            "source": vars(self.origin.source),
-            "collection_id": self.origin.collection_id,
-            "filters": self.filters.to_json(),
-            "documents": self.documents,
-            "size_bytes": self.size_bytes,
-            "bounds": [bound.to_json() for bound in self.bounds],
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "Plan":
-        """Read what `to_json` gave.
-
-        Raises:
-            KeyError, TypeError, ValueError: It is something else.
-            SchemaTooNewError: A newer version of this program wrote it.
-        """
-        SchemaTooNewError.require_known(
-            f"the plan of backfill `{data['id']}`",
-            version=data["schema_version"],
-            known=PLAN_SCHEMA_VERSION,
-        )
-        return cls(
-            id=data["id"],
-            origin=Origin(Fingerprint(**data["source"]), data["collection_id"]),
-            filters=Filters.from_json(data["filters"]),
-            bounds=[Bound.from_json(text) for text in data["bounds"]],
-            documents=data["documents"],
-            size_bytes=data["size_bytes"],
-            created_at=data["created_at"],
-            not_before=_not_before(data),
-        )
-
-
-def _not_before(data: Mapping[str, Any]) -> int | None:
-    found: int | None = data.get("not_before", data.get("floor"))  # its name in older plans
-    is_old = data["schema_version"] < 2  # noqa: PLR2004 - as said there
-    return upgraded(found) if is_old and found is not None else found
-
 
 def _options(filters: Filters) -> str:
-    given = [f"--{name} {value}" for name, value in filters.to_json().items() if value is not None]
+    given = [f"--{name} {value}" for name, value in vars(filters).items() if value is not None]
     return f"`{' '.join(given)}`" if given else "all of them"
 
 
@@ -179,11 +160,11 @@ class PlanStore:
 
     def save(self, plan: Plan) -> None:
         """Make a new plan durable."""
-        self._write(plan.lane, _PLAN, plan.to_json())
+        self._write(plan.lane, _PLAN, plan.to_json(indent=1))
 
     def finish(self, plan: Plan, summary: Mapping[str, Any]) -> None:
         """Say that everything has been done."""
-        self._write(plan.lane, _FINISHED, summary)
+        self._write(plan.lane, _FINISHED, _written(summary))
 
     def abandon(self, *, at: str) -> int:
         """Forget every unfinished plan, even an unreadable one; what has landed stays. Give how many."""
@@ -191,21 +172,25 @@ class PlanStore:
             path.parent for path in self._root.glob(f"{LANE_PREFIX}*/{_PLAN}") if not has_ended(path.parent)
         ]
         for folder in open_lanes:
-            self._write(folder.name, _ABANDONED, {"abandoned_at": at})
+            self._write(folder.name, _ABANDONED, _written({"abandoned_at": at}))
         return len(open_lanes)
 
-    def _write(self, lane: str, name: str, content: Mapping[str, Any]) -> None:
+    def _write(self, lane: str, name: str, content: bytes) -> None:
         path = self._root / lane / name
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_durably(path, json.dumps(content, indent=1, ensure_ascii=False).encode())
+            write_durably(path, content)
+
+
+def _written(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, indent=1, ensure_ascii=False).encode()
 
 
 def _read(path: Path) -> Plan:
     try:
-        return Plan.from_json(json.loads(path.read_bytes()))
-    except (KeyError, TypeError, ValueError) as error:
+        return Plan.from_json(path.read_bytes(), what=f"the plan of backfill `{path.parent.name}`")
+    except ValueError as error:
         raise BackfillMismatchError(
-            f"cannot read the plan `{path}`: {error!r}",
+            f"cannot read the plan `{path}`: {error}",
             hint="forget it with `claude-analytics backfill --restart`; what has landed stays",
         ) from error

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -20,7 +20,8 @@ from stream.core.normalise import DeadLetter, microseconds
 from stream.decode.columns import Tabulate
 from stream.errors import AnalyticsError, LandingFullError, StepFailedError
 from stream.landing.dead_letters import DeadLetterStore
-from stream.landing.micro_batch import Footer, MicroBatch
+from stream.landing.footer import Footer, make_footer
+from stream.landing.micro_batch import MicroBatch
 from stream.landing.zone import Failpoint, Lane, no_failpoint
 from stream.logs import Logger
 from stream.settings import MongoSettings
@@ -227,15 +228,10 @@ class _Attempt:
         if self._letters:
             parts.dead_letters.store(micro_batch, self._letters)
             parts.at_failpoint("dead_letters_stored")
-        version = source_version if self._rows else None
-        return Footer(
-            micro_batch_id=micro_batch.id,
-            rows=self._rows,
-            upserts=self._rows,
-            deletes=0,
+        return make_footer(
+            micro_batch.id,
+            Counter(upsert=self._rows),
+            versions=[source_version] if self._rows else [],
+            landed_at=parts.clock(),
             dead_letters=len(self._letters),
-            first_cluster_time=version,
-            last_cluster_time=version,
-            position=None,
-            landed_at=parts.clock().isoformat(),
         )

@@ -102,7 +102,8 @@ def make_plan(
         raise explained(error, doing=f"survey `{settings.namespace}`") from error
     return Plan(
         id=plan_id,
-        origin=origin,
+        source=origin.source,
+        collection_id=origin.collection_id,
         filters=filters,
         bounds=bounds,
         documents=round(documents * share),

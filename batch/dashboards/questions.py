@@ -14,6 +14,7 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from stream import sql
+from stream.core.state import problems_of
 from stream.errors import SettingsError
 
 Dashboard = Literal[
@@ -210,9 +211,10 @@ def parse(name: str, text: str) -> Question:
         if not text.startswith("/*") or not end:
             raise ValueError("it must begin with a comment that says what it is")  # noqa: TRY301 - one way out
         return Question.model_validate({**tomllib.loads(head), "name": name, "query": query.strip()})
-    except (tomllib.TOMLDecodeError, ValidationError, ValueError) as error:
+    except ValueError as error:
+        reason = problems_of(error) if isinstance(error, ValidationError) else error
         raise SettingsError(
-            f"question `{name}` cannot be used: {_reason(error)}",
+            f"question `{name}` cannot be used: {reason}",
             hint=f"mend `deploy/questions/{name}.sql`; the other files there show how it is written",
         ) from error
 
@@ -251,10 +253,3 @@ def side_by_side(questions: Sequence[Question]) -> Iterator[tuple[Question, bool
         members = list(run)
         for index, question in enumerate(members):
             yield question, goes_across or (index == 0 and len(members) % 2 == 1)
-
-
-def _reason(error: ValueError) -> str:
-    if not isinstance(error, ValidationError):
-        return str(error)
-    told = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-    return "; ".join(each.removeprefix(": ") for each in told)

@@ -6,6 +6,7 @@ coming back. The files replaced stay on disk for a while, out of sight, for read
 
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,8 +25,9 @@ from stream.core.schema import LANDING_SCHEMA
 from stream.disk import disk_errors
 from stream.errors import LandingFullError, StepFailedError
 from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.footer import Footer, make_footer
 from stream.landing.landed_file import remove_files
-from stream.landing.micro_batch import Footer, MicroBatch, check_content, read_footer
+from stream.landing.micro_batch import MicroBatch, check_content, read_footer
 from stream.landing.zone import MERGING_SUFFIX, Failpoint, LandingZone, Lane, no_failpoint
 from stream.warehouse.database import interruptible_queries
 from stream.warehouse.fresh_files import landed_rows
@@ -101,7 +103,7 @@ class Compaction:
         removed = 0
         for lane in self.landing.lanes():
             for merged, replaced in lane.replacements():
-                if is_overdue(datetime.fromisoformat(read_footer(merged).landed_at)):
+                if is_overdue(read_footer(merged).landed_at):
                     check_content(merged)
                     remove_files(replaced, at_failpoint=self.at_failpoint)
                     removed += len(replaced)
@@ -217,20 +219,13 @@ def _footer(
     micro_batch_id: str, members: Sequence[Footer], written: Sequence[pa.Table], *, merged_at: datetime
 ) -> Footer:
     """Sum the members up: rows as they are now, everything else as it was for all of them."""
-    ops = [op for table in written for op in table["op"].to_pylist()]
-    deletes = ops.count("delete")
-    oldest = [each.first_cluster_time for each in members if each.first_cluster_time is not None]
-    newest = [each.last_cluster_time for each in members if each.last_cluster_time is not None]
-    return Footer(
-        micro_batch_id=micro_batch_id,
-        rows=len(ops),
-        upserts=len(ops) - deletes,
-        deletes=deletes,
+    return make_footer(
+        micro_batch_id,
+        Counter(op for table in written for op in table["op"].to_pylist()),
+        versions=[time for each in members for time in (each.first_cluster_time, each.last_cluster_time)],
+        landed_at=merged_at,
         dead_letters=sum(each.dead_letters for each in members),
-        first_cluster_time=min(oldest, default=None),
-        last_cluster_time=max(newest, default=None),
         position=members[-1].position,
-        landed_at=merged_at.isoformat(),
     )
 
 

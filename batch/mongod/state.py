@@ -1,12 +1,12 @@
 """Which mongods belong to a folder: written by their owner, read by whoever wants to reach them."""
 
-import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from batch.mongod.process import is_mongod_on
+from stream.core.state import State
 
 REPLICA_SET = "claude_analytics"
 _STATE_FILE = "mongo.json"
@@ -33,11 +33,25 @@ class Member:
         return self.pid is not None and is_mongod_on(self.pid, Path(self.db_path))
 
 
+class MongodState(State):
+    """What the state file holds.
+
+    Attributes:
+        uri: Connection string, for people.
+        owner_pid: Process that started the members and ends them.
+        members: All of them.
+    """
+
+    uri: str = ""
+    owner_pid: int | None = None
+    members: list[Member]
+
+
 def read_members(folder: Path) -> list[Member]:
     """Read what the last owner of a folder wrote; empty if there was none or the file is damaged."""
     try:
-        return [Member(**member) for member in json.loads((folder / _STATE_FILE).read_bytes())["members"]]
-    except (OSError, ValueError, TypeError, KeyError):
+        return MongodState.from_json((folder / _STATE_FILE).read_bytes(), what=_STATE_FILE).members
+    except (OSError, ValueError):
         # Only a convenience is lost: the ports of last time.
         return []
 
@@ -58,11 +72,8 @@ def uri_of(ports: Sequence[int | None]) -> str:
 
 def save_members(folder: Path, members: Sequence[Member]) -> None:
     """Write who runs where; whoever reads meanwhile sees the old state or the new one."""
-    state = {
-        "uri": uri_of([member.port for member in members]),
-        "owner_pid": os.getpid(),
-        "members": [asdict(member) for member in members],
-    }
+    uri = uri_of([member.port for member in members])
+    state = MongodState(uri=uri, owner_pid=os.getpid(), members=list(members))
     temporary = folder / f"{_STATE_FILE}.tmp"
-    temporary.write_text(json.dumps(state, indent=2))
+    temporary.write_bytes(state.to_json(indent=2))
     temporary.replace(folder / _STATE_FILE)

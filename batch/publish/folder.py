@@ -11,7 +11,6 @@ once in a query, and would read two builds as if they were one when the link mov
 `shown` never moves.
 """
 
-import json
 import shutil
 from pathlib import Path
 
@@ -85,8 +84,10 @@ class ServingFolder:
             SchemaTooNewError: A newer version of this program wrote it.
         """
         try:
-            return Manifest.from_json(json.loads((self.folder(build_id) / _MANIFEST).read_bytes()))
-        except (OSError, KeyError, TypeError, ValueError) as error:
+            return Manifest.from_json(
+                (self.folder(build_id) / _MANIFEST).read_bytes(), what=f"the manifest of build `{build_id}`"
+            )
+        except (OSError, ValueError) as error:
             known = ", ".join(f"`{each}`" for each in reversed(self.builds())) or "none"
             raise SettingsError(
                 f"there is no usable build `{build_id}` in `{self._builds}`: {error}",
@@ -127,8 +128,7 @@ class ServingFolder:
         """
         folder = self._unfinished(manifest.build_id)
         with disk_errors(folder):
-            content = json.dumps(manifest.to_json(), indent=2)
-            write_durably(folder / _MANIFEST, f"{content}\n".encode())
+            write_durably(folder / _MANIFEST, manifest.to_json(indent=2) + b"\n")
             self.admit_readers(folder)
             folder.rename(self.folder(manifest.build_id))
             sync_folder(self._builds)

@@ -1,13 +1,12 @@
 """What a published build says about itself: its `MANIFEST.json`."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from stream.errors import SchemaTooNewError
+from pydantic import Field, computed_field
 
-MANIFEST_VERSION = 1
+from stream.core.state import State
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,7 @@ class Source:
     instant: datetime | None = None
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(State):
     """What a build says about itself.
 
     Attributes:
@@ -62,61 +60,21 @@ class Manifest:
         dbt: Invocation id, version and time of the dbt run before it; empty if there was none.
     """
 
+    schema_version: int = Field(default=1, alias="version")
     build_id: str
     created_at: datetime
     tables: tuple[PublishedTable, ...]
     source: Source
     dbt: Mapping[str, str]
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def rows(self) -> int:
         """Rows of all tables."""
         return sum(table.rows for table in self.tables)
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def size_bytes(self) -> int:
         """Size of all files."""
         return sum(table.size_bytes for table in self.tables)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a form that `json` can write."""
-        fields = {"version": MANIFEST_VERSION, "rows": self.rows, "size_bytes": self.size_bytes}
-        return (
-            fields
-            | {
-                name: value.isoformat() if isinstance(value, datetime) else value
-                for name, value in asdict(self).items()
-                if name != "source"
-            }
-            | {
-                "source": {
-                    name: value.isoformat() if isinstance(value, datetime) else value
-                    for name, value in asdict(self.source).items()
-                }
-            }
-        )
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "Manifest":
-        """Read what `to_json` gave.
-
-        Raises:
-            KeyError, TypeError, ValueError: It is something else.
-            SchemaTooNewError: A newer version of this program wrote it.
-        """
-        SchemaTooNewError.require_known(
-            f"the manifest of build `{data['build_id']}`", version=data["version"], known=MANIFEST_VERSION
-        )
-        source = dict(data["source"])
-        for name in ("loaded_at", "instant"):
-            source[name] = datetime.fromisoformat(source[name]) if source[name] else None
-        return cls(
-            build_id=data["build_id"],
-            created_at=datetime.fromisoformat(data["created_at"]),
-            tables=tuple(
-                PublishedTable(**table | {"columns": tuple((name, kind) for name, kind in table["columns"])})
-                for table in data["tables"]
-            ),
-            source=Source(**source),
-            dbt=data["dbt"],
-        )

@@ -98,7 +98,13 @@ class Publisher:
             tables = self._copy(connection, folder)
         sync_folder(folder)
         self.at_failpoint("tables_written")
-        manifest = Manifest(build_id, created_at, tables, source, _dbt_run(self.dbt_target_dir))
+        manifest = Manifest(
+            build_id=build_id,
+            created_at=created_at,
+            tables=tables,
+            source=source,
+            dbt=_dbt_run(self.dbt_target_dir),
+        )
         self.serving.finish(manifest)
         self.at_failpoint("build_finished")
         return self._make_current(manifest)

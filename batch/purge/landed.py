@@ -1,5 +1,6 @@
 """Takes the rows of a conversation out of landed files, and its letters out of the queue."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -8,7 +9,7 @@ import pyarrow as pa
 
 from batch.purge.target import Target
 from stream import sql
-from stream.core.schema import LANDING_SCHEMA, LANDING_SCHEMA_VERSION
+from stream.core.schema import LANDING_SCHEMA
 from stream.landing import merged
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.landed_file import many_groups, remove_files, write_file
@@ -16,7 +17,6 @@ from stream.landing.micro_batch import (
     MERGED_ENDING,
     NAME,
     PLAIN_ENDING,
-    Footer,
     MicroBatch,
     check_content,
     read_footer,
@@ -102,7 +102,7 @@ class LandedPurge:
                 yield group
 
         def metadata() -> dict[bytes, bytes]:
-            footer = _footer(read_footer(micro_batch), ops)
+            footer = read_footer(micro_batch).with_rows(Counter(ops))
             replaced = merged.replaced_by(micro_batch)
             return footer.to_metadata() | (merged.to_metadata(replaced) if replaced else {})
 
@@ -126,13 +126,3 @@ class LandedPurge:
         connection = duckdb.connect(config={"memory_limit": self.memory_limit})
         connection.execute("set TimeZone = 'UTC'")
         return connection
-
-
-def _footer(before: Footer, ops: list[str]) -> Footer:
-    return replace(
-        before,
-        rows=len(ops),
-        upserts=ops.count("upsert"),
-        deletes=ops.count("delete"),
-        schema_version=LANDING_SCHEMA_VERSION,
-    )

@@ -7,7 +7,6 @@ step that was killed, and of runs while the warehouse was held or broken. `batch
 makes it a table.
 """
 
-import json
 import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from stream.clock import Clock
 from stream.disk import disk_errors, write_durably
@@ -76,6 +77,9 @@ class StepRun:
     def seconds(self) -> float | None:
         """Time it took; None while it runs."""
         return (self.ended_at - self.started_at).total_seconds() if self.ended_at else None
+
+
+_STEP_RUN = TypeAdapter(StepRun)
 
 
 def new_run_id(now: datetime) -> str:
@@ -196,18 +200,11 @@ def documents_at_last_successes(steps: Iterable[StepRun]) -> list[int]:
 
 
 def _line(step: StepRun) -> bytes:
-    fields = vars(step) | {
-        "started_at": step.started_at.isoformat(),
-        "ended_at": step.ended_at.isoformat() if step.ended_at else None,
-    }
-    return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
+    return _STEP_RUN.dump_json(step) + b"\n"
 
 
 def _parse(line: bytes) -> StepRun | None:
     try:
-        fields = json.loads(line)
-        fields["started_at"] = datetime.fromisoformat(fields["started_at"])
-        fields["ended_at"] = datetime.fromisoformat(fields["ended_at"]) if fields["ended_at"] else None
-        return StepRun(**fields)
-    except (ValueError, KeyError, TypeError):
+        return _STEP_RUN.validate_json(line)
+    except ValueError:
         return None

@@ -1,7 +1,7 @@
 """How the cycle is doing: the last run of each step, the next run, the build that readers see."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from batch.pipeline.news import current_at
@@ -104,9 +104,7 @@ def _last_runs(steps: Sequence[StepRun], *, is_running: bool) -> tuple[StepRun, 
         return tuple(found)
     # Nobody is left who could see it end.
     return tuple(
-        StepRun(**vars(step) | {"outcome": KILLED, "error": "the process was killed"})
-        if step.outcome == RUNNING
-        else step
+        replace(step, outcome=KILLED, error="the process was killed") if step.outcome == RUNNING else step
         for step in found
     )
 

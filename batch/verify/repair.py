@@ -18,7 +18,7 @@ from stream.core.normalise import DeadLetter, microseconds, normalise, undecodab
 from stream.core.redact import Redactor
 from stream.core.schema import Row, to_table
 from stream.landing.dead_letters import DeadLetterStore
-from stream.landing.micro_batch import Footer
+from stream.landing.footer import footer_of
 from stream.landing.zone import LandingZone
 from stream.settings import MongoSettings
 from stream.source.client import Client
@@ -116,22 +116,12 @@ class Repair:
             self.dead_letters.remove_orphans(self.landing, REPAIR_LANE)
             newest = lane.newest()
             named = lane.new_name(newest.sequence + 1 if newest else 0)
-            versions = [row.source_version for row in rows]
-            deletes = sum(row.op == "delete" for row in rows)
             if letters:
                 self.dead_letters.store(named, letters)
-            footer = Footer(
-                micro_batch_id=named.id,
-                rows=len(rows),
-                upserts=len(rows) - deletes,
-                deletes=deletes,
-                dead_letters=len(letters),
-                first_cluster_time=min(versions, default=None),
-                last_cluster_time=max(versions, default=None),
-                position=None,
-                landed_at=self.clock().isoformat(),
+            table = to_table(rows)
+            lane.land(
+                named, table, footer_of(named.id, table, landed_at=self.clock(), dead_letters=len(letters))
             )
-            lane.land(named, to_table(rows), footer)
 
 
 def _known_versions(connection: duckdb.DuckDBPyConnection, keys: Collection[str]) -> dict[str, int]:

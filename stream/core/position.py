@@ -3,9 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from bson import json_util
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    computed_field,
+    model_validator,
+)
+from pydantic import dataclasses as checked
 
 from stream.core.cluster_time import cluster_time_of, instant_of, timestamp_of, upgraded
 from stream.errors import PositionMismatchError
@@ -58,7 +68,34 @@ class Fingerprint:
         return found
 
 
-@dataclass(frozen=True)
+def _read_token(value: object) -> Mapping[str, Any]:
+    token = json_util.loads(value) if isinstance(value, str) else value
+    if not isinstance(token, Mapping):
+        raise ValueError("a resume token is a document")  # noqa: TRY004 - which pydantic reports
+    return token
+
+
+def _write_token(token: Mapping[str, Any]) -> str:
+    return json_util.dumps(token, json_options=json_util.CANONICAL_JSON_OPTIONS)
+
+
+def _write_time(cluster_time: int) -> tuple[int, int]:
+    time = timestamp_of(cluster_time)
+    return time.time, time.inc
+
+
+Token = Annotated[Mapping[str, Any], PlainValidator(_read_token), PlainSerializer(_write_token)]
+"""A resume token; in JSON the text of its Extended JSON."""
+
+ClusterTime = Annotated[
+    int,
+    BeforeValidator(lambda value: cluster_time_of(*value) if isinstance(value, list) else value),
+    PlainSerializer(_write_time),
+]
+"""As `stream.core.cluster_time` packs it; in JSON a list of the second and the count within it."""
+
+
+@checked.dataclass(frozen=True, config=ConfigDict(validate_by_name=True, validate_by_alias=True))
 class Position:
     """A point in a change stream: everything before it is durable in the landing zone.
 
@@ -70,11 +107,21 @@ class Position:
             nothing yet: then no operation has its cluster time.
     """
 
-    token: Mapping[str, Any]
-    cluster_time: int
+    token: Token
+    cluster_time: Annotated[ClusterTime, Field(validation_alias="time", serialization_alias="time")]
     fingerprint: Fingerprint
     is_beginning: bool = False
 
+    @model_validator(mode="before")
+    @classmethod
+    def _upgraded(cls, fields: object) -> object:
+        """Read what older versions wrote: another packing, and no note of whether it is a beginning."""
+        if isinstance(fields, dict) and "time" not in fields and "cluster_time" in fields:
+            old = {"cluster_time": upgraded(int(fields["cluster_time"])), "is_beginning": True}  # be lenient
+            return fields | old
+        return fields
+
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def instant(self) -> datetime:
         """The second the position lies in, in UTC."""
@@ -93,29 +140,3 @@ class Position:
                 hint="point MONGO_URI, MONGO_DB and MONGO_COLLECTION back to the old source, "
                 "or use another DATA_DIR for the new one",
             )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return a form that `json` can write."""
-        time = timestamp_of(self.cluster_time)
-        return {
-            "token": json_util.dumps(self.token, json_options=json_util.CANONICAL_JSON_OPTIONS),
-            "time": [time.time, time.inc],
-            "is_beginning": self.is_beginning,
-            "instant": self.instant.isoformat(),
-            "fingerprint": vars(self.fingerprint),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "Position":
-        """Read what `to_json` gave.
-
-        Raises:
-            KeyError, TypeError, ValueError: It is something else.
-        """
-        is_new = "time" in data
-        return cls(
-            token=json_util.loads(data["token"]),
-            cluster_time=cluster_time_of(*data["time"]) if is_new else upgraded(int(data["cluster_time"])),
-            fingerprint=Fingerprint(**data["fingerprint"]),
-            is_beginning=bool(data["is_beginning"]) if is_new else True,  # where nobody noted it: be lenient
-        )

@@ -5,14 +5,13 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
 
-import pyarrow.compute as pc
-
 from stream.clock import Clock
 from stream.core.position import Position
 from stream.core.window import ClosedWindow
 from stream.errors import LandingFullError
 from stream.landing.dead_letters import DeadLetterStore
-from stream.landing.micro_batch import Footer, MicroBatch
+from stream.landing.footer import Footer, footer_of
+from stream.landing.micro_batch import MicroBatch
 from stream.landing.zone import Failpoint, Lane, no_failpoint
 from stream.logs import Logger
 from stream.metrics import StreamMetrics
@@ -81,7 +80,13 @@ class Flusher:
         else:
             # One name and one content for all attempts: what one leaves behind, the next one overwrites.
             micro_batch = self._lane.new_name(self._newest.sequence + 1 if self._newest else 0)
-            footer = footer_of(micro_batch, window, landed_at=self._clock().isoformat())
+            footer = footer_of(
+                micro_batch.id,
+                window.table,
+                landed_at=self._clock(),
+                dead_letters=len(window.dead_letters),
+                position=window.position,
+            )
             landed = self._until_there_is_space(lambda: self._land(micro_batch, window, footer))
             self._newest = landed
             if footer.truncate_marker is not None:
@@ -120,23 +125,3 @@ class Flusher:
             position=window.position.instant.isoformat(),
         )
         return landed
-
-
-def footer_of(micro_batch: MicroBatch, window: ClosedWindow, *, landed_at: str) -> Footer:
-    """Sum a window up for the footer of its file."""
-    operation, version = window.table["op"], window.table["source_version"]
-    is_marker = pc.equal(operation, "truncate")
-    operations = Counter(operation.to_pylist())
-    versions = pc.min_max(version.filter(pc.invert(is_marker)))
-    return Footer(
-        micro_batch_id=micro_batch.id,
-        rows=window.table.num_rows,
-        upserts=operations["upsert"],
-        deletes=operations["delete"],
-        dead_letters=len(window.dead_letters),
-        first_cluster_time=versions["min"].as_py(),
-        last_cluster_time=versions["max"].as_py(),
-        position=window.position,
-        landed_at=landed_at,
-        truncate_marker=pc.max(version.filter(is_marker)).as_py(),
-    )

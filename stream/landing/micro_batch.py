@@ -1,20 +1,15 @@
-"""A micro-batch at rest: its name, what its footer says, its columns."""
+"""A micro-batch at rest: its name, its footer, its checksum."""
 
-import json
 import re
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stream.core.cluster_time import upgraded
-from stream.core.position import Position
-from stream.core.schema import LANDING_SCHEMA_VERSION
-from stream.errors import AnalyticsError, MicroBatchCorruptError, SchemaTooNewError
+from stream.errors import MicroBatchCorruptError
+from stream.landing.footer import Footer
 
 PLAIN_ENDING = ".parquet"
 MERGED_ENDING = ".merged.parquet"
@@ -23,13 +18,8 @@ NAME = re.compile(
 )
 """File name of a micro-batch: its place in the lane, what makes it unique for ever, its CRC-32, its kind."""
 
-FIRST_WITH_LASTING_TIMES = 4
-"""The landing schema version since which cluster times are packed as `stream.core.cluster_time` does."""
-
 _STEM_LENGTH = 21
 _READ_SIZE_BYTES = 1 << 20
-
-_FOOTER_KEY = b"claude_analytics"
 
 
 @dataclass(frozen=True)
@@ -62,69 +52,6 @@ class MicroBatch:
         return self.path.name.endswith(MERGED_ENDING)
 
 
-@dataclass(frozen=True)
-class Footer:
-    """What a landed file says about itself.
-
-    Attributes:
-        micro_batch_id: `MicroBatch.id`.
-        rows: Upserts, deletes and truncate markers together.
-        dead_letters: Documents rejected in the same window.
-        first_cluster_time: Oldest `source_version` of upserts and deletes, None without any.
-        last_cluster_time: Newest `source_version` of upserts and deletes, None without any.
-        position: Where the stream stood behind its last event; None in a backfill lane.
-        landed_at: When it was written, ISO 8601.
-        truncate_marker: Cluster time below which every row of the collection is deleted, wherever it lands
-            and whenever it is loaded. None without one.
-        schema_version: Of the rows in the file; the times here are as now, whatever the version.
-    """
-
-    micro_batch_id: str
-    rows: int
-    upserts: int
-    deletes: int
-    dead_letters: int
-    first_cluster_time: int | None
-    last_cluster_time: int | None
-    position: Position | None
-    landed_at: str
-    truncate_marker: int | None = None
-    schema_version: int = LANDING_SCHEMA_VERSION
-
-    @property
-    def is_old(self) -> bool:
-        """Whether keys and cluster times of its rows are written as before schema version 4."""
-        return self.schema_version < FIRST_WITH_LASTING_TIMES
-
-    def to_metadata(self) -> dict[bytes, bytes]:
-        """Return the form it has in a Parquet footer."""
-        fields = vars(self) | {"position": self.position.to_json() if self.position else None}
-        return {_FOOTER_KEY: json.dumps(fields).encode()}
-
-    @classmethod
-    def from_metadata(cls, metadata: Mapping[bytes, bytes] | None) -> "Footer":
-        """Read what `to_metadata` gave.
-
-        Raises:
-            KeyError, TypeError, ValueError: It is something else.
-            SchemaTooNewError: A newer version of this program wrote it.
-        """
-        fields: dict[str, Any] = json.loads((metadata or {})[_FOOTER_KEY])
-        SchemaTooNewError.require_known(
-            f"micro-batch `{fields['micro_batch_id']}`",
-            version=fields["schema_version"],
-            known=LANDING_SCHEMA_VERSION,
-        )
-        position = fields.pop("position")
-        if "floor" in fields:  # its name in schema version 2
-            fields["truncate_marker"] = fields.pop("floor")
-        if fields["schema_version"] < FIRST_WITH_LASTING_TIMES:
-            for name in ("first_cluster_time", "last_cluster_time", "truncate_marker"):
-                if fields.get(name) is not None:
-                    fields[name] = upgraded(fields[name])
-        return cls(position=Position.from_json(position) if position else None, **fields)
-
-
 def read_footer(micro_batch: MicroBatch) -> Footer:
     """Read what a landed file says about itself, without its rows.
 
@@ -133,10 +60,9 @@ def read_footer(micro_batch: MicroBatch) -> Footer:
         SchemaTooNewError: A newer version of this program wrote it.
     """
     try:
-        return Footer.from_metadata(pq.read_metadata(micro_batch.path).metadata)
-    except AnalyticsError:
-        raise
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        metadata = pq.read_metadata(micro_batch.path).metadata
+        return Footer.from_metadata(metadata, what=f"micro-batch `{micro_batch.id}`")
+    except (OSError, pa.ArrowException, ValueError) as error:
         raise corrupt(micro_batch, error) from error
 
 

@@ -1,15 +1,25 @@
 """The low-water mark of retention: the day before which landed files were removed (`low_water_mark.json`)."""
 
-import json
 from datetime import date
 from pathlib import Path
 
+from stream.core.state import State
 from stream.disk import disk_errors, write_durably
 from stream.errors import LandingTrimmedError, MicroBatchCorruptError
 
 _NAME = "low_water_mark.json"
 _OLD_NAME = "trimmed.json"
 """Its name before schema version 3 of landed files; removed when the mark next rises."""
+
+
+class LowWaterMark(State):
+    """The note itself.
+
+    Attributes:
+        before: The day (UTC) before which files were removed.
+    """
+
+    before: date
 
 
 def low_water_mark(landing: Path) -> date | None:
@@ -22,8 +32,8 @@ def low_water_mark(landing: Path) -> date | None:
     if path is None:
         return None
     try:
-        return date.fromisoformat(json.loads(path.read_bytes())["before"])
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        return LowWaterMark.from_json(path.read_bytes(), what=f"`{path}`").before
+    except (OSError, ValueError) as error:
         raise MicroBatchCorruptError(
             f"cannot read `{path}`: {error}",
             hint="restore it from a backup; it says before which day landed files have been removed",
@@ -41,7 +51,7 @@ def raise_low_water_mark(landing: Path, *, before: date) -> None:
     if found is None or found < before:
         path = landing / _NAME
         with disk_errors(path):
-            write_durably(path, json.dumps({"before": before.isoformat()}).encode())
+            write_durably(path, LowWaterMark(before=before).to_json())
             (landing / _OLD_NAME).unlink(missing_ok=True)
 
 

@@ -10,41 +10,57 @@ that a warehouse never takes a new file for one it has loaded; the checksum is t
 `stream`, and one for each backfill.
 """
 
-import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from stream.clock import Clock
 from stream.core.position import Position
+from stream.core.state import State
 from stream.disk import TEMPORARY_SUFFIX, disk_errors, make_folder, write_durably
-from stream.errors import AlreadyRunningError, MicroBatchCorruptError, SchemaTooNewError
+from stream.errors import AlreadyRunningError, MicroBatchCorruptError
+from stream.landing.footer import Footer
 from stream.landing.landed_file import Failpoint, many_groups, no_failpoint, one_group, write_file
 from stream.landing.merged import in_sight, replacements, to_metadata
 from stream.landing.micro_batch import (
     MERGED_ENDING,
     NAME,
     PLAIN_ENDING,
-    Footer,
     MicroBatch,
     check_content,
     read_footer,
 )
 
 STREAM_LANE = "stream"
-POSITION_SCHEMA_VERSION = 1
-"""Raised whenever the meaning of `position.json` changes; written into it."""
-
 MERGING_SUFFIX = ".merging"
 """Not that of the writer's own half-written files, which the next writer clears away."""
 _WRITER_TIMEOUT_SECONDS = 0.2
 """Long enough that somebody who only looks (`is_being_written`) is not taken for a writer."""
 
 __all__ = ["MERGING_SUFFIX", "STREAM_LANE", "Failpoint", "LandingZone", "Lane", "no_failpoint"]
+
+
+class SavedPosition(State):
+    """What `position.json` holds.
+
+    Attributes:
+        behind: Id of the newest file when the position was taken, None if there was none.
+        position: Where the source was then.
+    """
+
+    behind: str | None
+    position: Position
+    schema_version: int = 2
+
+    @classmethod
+    def upgraded(cls, fields: dict[str, Any], version: int) -> dict[str, Any]:
+        """Return the fields as this version writes them; the first had the position's among its own."""
+        return {"behind": fields["behind"], "position": fields["position"] if version > 1 else fields}
 
 
 class Lane:
@@ -200,8 +216,8 @@ class Lane:
         """
         newest = self.newest()
         saved = self._saved_position()
-        if saved is not None and (newest is None or saved[0] == newest.id):
-            return saved[1]
+        if saved is not None and (newest is None or saved.behind == newest.id):
+            return saved.position
         if newest is None:
             return None
         # Not only when files have landed since: one may have been moved away, to be read again.
@@ -218,24 +234,17 @@ class Lane:
         path = self.folder / "position.json"
         with disk_errors(path):
             make_folder(self.folder)
-            content = {
-                "schema_version": POSITION_SCHEMA_VERSION,
-                "behind": behind.id if behind else None,
-            } | position.to_json()
-            write_durably(path, json.dumps(content).encode())
+            saved = SavedPosition(behind=behind.id if behind else None, position=position)
+            write_durably(path, saved.to_json())
         self._at_failpoint("position_saved")
 
-    def _saved_position(self) -> tuple[str | None, Position] | None:
+    def _saved_position(self) -> SavedPosition | None:
         path = self.folder / "position.json"
         try:
-            data = json.loads(path.read_bytes())
-            # The first ones had no version.
-            version = int(data.get("schema_version", 1))
-            SchemaTooNewError.require_known(f"`{path}`", version=version, known=POSITION_SCHEMA_VERSION)
-            return data["behind"], Position.from_json(data)
+            return SavedPosition.from_json(path.read_bytes(), what=f"`{path}`")
         except FileNotFoundError:
             return None
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except ValueError as error:
             raise MicroBatchCorruptError(
                 f"cannot read `{path}`: {error}",
                 hint="move it away: the stream then goes on behind the newest micro-batch",

@@ -71,7 +71,7 @@ def begin_resnapshot(
     # The server begins a new stream at the tick behind its newest operation: whatever was true at that one
     # is either true still, or the stream tells of the change.
     marker = position.cluster_time - 1
-    ResnapshotStore(lane).save(ResnapshotState(marker, position))
+    ResnapshotStore(lane).save(ResnapshotState(truncate_marker=marker, position=position))
     at_failpoint("resnapshot_saved")
     lane.save_position(position, behind=lane.newest())
     return position

@@ -5,17 +5,18 @@ durable before the stream goes on from a newer position, and forgotten once the 
 worker that is killed at any moment resumes it.
 """
 
-import json
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from stream.core.cluster_time import cluster_time_of, timestamp_of, upgraded
+from pydantic import Field
+
+from stream.core.cluster_time import upgraded
 from stream.core.normalise import truncate_marker
-from stream.core.position import Position
+from stream.core.position import ClusterTime, Position
 from stream.core.schema import Row
+from stream.core.state import State
 from stream.disk import disk_errors, write_durably
 from stream.errors import AnalyticsError, MicroBatchCorruptError, StepFailedError
 from stream.landing.micro_batch import read_footer
@@ -39,8 +40,7 @@ def cannot_resnapshot(_marker: int, _must_leave: Callable[[], bool], _is_landing
     )
 
 
-@dataclass(frozen=True)
-class ResnapshotState:
+class ResnapshotState(State):
     """A resnapshot under way.
 
     Attributes:
@@ -48,8 +48,17 @@ class ResnapshotState:
         position: Where the stream goes on meanwhile; None if it simply does.
     """
 
-    truncate_marker: int
-    position: Position | None
+    truncate_marker: Annotated[ClusterTime, Field(validation_alias="time", serialization_alias="time")]
+    position: Position | None = None
+    schema_version: int = 2
+
+    @classmethod
+    def upgraded(cls, fields: dict[str, Any], version: int) -> dict[str, Any]:  # noqa: ARG003 - they had none
+        """Return the fields as this version writes them: older ones had other names and another packing."""
+        for name in ("truncate_marker", "floor"):
+            if name in fields:
+                fields["time"] = upgraded(fields.pop(name))
+        return {"time": fields["time"], "position": fields["position"]}
 
 
 class ResnapshotStore:
@@ -62,13 +71,8 @@ class ResnapshotStore:
 
     def save(self, state: ResnapshotState) -> None:
         """Make it durable that a resnapshot is under way."""
-        position = state.position.to_json() if state.position else None
-        time = timestamp_of(state.truncate_marker)
         with disk_errors(self._path):
-            write_durably(
-                self._path,
-                json.dumps({"time": [time.time, time.inc], "position": position}).encode(),
-            )
+            write_durably(self._path, state.to_json())
 
     def forget(self) -> None:
         """Say that it has been done."""
@@ -84,12 +88,10 @@ class ResnapshotStore:
         """
         path = self._path if self._path.exists() else self._old_path
         try:
-            data: dict[str, Any] = json.loads(path.read_bytes())
-            position = Position.from_json(data["position"]) if data["position"] else None
-            state = ResnapshotState(_marker_in(data), position)
+            state = ResnapshotState.from_json(path.read_bytes(), what=f"`{path}`")
         except FileNotFoundError:
             return None
-        except (KeyError, TypeError, ValueError) as error:
+        except ValueError as error:
             raise MicroBatchCorruptError(
                 f"cannot read `{path}`: {error}",
                 hint="move it away and run `claude-analytics backfill`; rows of documents that were deleted "
@@ -99,17 +101,10 @@ class ResnapshotStore:
         if newest is not None and (read_footer(newest).truncate_marker or 0) >= state.truncate_marker:
             self.forget()  # its truncate marker has landed, and then the worker was killed
             return None
-        standing = self._lane.position()
-        if position is not None and (standing is None or standing.cluster_time < position.cluster_time):
+        current, position = self._lane.position(), state.position
+        if position is not None and (current is None or current.cluster_time < position.cluster_time):
             self._lane.save_position(position, behind=newest)
         return state
-
-
-def _marker_in(data: Mapping[str, Any]) -> int:
-    """Read the truncate marker as any version wrote it."""
-    if "time" in data:
-        return cluster_time_of(*data["time"])
-    return upgraded(int(data["truncate_marker"] if "truncate_marker" in data else data["floor"]))
 
 
 class Resnapshot:
@@ -158,7 +153,7 @@ class Resnapshot:
 
     def begin(self, marker: int) -> None:
         """Make it durable that everything older than a cluster time is to be read again, and begin."""
-        self._store.save(ResnapshotState(marker, None))
+        self._store.save(ResnapshotState(truncate_marker=marker))
         self.resume(marker)
 
     def take_truncate_marker(self) -> Row | None:

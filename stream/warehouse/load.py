@@ -18,8 +18,9 @@ import duckdb
 from stream import sql
 from stream.clock import Clock
 from stream.core.schema import RAW_CONVERSATIONS_COLUMNS
+from stream.landing.footer import Footer
 from stream.landing.merged import replaced_by
-from stream.landing.micro_batch import Footer, MicroBatch
+from stream.landing.micro_batch import MicroBatch
 from stream.warehouse.fresh_files import fresh_files, landed_rows
 
 BULK_ROWS = 100_000

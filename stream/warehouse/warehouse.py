@@ -14,8 +14,9 @@ import duckdb
 from stream import sql
 from stream.clock import Clock
 from stream.errors import AnalyticsError, WarehouseBusyError, WarehouseCorruptError
+from stream.landing.footer import Footer
 from stream.landing.merged import replaced_by
-from stream.landing.micro_batch import Footer, MicroBatch, check_content, read_footer
+from stream.landing.micro_batch import MicroBatch, check_content, read_footer
 from stream.landing.retention import require_whole
 from stream.landing.zone import Failpoint, LandingZone, no_failpoint
 from stream.warehouse.database import FAILURES, Config, WarehouseFile, interruptible_queries

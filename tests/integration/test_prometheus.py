@@ -97,7 +97,9 @@ def _fill(data: Path) -> None:
         journal._append(step)
     serving = ServingFolder(data / "serving")
     serving.begin("build-1")
-    serving.finish(Manifest("build-1", datetime.now(UTC), (), Source(), {}))
+    serving.finish(
+        Manifest(build_id="build-1", created_at=datetime.now(UTC), tables=(), source=Source(), dbt={})
+    )
     serving.show("build-1")
 
 

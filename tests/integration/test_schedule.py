@@ -70,7 +70,9 @@ def test_metrics_and_the_one_scheduler(schedule: Schedule) -> None:
     """The age of the build is told; a second scheduler is refused; SIGTERM ends it in peace."""
     serving = ServingFolder(schedule.data / "serving")
     serving.begin("build-1")
-    serving.finish(Manifest("build-1", datetime.now(UTC), (), Source(), {}))
+    serving.finish(
+        Manifest(build_id="build-1", created_at=datetime.now(UTC), tables=(), source=Source(), dbt={})
+    )
     serving.show("build-1")
     with schedule.running() as process:
         assert 0 <= schedule.metrics()["claude_analytics_batch_build_age_seconds"] < 60

@@ -96,7 +96,7 @@ def test_the_position_moves_on_while_the_collection_is_idle(
     assert position.cluster_time > taken.cluster_time
     assert stream.lane.micro_batches() == []
     saved = json.loads((stream.lane.folder / "position.json").read_text())
-    assert (saved["behind"], cluster_time_of(*saved["time"])) == (None, position.cluster_time)
+    assert (saved["behind"], cluster_time_of(*saved["position"]["time"])) == (None, position.cluster_time)
 
 
 def test_the_idle_position_continues_behind_what_landed(stream: StreamRunner, collection: Documents) -> None:
@@ -181,7 +181,7 @@ def test_a_position_of_another_source_is_refused(stream: StreamRunner, field: st
     stream.take_position()
     path = stream.lane.folder / "position.json"
     saved = json.loads(path.read_text())
-    saved["fingerprint"][field] = "another"
+    saved["position"]["fingerprint"][field] = "another"
     path.write_text(json.dumps(saved))
 
     with pytest.raises(PositionMismatchError, match=f"{field} is `.*`, was `another`"):

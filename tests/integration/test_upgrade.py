@@ -2,7 +2,6 @@
 
 import gzip
 import shutil
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,16 @@ import pytest
 from stream.clock import utc_now
 from stream.core.cluster_time import cluster_time_of, instant_of
 from stream.core.schema import Row, to_table
-from stream.core.window import ClosedWindow
 from stream.errors import LandingTrimmedError
 from stream.landing.dead_letters import DeadLetterStore
-from stream.landing.flush import footer_of
+from stream.landing.footer import footer_of
 from stream.landing.micro_batch import read_footer
 from stream.landing.retention import low_water_mark, raise_low_water_mark
 from stream.landing.zone import LandingZone
 from stream.source.resnapshot import ResnapshotStore
 from stream.warehouse import database
 from stream.warehouse.database import WAREHOUSE_SCHEMA_VERSION
-from tests.support.landing import land, lane_of, position_at, upsert
+from tests.support.landing import land, lane_of, upsert
 from tests.support.paths import DATA
 from tests.support.streaming import make_warehouse, stream_lane
 
@@ -187,9 +185,8 @@ def land_as_version_3(folder: Path, rows: list[Row]) -> None:
     lane = lane_of(folder)
     lane.folder.mkdir(parents=True, exist_ok=True)
     named = lane.new_name(0)
-    window = ClosedWindow(to_table(rows), [], position_at(1))
-    written = footer_of(named, window, landed_at="2026-01-03T10:00:00+00:00")
-    lane.land(named, to_table(rows), replace(written, schema_version=3))
+    written = footer_of(named.id, to_table(rows), landed_at=utc_now())
+    lane.land(named, to_table(rows), written.model_copy(update={"schema_version": 3}))
 
 
 def test_landed_keys_of_whole_doubles_are_taken_over(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from bson.objectid import ObjectId
 
+from stream.clock import utc_now
 from stream.core.schema import to_table
-from stream.core.window import ClosedWindow
 from stream.errors import WarehouseBusyError
-from stream.landing.flush import footer_of
-from tests.support.landing import lane_of, position_at, upsert
+from stream.landing.footer import footer_of
+from tests.support.landing import lane_of, upsert
 from tests.support.streaming import make_warehouse, meanwhile
 
 pytestmark = pytest.mark.integration
@@ -42,8 +42,7 @@ def land_one_by_one(folder: Path, files: int, *, start: int = 0) -> None:
     for number in range(start, start + files):
         rows = [upsert(ObjectId(f"{1_767_000_000 + number:08x}{number:016x}"), number + 1)]
         named = lane.new_name(number)
-        window = ClosedWindow(to_table(rows), [], position_at(number + 1))
-        lane.land(named, to_table(rows), footer_of(named, window, landed_at="2026-01-01T00:00:00+00:00"))
+        lane.land(named, to_table(rows), footer_of(named.id, to_table(rows), landed_at=utc_now()))
 
 
 @pytest.mark.fault(
@@ -96,8 +95,7 @@ def test_an_id_of_megabytes_costs_what_its_bytes_do(tmp_path: Path) -> None:
             upsert("x" * 3_000_000 + "y", number + 1),
         ]
         named = lane.new_name(number)
-        window = ClosedWindow(to_table(rows), [], position_at(number + 1))
-        lane.land(named, to_table(rows), footer_of(named, window, landed_at="2026-01-01T00:00:00+00:00"))
+        lane.land(named, to_table(rows), footer_of(named.id, to_table(rows), landed_at=utc_now()))
         assert 2 == warehouse.load(timeout_seconds=10).rows_upserted
     with warehouse.opened(timeout_seconds=10) as connection:
         found = connection.execute("select uuid, length(_id) from raw.conversations order by 2").fetchall()

@@ -9,8 +9,7 @@ from stream.core.cluster_time import timestamp_of
 from stream.core.normalise import DeadLetter, deletion, normalise
 from stream.core.position import Fingerprint, Position
 from stream.core.schema import Row, to_table
-from stream.core.window import ClosedWindow
-from stream.landing.flush import footer_of
+from stream.landing.footer import footer_of
 from stream.landing.micro_batch import MicroBatch
 from stream.landing.zone import STREAM_LANE, Failpoint, LandingZone, Lane, no_failpoint
 
@@ -53,9 +52,15 @@ def land(
     newest = target.newest()
     named = target.new_name(newest.sequence + 1 if newest else 0)
     latest = max((row.source_version for row in rows), default=1)
-    window = ClosedWindow(to_table(rows), dead_letters, position or position_at(latest))
-    footer = footer_of(named, window, landed_at=clock().isoformat())
-    return target.land(named, to_table(rows), footer)
+    table = to_table(rows)
+    footer = footer_of(
+        named.id,
+        table,
+        landed_at=clock(),
+        dead_letters=len(dead_letters),
+        position=position or position_at(latest),
+    )
+    return target.land(named, table, footer)
 
 
 def lane_of(

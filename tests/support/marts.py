@@ -17,7 +17,7 @@ from batch.transform.transform import BuildResult, transform
 from stream.core.change_event import CODEC_OPTIONS
 from stream.core.normalise import DeadLetter, deletion, normalise
 from stream.core.schema import Row, to_table
-from stream.landing.micro_batch import Footer
+from stream.landing.footer import footer_of
 from stream.landing.zone import STREAM_LANE, LandingZone
 from stream.warehouse.warehouse import Warehouse
 
@@ -119,18 +119,8 @@ class MartsWarehouse:
             rows.append(deletion(document_id, source_version=self._version))
         newest = self._lane.newest()
         micro_batch = self._lane.new_name(newest.sequence + 1 if newest else 1)
-        footer = Footer(
-            micro_batch_id=micro_batch.id,
-            rows=len(rows),
-            upserts=len(rows) - len(deletes),
-            deletes=len(deletes),
-            dead_letters=0,
-            first_cluster_time=rows[0].source_version if rows else None,
-            last_cluster_time=rows[-1].source_version if rows else None,
-            position=None,
-            landed_at=self._clock().isoformat(),
-        )
-        self._lane.land(micro_batch, to_table(rows), footer)
+        table = to_table(rows)
+        self._lane.land(micro_batch, table, footer_of(micro_batch.id, table, landed_at=self._clock()))
         self.warehouse.load(timeout_seconds=20)
 
     def build(self, *models: str, full_refresh: bool = False) -> BuildResult:

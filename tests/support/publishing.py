@@ -11,7 +11,7 @@ from batch.publish.publish import Publisher
 from batch.publish.reader_group import ReaderGroup
 from stream.clock import utc_now
 from stream.core.schema import Row, to_table
-from stream.landing.micro_batch import Footer
+from stream.landing.footer import footer_of
 from stream.landing.zone import STREAM_LANE, Failpoint, LandingZone, Lane, no_failpoint
 from stream.warehouse.warehouse import Warehouse
 
@@ -83,23 +83,8 @@ class Shop:
         """Land one micro-batch."""
         newest = self.lane.newest()
         micro_batch = self.lane.new_name(newest.sequence + 1 if newest else 0)
-        versions = [row.source_version for row in rows]
-        upserts = sum(row.op == "upsert" for row in rows)
-        self.lane.land(
-            micro_batch,
-            to_table(rows),
-            Footer(
-                micro_batch_id=micro_batch.id,
-                rows=len(rows),
-                upserts=upserts,
-                deletes=len(rows) - upserts,
-                dead_letters=0,
-                first_cluster_time=min(versions),
-                last_cluster_time=max(versions),
-                position=None,
-                landed_at=utc_now().isoformat(),
-            ),
-        )
+        table = to_table(rows)
+        self.lane.land(micro_batch, table, footer_of(micro_batch.id, table, landed_at=utc_now()))
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
         """Ask the published views, as a reader would."""

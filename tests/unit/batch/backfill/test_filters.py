@@ -51,13 +51,3 @@ def test_no_filter_asks_for_everything() -> None:
     assert {} == Filters().to_query()
     assert Filters().is_everything
     assert table is Filters().keep(table)
-
-
-@pytest.mark.parametrize(
-    "filters",
-    [Filters(), Filters(project="p"), Filters(since=SINCE), Filters(since=SINCE, until=UNTIL, project="p")],
-    ids=["none", "project", "since", "all"],
-)
-def test_filters_survive_on_disk(filters: Filters) -> None:
-    """Read back, they are the same."""
-    assert filters == Filters.from_json(filters.to_json())

@@ -3,7 +3,9 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,8 +20,9 @@ from stream.landing.zone import LandingZone
 SOURCE = Fingerprint("cluster", "rs0", "logs.conversations", "backfill")
 PLAN = Plan(
     id="20260103T100000Z-ab12",
-    origin=Origin(SOURCE, "0123"),
-    filters=Filters(project="one"),
+    source=SOURCE,
+    collection_id="0123",
+    filters=Filters(since=datetime(2026, 1, 1, tzinfo=UTC), project="one"),
     bounds=[Bound({"_id": 5}), Bound({"_id": "x"})],
     documents=300,
     size_bytes=60_000,
@@ -60,7 +63,7 @@ def test_an_ended_plan_is_not_unfinished(store: PlanStore, end: Callable[[PlanSt
 
 def test_the_newest_unfinished_plan_counts(store: PlanStore) -> None:
     """Their names are their times."""
-    newer = replace(PLAN, id="20260104T100000Z-0000")
+    newer = PLAN.model_copy(update={"id": "20260104T100000Z-0000"})
     store.save(newer)
     store.save(PLAN)
 
@@ -75,7 +78,7 @@ def test_the_newest_unfinished_plan_counts(store: PlanStore) -> None:
         (Origin(SOURCE, "4567"), PLAN.filters, "the collection's id is `4567`, was `0123`"),
         (Origin(replace(SOURCE, namespace="a.b"), "0123"), PLAN.filters, "namespace is `a.b`"),
         (Origin(replace(SOURCE, cluster_id="other"), None), PLAN.filters, "cluster_id is `other`"),
-        (PLAN.origin, Filters(), "takes other documents: `--project one`"),
+        (PLAN.origin, Filters(), "takes other documents: `--since 2026-01-01 00:00:00+00:00 --project one`"),
     ],
     ids=["re-created", "another namespace", "another cluster", "other filters"],
 )
@@ -103,6 +106,28 @@ def test_a_damaged_plan_is_named_and_can_be_forgotten(store: PlanStore, landing:
     store.abandon(at="now")
 
     assert store.unfinished() is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"schema_version": 1, "not_before": 7 << 32 | 3}, 7 << 31 | 3),
+        ({"schema_version": 1, "not_before": None}, None),
+        ({"schema_version": 1, "floor": 7 << 32 | 3}, 7 << 31 | 3),
+    ],
+    ids=["other packing", "none", "other name"],
+)
+def test_a_plan_of_an_older_version_is_taken_over(
+    store: PlanStore, landing: LandingZone, changed: dict[str, Any], expected: int | None
+) -> None:
+    """Cluster times are packed as now, under the name they have now."""
+    store.save(PLAN)
+    path = landing.root / PLAN.lane / "plan.json"
+    fields = json.loads(path.read_text())
+    del fields["not_before"]
+    path.write_text(json.dumps(fields | changed))
+
+    assert PLAN.model_copy(update={"not_before": expected}) == store.unfinished()
 
 
 def test_a_plan_of_a_newer_version_is_refused(store: PlanStore, landing: LandingZone) -> None:

@@ -100,7 +100,9 @@ class Look:
         """Publish an empty build some hours ago."""
         self.serving.begin("build-1")
         at = NOW - timedelta(hours=hours)
-        self.serving.finish(Manifest("build-1", at, (), Source(instant=at), {}))
+        self.serving.finish(
+            Manifest(build_id="build-1", created_at=at, tables=(), source=Source(instant=at), dbt={})
+        )
         self.serving.show("build-1")
 
     def now(self) -> CycleStatus:

@@ -16,7 +16,7 @@ from stream.core.window import ClosedWindow
 from stream.errors import LandingFullError, LandingNotWritableError
 from stream.landing import flush
 from stream.landing.dead_letters import DeadLetterStore
-from stream.landing.flush import Flusher, footer_of
+from stream.landing.flush import Flusher
 from stream.landing.micro_batch import read_footer
 from stream.landing.zone import LandingZone, Lane
 from stream.metrics import StreamMetrics
@@ -184,15 +184,3 @@ def test_a_folder_that_cannot_be_written_is_not_waited_for(fixture: Fixture) -> 
     with pytest.raises(LandingNotWritableError):
         fixture.flusher.flush(window(upsert(1, 10)))
     assert fixture.flusher.durable == position_at(1)
-
-
-def test_the_footer_sums_up(fixture: Fixture) -> None:
-    """Versions are the least and the greatest, whatever the order."""
-    named = fixture.lane.new_name(3)
-
-    footer = footer_of(named, window(upsert(1, 30), delete(2, 10), upsert(3, 20), letters=4), landed_at="now")
-
-    assert (footer.micro_batch_id, footer.rows, footer.upserts, footer.deletes, footer.dead_letters) == (
-        named.id, 3, 2, 1, 4,
-    )  # fmt: skip
-    assert (footer.first_cluster_time, footer.last_cluster_time) == (10, 30)

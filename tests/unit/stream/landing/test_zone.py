@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,9 +20,9 @@ from stream.errors import (
     MicroBatchCorruptError,
     SchemaTooNewError,
 )
+from stream.landing.footer import Footer, make_footer
 from stream.landing.micro_batch import (
     NAME,
-    Footer,
     MicroBatch,
     check_content,
     checksum_of,
@@ -31,6 +32,7 @@ from stream.landing.zone import LandingZone, Lane
 from tests.support.landing import delete, land, lane_of, position_at, upsert
 
 LATE = datetime(2026, 1, 3, 23, 59, 59, tzinfo=UTC)
+EMPTY = make_footer("backfill-1/x", Counter(), versions=[], landed_at=LATE)
 
 
 @pytest.fixture
@@ -39,7 +41,9 @@ def lane(tmp_path: Path) -> Lane:
 
 
 def footer_for(micro_batch: MicroBatch, cluster_time: int = 10) -> Footer:
-    return Footer(micro_batch.id, 0, 0, 0, 0, None, None, position_at(cluster_time), LATE.isoformat())
+    return make_footer(
+        micro_batch.id, Counter(), versions=[], landed_at=LATE, position=position_at(cluster_time)
+    )
 
 
 def test_a_landed_file_holds_the_rows_in_order(tmp_path: Path) -> None:
@@ -97,15 +101,13 @@ def test_the_footer_comes_back(tmp_path: Path) -> None:
         first_cluster_time=20,
         last_cluster_time=30,
         position=position_at(30),
-        landed_at="2026-01-03T23:59:59+00:00",
+        landed_at=LATE,
     )
 
 
 def test_a_footer_without_a_position_comes_back() -> None:
     """Backfill lanes have none."""
-    footer = Footer("backfill-1/x", 0, 0, 0, 0, None, None, None, "2026-01-03T00:00:00+00:00")
-
-    assert Footer.from_metadata(footer.to_metadata()) == footer
+    assert Footer.from_metadata(EMPTY.to_metadata(), what="it") == EMPTY
 
 
 @pytest.mark.parametrize(
@@ -138,7 +140,7 @@ def test_what_is_no_parquet_is_said(tmp_path: Path, content: bytes) -> None:
 
 def test_a_file_of_a_newer_program_is_said(tmp_path: Path) -> None:
     """Exit code 2, and which program to run."""
-    footer = Footer("stream/x", 0, 0, 0, 0, None, None, None, "", schema_version=99)
+    footer = EMPTY.model_copy(update={"schema_version": 99})
     path = tmp_path / "x.parquet"
     pq.write_table(LANDING_SCHEMA.empty_table().replace_schema_metadata(footer.to_metadata()), path)
 
@@ -148,11 +150,11 @@ def test_a_file_of_a_newer_program_is_said(tmp_path: Path) -> None:
 
 def test_a_file_from_before_truncate_markers_is_read(tmp_path: Path) -> None:
     """Schema version 1 had no such field."""
-    footer = Footer("stream/x", 0, 0, 0, 0, None, None, None, "", schema_version=1)
+    footer = EMPTY.model_copy(update={"schema_version": 1})
     fields = json.loads(footer.to_metadata()[b"claude_analytics"])
     del fields["truncate_marker"]
 
-    assert Footer.from_metadata({b"claude_analytics": json.dumps(fields).encode()}) == footer
+    assert Footer.from_metadata({b"claude_analytics": json.dumps(fields).encode()}, what="it") == footer
 
 
 def test_a_truncate_marker_is_a_row_and_in_the_footer(tmp_path: Path) -> None:
@@ -285,9 +287,8 @@ def test_a_position_file_without_a_version_is_one_of_the_first(lane: Lane) -> No
     """Version 1 did not write its number."""
     lane.save_position(position_at(15), behind=None)
     path = lane.folder / "position.json"
-    first = json.loads(path.read_text())
-    del first["schema_version"]
-    path.write_text(json.dumps(first))
+    now = json.loads(path.read_text())
+    path.write_text(json.dumps({"behind": now["behind"]} | now["position"]))
 
     assert lane.position() == position_at(15)
 
@@ -298,7 +299,7 @@ def test_a_position_file_of_a_newer_version_is_refused(lane: Lane) -> None:
     path = lane.folder / "position.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
 
-    with pytest.raises(SchemaTooNewError, match="has schema version 99, this program knows 1") as caught:
+    with pytest.raises(SchemaTooNewError, match="has schema version 99, this program knows 2") as caught:
         lane.position()
     assert "newer version" in caught.value.hint
 
@@ -452,8 +453,8 @@ def test_position_json_can_be_read_by_people(lane: Lane) -> None:
     lane.save_position(position_at(1_767_434_400 << 31), behind=None)
 
     saved = json.loads((lane.folder / "position.json").read_text())
-    assert saved["instant"] == "2026-01-03T10:00:00+00:00"
-    assert saved["fingerprint"]["namespace"] == "claude_logs.conversations"
+    assert saved["position"]["instant"] == "2026-01-03T10:00:00Z"
+    assert saved["position"]["fingerprint"]["namespace"] == "claude_logs.conversations"
 
 
 def test_a_folder_is_made_with_those_above_it(tmp_path: Path) -> None:

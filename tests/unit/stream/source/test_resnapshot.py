@@ -56,7 +56,7 @@ def test_the_truncate_marker_comes_once_and_last(lane: Lane) -> None:
     resnapshot.begin(5)
     assert resnapshot.take_truncate_marker() is None
     assert resnapshot.is_under_way
-    assert ResnapshotStore(lane).load() == ResnapshotState(5, None)
+    assert ResnapshotStore(lane).load() == ResnapshotState(truncate_marker=5)
     reading.may_end.set()
     resnapshot.join(60)
 
@@ -108,7 +108,7 @@ def test_it_ends_with_the_worker(lane: Lane) -> None:
     resnapshot.join(60)
 
     assert resnapshot.take_truncate_marker() is None
-    assert ResnapshotStore(lane).load() == ResnapshotState(5, None)
+    assert ResnapshotStore(lane).load() == ResnapshotState(truncate_marker=5)
 
 
 @pytest.mark.parametrize(
@@ -135,9 +135,9 @@ def test_the_state_brings_the_position_along(lane: Lane, tmp_path: Path) -> None
     """Killed after the state was saved, the new position is saved by the next worker; never an older one."""
     land(tmp_path, [upsert(1, 10)], position=position_at(10))
     store = ResnapshotStore(lane)
-    store.save(ResnapshotState(19, position_at(20)))
+    store.save(ResnapshotState(truncate_marker=19, position=position_at(20)))
 
-    assert store.load() == ResnapshotState(19, position_at(20))
+    assert store.load() == ResnapshotState(truncate_marker=19, position=position_at(20))
     assert lane.position() == position_at(20)
 
     land(tmp_path, [upsert(1, 30)], position=position_at(30))
@@ -148,7 +148,7 @@ def test_the_state_brings_the_position_along(lane: Lane, tmp_path: Path) -> None
 def test_a_truncate_marker_that_has_landed_is_the_end(lane: Lane, tmp_path: Path) -> None:
     """Killed between the landing and the forgetting."""
     store = ResnapshotStore(lane)
-    store.save(ResnapshotState(19, None))
+    store.save(ResnapshotState(truncate_marker=19))
     land(tmp_path, [truncate_marker(19)])
 
     assert store.load() is None
