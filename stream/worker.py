@@ -67,7 +67,7 @@ class WorkerSummary:
 
 
 @dataclass(frozen=True)
-class _Leg:
+class _Attempt:
     """How following from one position ended."""
 
     reader: ChangeReader
@@ -185,7 +185,7 @@ class Worker:
         *,
         until_idle_seconds: float | None,
         is_landing_only: bool,
-    ) -> _Leg:
+    ) -> _Attempt:
         """Follow the collection from a position to the end, whatever that is."""
         stop = StopSignal()
         resnapshot = Resnapshot(
@@ -219,7 +219,9 @@ class Worker:
             redactor=self.redactor and self.redactor.telling(metrics.count_redaction),
             transcribe=self._transcribe(metrics),
         )
-        loader = Loader(self.warehouse, metrics=metrics, log=self.log)
+        loader = Loader(
+            self.warehouse, log=self.log, on_loaded=lambda result, _: metrics.rows_loaded.inc(result.rows)
+        )
         oplog = OplogWatch(client, flusher, stop=stop, metrics=metrics, log=self.log)
         majority = MajorityWatch(
             client,
@@ -257,6 +259,8 @@ class Worker:
         # Not before: until here there is nothing to flush, and a signal may end the process at once.
         with stopped_by_signals(stop):
             if not is_landing_only:
+                metrics.pending_micro_batches.set_function(lambda: loader.pending)
+                metrics.load_lag_seconds.set_function(lambda: loader.lag_seconds)
                 loader.start()
             oplog.start()
             majority.start()
@@ -272,7 +276,7 @@ class Worker:
             oplog.join(_JOIN_SECONDS)
             majority.join(_JOIN_SECONDS)
             resnapshot.join(_RESNAPSHOT_JOIN_SECONDS)
-        return _Leg(reader, loader, stop, failure)
+        return _Attempt(reader, loader, stop, failure)
 
     def _transcribe(self, metrics: StreamMetrics) -> Transcribe | None:
         """Choose the way from change events to rows."""

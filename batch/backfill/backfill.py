@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 
 from batch.backfill.filters import Filters
 from batch.backfill.guards import ensure_position, only_one
-from batch.backfill.loading import RangeLoader
 from batch.backfill.plan import Plan, PlanStore
 from batch.backfill.progress import BackfillMetrics, BackfillProgress, RangeTally
 from batch.backfill.reading import Collaborators, RangeReaders
@@ -27,6 +26,7 @@ from stream.source.client import Client, connect
 from stream.source.majority import require_majority
 from stream.stop import StopSignal, stopped_by_signals
 from stream.warehouse.load import LoadResult
+from stream.warehouse.loader import Loader
 from stream.warehouse.warehouse import Warehouse
 
 OnProgress = Callable[[BackfillProgress], None]
@@ -230,7 +230,14 @@ class Backfill:
         stop: StopSignal,
         on_progress: OnProgress,
     ) -> LoadResult:
-        loader = RangeLoader(self.warehouse, tally=tally, stop=stop, log=self.log) if self.warehouse else None
+        loader = None
+        if self.warehouse:
+            loader = Loader(
+                self.warehouse,
+                log=self.log,
+                on_loaded=lambda _result, ranges: tally.load(len(landed) + ranges),
+                is_given_up=lambda: stop.is_set,
+            )
         parts = Collaborators(
             client=client,
             mongo=self.mongo,
@@ -252,7 +259,7 @@ class Backfill:
         readers.run(lambda: on_progress(tally.look()))
         self.at_failpoint("all_read")
         if loader:
-            loader.finish(timeout_seconds=self.lease_timeout_seconds)
+            loader.finish(timeout_seconds=self.lease_timeout_seconds, is_hurried=lambda: stop.is_set)
             on_progress(tally.look())
         return loader.total if loader else LoadResult()
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pymongo.errors import PyMongoError
 
-from batch.backfill.loading import RangeLoader
 from batch.backfill.plan import Plan
 from batch.backfill.progress import RangeTally
 from batch.backfill.ranges import Range
@@ -27,12 +26,16 @@ from stream.logs import Logger
 from stream.settings import MongoSettings
 from stream.source.client import Client, explained
 from stream.stop import StopSignal
+from stream.warehouse.loader import Loader
 
 _FIRST_BACKOFF_SECONDS = 0.2
 _MAX_BACKOFF_SECONDS = 30.0
 _FINISH_SECONDS = 4.0
 """After a stop signal a range may be finished for so long; then it is left for the next run."""
 _POLL_SECONDS = 0.1
+_LOAD_ROWS = 125_000
+_LOAD_SIZE_BYTES = 250_000_000
+"""Rows, or their BSON, that make a load worth its while; more would leave more to load when all is read."""
 _GROUP_ROWS = 20_000
 _GROUP_SIZE_BYTES = 12_000_000
 """Of a row group before it is compressed: large enough for DuckDB to read it well, small in memory."""
@@ -57,7 +60,7 @@ class Collaborators:
     lane: Lane
     dead_letters: DeadLetterStore
     tally: RangeTally
-    loader: RangeLoader | None
+    loader: Loader | None
     stop: StopSignal
     clock: Clock
     log: Logger
@@ -175,7 +178,8 @@ class _Attempt:
         )
         parts.tally.land(self._piece.number, dead_letters=len(self._letters), compiled=self._compiled)
         if parts.loader:
-            parts.loader.notify(rows=self._rows, size_bytes=self._size_bytes)
+            share = max(self._rows / _LOAD_ROWS, self._size_bytes / _LOAD_SIZE_BYTES)
+            parts.loader.notify(share=share)
         parts.log.info(
             "range_landed",
             number=self._piece.number,

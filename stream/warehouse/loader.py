@@ -1,4 +1,4 @@
-"""A thread beside the dataflow that loads what has landed, so that reading never waits for DuckDB."""
+"""A thread that loads what has landed, so that reading never waits for DuckDB."""
 
 import random
 import threading
@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from stream.errors import AnalyticsError, StepFailedError, WarehouseBusyError
 from stream.logs import Logger
-from stream.metrics import StreamMetrics
 from stream.warehouse.load import LoadResult
 from stream.warehouse.warehouse import Warehouse
 
@@ -19,7 +18,8 @@ _LONGEST_PAUSE_SECONDS = 1.0
 """Between two loads, which else pause for as long as the first took: in a backlog, few large loads cost far
 less than many small ones."""
 _POLL_SECONDS = 0.1
-_HURRY_SECONDS = 5.0
+_HURRY_SECONDS = 4.0
+"""How long loading may go on after a signal; with what else a process does then, less than ten in all."""
 
 
 def busy_retry_seconds(tries: int, *, share: float) -> float:
@@ -34,21 +34,30 @@ def busy_retry_seconds(tries: int, *, share: float) -> float:
 
 
 class Loader:
-    """Loads after each landed micro-batch; keeps trying when the warehouse is held, or broken.
+    """Loads whenever enough has landed; keeps trying when the warehouse is held, or broken.
 
     Args:
-        warehouse: Where to load.
-        metrics: Counted into.
+        warehouse: Where to load; whatever else has landed is loaded along.
         log: One line per load, one per change of trouble.
+        on_loaded: Called after each load, with how many of the micro-batches notified so far are loaded.
+        is_given_up: Once it says so no load is begun; what has landed waits for the next process.
 
     Attributes:
         total: What was loaded so far.
     """
 
-    def __init__(self, warehouse: Warehouse, *, metrics: StreamMetrics, log: Logger) -> None:
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        *,
+        log: Logger,
+        on_loaded: Callable[[LoadResult, int], None] = lambda _result, _micro_batches: None,
+        is_given_up: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._warehouse = warehouse
-        self._metrics = metrics
         self._log = log
+        self._on_loaded = on_loaded
+        self._is_given_up = is_given_up
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._give_up_at = 0.0
@@ -58,6 +67,7 @@ class Loader:
         # Each is written by one thread only: their difference cannot drift.
         self._landed = 0
         self._loaded = 0
+        self._share = 1.0
         self._waits_since: float | None = None
         self._counting = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="load", daemon=True)
@@ -65,15 +75,29 @@ class Loader:
 
     def start(self) -> None:
         """Begin, with what an earlier worker left pending."""
-        self._metrics.pending_micro_batches.set_function(lambda: self._landed - self._loaded)
-        self._metrics.load_lag_seconds.set_function(self._lag_seconds)
         self._wake.set()
         self._thread.start()
 
-    def notify(self) -> None:
-        """Say that a micro-batch has landed."""
+    @property
+    def pending(self) -> int:
+        """Micro-batches notified and not loaded yet."""
+        return self._landed - self._loaded
+
+    @property
+    def lag_seconds(self) -> float:
+        """How long the oldest of them has waited; 0 without any."""
+        waits_since = self._waits_since
+        return 0.0 if waits_since is None else time.monotonic() - waits_since
+
+    def notify(self, *, share: float = 1.0) -> None:
+        """Say that a micro-batch has landed.
+
+        Args:
+            share: Of what makes a load worth its while; it begins when shares add up to 1.
+        """
         with self._counting:
             self._landed += 1
+            self._share += share
             if self._waits_since is None:
                 self._waits_since = time.monotonic()
         self._wake.set()
@@ -83,7 +107,7 @@ class Loader:
 
         Args:
             timeout_seconds: How long to wait for another process to release the warehouse.
-            is_hurried: Whether the worker was told to stop: then all this, a long load too, is broken off
+            is_hurried: Whether the process was told to stop: then all this, a long load too, is broken off
                 after a few seconds.
 
         Raises:
@@ -101,19 +125,15 @@ class Loader:
                 self._give_up_at = min(self._give_up_at, hurried_at + _HURRY_SECONDS)
             if hurried_at is not None and time.monotonic() > hurried_at + _HURRY_SECONDS:
                 self._warehouse.interrupt()
-        if self._error:
+        if self._error and not self._is_given_up():
             raise self._error
-
-    def _lag_seconds(self) -> float:
-        waits_since = self._waits_since
-        return 0.0 if waits_since is None else time.monotonic() - waits_since
 
     def _run(self) -> None:
         retry_seconds: float | None = None
         while not self._stopping.is_set():
             self._wake.wait(retry_seconds)
             self._wake.clear()
-            if not self._stopping.is_set():
+            if self._share >= 1 and not self._stopping.is_set() and not self._is_given_up():
                 began_at = time.monotonic()
                 retry_seconds = self._try_to_load()
                 if retry_seconds is None:
@@ -129,53 +149,51 @@ class Loader:
             self._trouble = None
             self._busy_tries = 0
             return None
-        if error.message != self._trouble:
-            self._log.warning("load_waits", problem=error.message, hint=error.hint)
-        self._trouble = error.message
+        self._report(error)
         if not isinstance(error, WarehouseBusyError):
             return _FAILURE_RETRY_SECONDS
         self._busy_tries += 1
         return busy_retry_seconds(self._busy_tries, share=random.random())  # noqa: S311 - no secret
 
     def _load_the_rest(self) -> None:
-        while True:
+        while not self._is_given_up():
             self._error = self._load()
             if not isinstance(self._error, WarehouseBusyError) or time.monotonic() >= self._give_up_at:
                 return
+            self._report(self._error)
             time.sleep(_POLL_SECONDS)
 
+    def _report(self, error: AnalyticsError) -> None:
+        if error.message != self._trouble:
+            self._log.warning("load_waits", problem=error.message, hint=error.hint)
+        self._trouble = error.message
+
     def _load(self) -> AnalyticsError | None:
-        landed, began_at = self._landed, time.monotonic()
-        result = load_what_has_landed(self._warehouse, self._log)
-        if isinstance(result, AnalyticsError):
-            return result
+        """Load if the warehouse is free; an error is returned, not raised: the thread must not die of any."""
+        with self._counting:
+            landed, share, began_at = self._landed, self._share, time.monotonic()
+        try:
+            result = self._warehouse.load(timeout_seconds=0)
+        except AnalyticsError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - see above
+            return StepFailedError(
+                f"cannot load into the warehouse: {type(error).__name__}: {error}",
+                hint="a defect of claude-analytics: please report it; what has landed is not lost",
+            )
         with self._counting:
             self._loaded = landed
+            self._share -= share
             self._waits_since = began_at if self._landed > landed else None
-        self._metrics.rows_loaded.inc(result.rows)
+        if result.micro_batches:
+            self._log.info(
+                "loaded",
+                micro_batches=result.micro_batches,
+                rows=result.rows,
+                upserted=result.rows_upserted,
+                deleted=result.rows_deleted,
+                seconds=round(time.monotonic() - began_at, 1),
+            )
         self.total += result
+        self._on_loaded(result, landed)
         return None
-
-
-def load_what_has_landed(warehouse: Warehouse, log: Logger) -> LoadResult | AnalyticsError:
-    """Load if the warehouse is free; an error is returned, not raised: a thread must not die of any."""
-    began_at = time.monotonic()
-    try:
-        result = warehouse.load(timeout_seconds=0)
-    except AnalyticsError as error:
-        return error
-    except Exception as error:  # noqa: BLE001 - see above
-        return StepFailedError(
-            f"cannot load into the warehouse: {type(error).__name__}: {error}",
-            hint="a defect of claude-analytics: please report it; what has landed is not lost",
-        )
-    if result.micro_batches:
-        log.info(
-            "loaded",
-            micro_batches=result.micro_batches,
-            rows=result.rows,
-            upserted=result.rows_upserted,
-            deleted=result.rows_deleted,
-            seconds=round(time.monotonic() - began_at, 1),
-        )
-    return result

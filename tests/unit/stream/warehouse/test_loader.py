@@ -7,11 +7,9 @@ from typing import Any
 
 import pytest
 import structlog
-from prometheus_client import CollectorRegistry
 from structlog.testing import LogCapture
 
 from stream.errors import WarehouseBusyError, WarehouseCorruptError
-from stream.metrics import StreamMetrics
 from stream.warehouse import loader
 from stream.warehouse.load import LoadResult
 from stream.warehouse.loader import Loader, busy_retry_seconds
@@ -46,25 +44,16 @@ class FakeWarehouse:
 class Fixture:
     """A loader on a fake warehouse."""
 
-    def __init__(self, *ends: Any) -> None:
+    def __init__(self, *ends: Any, is_given_up: Callable[[], bool] = lambda: False) -> None:
         self.warehouse = FakeWarehouse(*ends)
-        self.registry = CollectorRegistry()
+        self.loads: list[tuple[LoadResult, int]] = []
         self.logged: list[Any] = (capture := LogCapture()).entries
         self.loader = Loader(
             self.warehouse,  # type: ignore[arg-type]
-            metrics=StreamMetrics(self.registry),
             log=structlog.wrap_logger(None, processors=[capture]),
+            on_loaded=lambda result, micro_batches: self.loads.append((result, micro_batches)),
+            is_given_up=is_given_up,
         )
-
-    @property
-    def pending(self) -> float | None:
-        """The gauge."""
-        return self.registry.get_sample_value("claude_analytics_stream_pending_micro_batches")
-
-    @property
-    def lag_seconds(self) -> float | None:
-        """The other gauge."""
-        return self.registry.get_sample_value("claude_analytics_stream_load_lag_seconds")
 
     def events(self) -> list[str]:
         """Return the names of the log lines."""
@@ -105,7 +94,7 @@ def test_it_begins_with_what_was_pending() -> None:
 
     assert fixture.warehouse.loads == 2
     assert fixture.loader.total == ONE
-    assert fixture.registry.get_sample_value("claude_analytics_stream_rows_loaded_total") == 10
+    assert [(ONE, 0), (LoadResult(), 0)] == fixture.loads
     assert fixture.events() == ["loaded"]
 
 
@@ -124,24 +113,54 @@ def test_it_loads_after_a_notice() -> None:
     wait_until(lambda: fixture.warehouse.loads == 2)
     fixture.loader.notify()
     fixture.loader.notify()
-    assert fixture.pending == 3
-    assert fixture.lag_seconds
+    assert fixture.loader.pending == 3
+    assert fixture.loader.lag_seconds
     go_on.set()
     wait_until(lambda: fixture.warehouse.loads == 3)
-    wait_until(lambda: fixture.pending == 0)
-    assert fixture.lag_seconds == 0
+    wait_until(lambda: fixture.loader.pending == 0)
+    assert fixture.loader.lag_seconds == 0
     fixture.loader.finish(timeout_seconds=5)
+
+
+def test_it_loads_when_enough_has_landed() -> None:
+    """Few large loads cost less than many small ones; the end takes what is left."""
+    fixture = Fixture(LoadResult(), ONE, LoadResult())
+    fixture.loader.start()
+    wait_until(lambda: fixture.warehouse.loads == 1)
+    fixture.loader.notify(share=0.4)
+    fixture.loader.notify(share=0.4)
+    assert fixture.warehouse.loads == 1
+    fixture.loader.notify(share=0.4)
+    wait_until(lambda: fixture.warehouse.loads == 2)
+    fixture.loader.notify(share=0.4)
+
+    fixture.loader.finish(timeout_seconds=5)
+
+    assert [(LoadResult(), 0), (ONE, 3), (LoadResult(), 4)] == fixture.loads
+
+
+def test_what_is_given_up_is_left_for_later() -> None:
+    """No load is begun any more, and one that is broken off is no error."""
+    given_up = threading.Event()
+    fixture = Fixture(BUSY, is_given_up=given_up.is_set)
+    fixture.loader.start()
+    wait_until(lambda: fixture.warehouse.loads > 0)
+    given_up.set()
+
+    fixture.loader.finish(timeout_seconds=600, is_hurried=given_up.is_set)
+
+    assert fixture.loads == []
 
 
 def test_the_lag_is_that_of_the_oldest_file() -> None:
     """It grows while the warehouse is held, whatever lands meanwhile."""
     fixture = Fixture(BUSY)
     fixture.loader.start()
-    assert fixture.lag_seconds == 0
+    assert fixture.loader.lag_seconds == 0
     fixture.loader.notify()
-    wait_until(lambda: (fixture.lag_seconds or 0) > 0.05)
+    wait_until(lambda: fixture.loader.lag_seconds > 0.05)
     fixture.loader.notify()
-    assert (fixture.lag_seconds or 0) > 0.05
+    assert fixture.loader.lag_seconds > 0.05
     fixture.loader._stopping.set()
 
 
@@ -153,7 +172,7 @@ def test_the_gauge_does_not_drift() -> None:
         fixture.loader.notify()
     fixture.loader.finish(timeout_seconds=5)
 
-    assert fixture.pending == 0
+    assert fixture.loader.pending == 0
 
 
 @pytest.mark.parametrize(
