@@ -22,7 +22,7 @@ def keep_to_owner() -> None:
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """PipelineLock what the file system refuses into an error that says what to do.
+    """Turn what the file system refuses into an error that says what to do.
 
     Raises:
         LandingFullError: No space, or over quota.

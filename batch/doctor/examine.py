@@ -42,7 +42,7 @@ class Doctor:
         )
         try:
             with connect(self.mongo) as client:
-                facts = probe_source(client, self.mongo, local.position, clock=self.clock)
+                facts = probe_source(client, self.mongo, local.landing.position, clock=self.clock)
         except AnalyticsError as error:
             return [*unreachable(error), *judge_machine(local)]
-        return [*judge_source(facts, local.position), *judge_machine(local)]
+        return [*judge_source(facts, local.landing.position), *judge_machine(local)]

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from stream.core.position import Position
+from batch.probe import LandingFacts, WarehouseFacts
 from stream.errors import AnalyticsError
 from stream.source.client import Oplog
 
@@ -83,25 +83,6 @@ class Address:
 
 
 @dataclass(frozen=True)
-class WarehouseFacts:
-    """What could be seen of the warehouse.
-
-    Attributes:
-        path: The DuckDB file.
-        exists: Whether there is one yet.
-        duckdb_version: Of the library.
-        problem: Why it cannot be opened; None if it can, or does not exist.
-        pending: Micro-batches not loaded yet; None if it could not be asked.
-    """
-
-    path: Path
-    exists: bool
-    duckdb_version: str
-    problem: AnalyticsError | None
-    pending: int | None
-
-
-@dataclass(frozen=True)
 class LocalFacts:
     """What could be seen on this machine.
 
@@ -110,13 +91,9 @@ class LocalFacts:
         data_dir: Folder of all files.
         unwritable: Where files must be written and cannot be.
         free_bytes: On the disk of `data_dir`.
-        is_streaming: Whether a worker runs.
-        position: Where the stream stands; None if it never ran, or that cannot be read.
-        position_problem: Why it cannot be read.
-        landed: Files in the landing zone.
-        checked: Files of them that were read wholly.
+        landing: The landing zone.
+        checked: How many of its files were read wholly.
         corrupt: What is wrong with files that are damaged, or too new.
-        dead_letters: Rejected documents; None if they cannot be read.
         warehouse: The DuckDB file.
         addresses: Of metrics.
     """
@@ -125,12 +102,8 @@ class LocalFacts:
     data_dir: Path
     unwritable: Path | None
     free_bytes: int
-    is_streaming: bool
-    position: Position | None
-    position_problem: AnalyticsError | None
-    landed: int
+    landing: LandingFacts
     checked: int
     corrupt: tuple[AnalyticsError, ...]
-    dead_letters: int | None
     warehouse: WarehouseFacts
     addresses: tuple[Address, ...] = field(default_factory=tuple)

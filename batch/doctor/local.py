@@ -3,23 +3,19 @@
 import os
 import shutil
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
-import duckdb
-
-from batch.doctor.facts import Address, LocalFacts, WarehouseFacts
+from batch.doctor.facts import Address, LocalFacts
+from batch.probe import probe_landing, probe_warehouse
 from stream.clock import Clock
-from stream.disk import disk_errors
 from stream.errors import AnalyticsError
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.micro_batch import MicroBatch, check_content, read_footer
-from stream.landing.zone import STREAM_LANE, LandingZone
+from stream.landing.zone import LandingZone
 from stream.warehouse.warehouse import Warehouse
 
-Found = TypeVar("Found")
 _LEASE_SECONDS = 1.0
 _CHECKED_FILES = 200
 """Landed files that are read wholly: the newest ones, as those are what is about to be read."""
@@ -35,35 +31,20 @@ def probe_machine(
     clock: Clock,
 ) -> LocalFacts:
     """Look around; whatever is in the way becomes a fact."""
-    lane = landing.lane(STREAM_LANE)
-    position, position_problem = _tried_to(lane.position, lane.folder)
-    found, landing_problem = _tried_to(landing.micro_batches, landing.root)
-    landed = found or []
-    newest = sorted(landed, key=lambda each: each.path.parent.name)[-_CHECKED_FILES:]
+    seen = probe_landing(landing, dead_letters)
+    newest = sorted(seen.landed, key=lambda each: each.path.parent.name)[-_CHECKED_FILES:]
     folders = [data_dir, warehouse.path.parent]
     return LocalFacts(
         now=clock(),
         data_dir=data_dir,
         unwritable=next((path for path in folders if not _is_writable(path)), None),
         free_bytes=shutil.disk_usage(_existing(data_dir)).free,
-        is_streaming=lane.is_being_written,
-        position=position,
-        position_problem=position_problem,
-        landed=len(landed),
+        landing=seen,
         checked=len(newest),
-        corrupt=tuple(filter(None, [landing_problem, *map(_damage, newest)])),
-        dead_letters=_count(dead_letters, landing),
-        warehouse=_look_into(warehouse),
+        corrupt=tuple(filter(None, [seen.landed_problem, *map(_damage, newest)])),
+        warehouse=probe_warehouse(warehouse, timeout_seconds=_LEASE_SECONDS),
         addresses=tuple(_tried(address) for address in addresses),
     )
-
-
-def _tried_to(read: Callable[[], Found], folder: Path) -> tuple[Found | None, AnalyticsError | None]:
-    try:
-        with disk_errors(folder):
-            return read(), None
-    except AnalyticsError as error:
-        return None, error
 
 
 def _existing(path: Path) -> Path:
@@ -84,30 +65,6 @@ def _damage(micro_batch: MicroBatch) -> AnalyticsError | None:
     except AnalyticsError as error:
         return error
     return None
-
-
-def _count(dead_letters: DeadLetterStore, landing: LandingZone) -> int | None:
-    try:
-        return dead_letters.count(landing)
-    except (OSError, ValueError, KeyError):
-        return None
-
-
-def _look_into(warehouse: Warehouse) -> WarehouseFacts:
-    facts = WarehouseFacts(
-        path=warehouse.path,
-        exists=warehouse.path.exists(),
-        duckdb_version=duckdb.__version__,
-        problem=None,
-        pending=None,
-    )
-    if not facts.exists:
-        return facts
-    try:
-        with warehouse.opened(timeout_seconds=_LEASE_SECONDS) as connection:
-            return replace(facts, pending=len(warehouse.pending(connection)))
-    except AnalyticsError as error:
-        return replace(facts, problem=error)
 
 
 def _tried(address: Address) -> Address:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from batch.doctor.check import Check, failed
-from batch.doctor.facts import Address, LocalFacts, WarehouseFacts
+from batch.doctor.facts import Address, LocalFacts
+from batch.probe import WarehouseFacts
 from stream.errors import WarehouseBusyError
 
 _FAIL_FREE_BYTES = 256_000_000
@@ -19,7 +20,11 @@ def judge_machine(facts: LocalFacts) -> list[Check]:
         _landing(facts),
         _dead_letters(facts),
         *_warehouse(facts.warehouse),
-        *(_address(address, is_streaming=facts.is_streaming) for address in facts.addresses if address.port),
+        *(
+            _address(address, is_streaming=facts.landing.is_streaming)
+            for address in facts.addresses
+            if address.port
+        ),
     ]
 
 
@@ -44,11 +49,11 @@ def _disk(facts: LocalFacts) -> Check:
 
 
 def _stream(facts: LocalFacts) -> Check:
-    if facts.position_problem:
-        return failed("stream", facts.position_problem)
-    if facts.is_streaming:
+    if facts.landing.position_problem:
+        return failed("stream", facts.landing.position_problem)
+    if facts.landing.is_streaming:
         return Check("stream", "ok", "a worker is running")
-    if facts.position is None:
+    if facts.landing.position is None:
         return Check("stream", "ok", "never started here; `claude-analytics stream` takes the first position")
     return Check("stream", "warn", "no worker is running", "start one: `claude-analytics stream`")
 
@@ -58,18 +63,20 @@ def _landing(facts: LocalFacts) -> Check:
         first = facts.corrupt[0]
         more = f" (and {len(facts.corrupt) - 1:,} more)" if len(facts.corrupt) > 1 else ""
         return Check("landing zone", "fail", f"{first.message}{more}", first.hint)
-    which = "all" if facts.checked == facts.landed else f"the newest {facts.checked:,}"
-    return Check("landing zone", "ok", f"{facts.landed:,} micro-batches; {which} read, and whole")
+    landed = len(facts.landing.landed)
+    which = "all" if facts.checked == landed else f"the newest {facts.checked:,}"
+    return Check("landing zone", "ok", f"{landed:,} micro-batches; {which} read, and whole")
 
 
 def _dead_letters(facts: LocalFacts) -> Check:
-    if facts.dead_letters is None:
+    letters = facts.landing.letters
+    if letters is None:
         return Check("dead letters", "fail", "they cannot be read", "look into `dead_letter/` below DATA_DIR")
-    if facts.dead_letters:
+    if letters:
         return Check(
             "dead letters",
             "warn",
-            f"{facts.dead_letters:,} documents were rejected",
+            f"{len(letters):,} documents were rejected",
             "`claude-analytics dead-letters list` says why",
         )
     return Check("dead letters", "ok", "none")

@@ -6,13 +6,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from batch.probe import probe_landing, probe_warehouse
 from batch.status.cycle import CycleStatus
 from batch.status.warehouse import Summary, count_stale, summarise
 from stream.clock import Clock
 from stream.core.position import Position
-from stream.errors import AnalyticsError, WarehouseBusyError
+from stream.errors import WarehouseBusyError
 from stream.landing.dead_letters import DeadLetterStore
-from stream.landing.zone import STREAM_LANE, LandingZone
+from stream.landing.zone import LandingZone
 from stream.warehouse.warehouse import Warehouse
 
 _LEASE_SECONDS = 3.0
@@ -80,40 +81,32 @@ def look(
         clock: Gives the present.
     """
     problems = list(cycle.problems)
-    lane = landing.lane(STREAM_LANE)
-    position = None
-    try:
-        position = lane.position()
-    except AnalyticsError as error:
-        problems.append(f"{error.message}; {error.hint}")
-    landed = landing.micro_batches()
-    pending: int | None = len(landed)
-    summary = None
-    letters = dead_letters.list(landing)
-    stale_rows: int | None = 0
-    if warehouse.path.exists():
-        try:
-            with warehouse.opened(timeout_seconds=_LEASE_SECONDS) as connection:
-                pending = len(warehouse.pending(connection))
-                summary = summarise(connection)
-                stale_rows = count_stale(connection, letters)
-        except AnalyticsError as error:
-            pending = stale_rows = None
-            # A run that builds holds the warehouse for as long as that takes: nothing is wrong.
-            if not (cycle.is_running and isinstance(error, WarehouseBusyError)):
-                problems.append(f"{error.message}; {error.hint}")
-    is_streaming = lane.is_being_written
+    seen = probe_landing(landing, dead_letters)
+    position, letters = seen.position, seen.letters or ()
+    found: list[tuple[Summary, int]] = []
+    opened = probe_warehouse(
+        warehouse,
+        timeout_seconds=_LEASE_SECONDS,
+        ask=lambda connection: found.append((summarise(connection), count_stale(connection, letters))),
+    )
+    summary, stale_rows = found[0] if found else (None, None if opened.exists else 0)
+    # A run that builds holds the warehouse for as long as that takes: nothing is wrong.
+    is_building = cycle.is_running and isinstance(opened.problem, WarehouseBusyError)
+    troubles = (seen.position_problem, seen.landed_problem, None if is_building else opened.problem)
+    problems += [f"{each.message}; {each.hint}" for each in troubles if each]
+    if seen.letters is None:
+        problems.append("the dead letters cannot be read; look into `dead_letter/` below DATA_DIR")
     age_seconds = (clock() - position.instant).total_seconds() if position else None
-    stale = _staleness(age_seconds, is_streaming=is_streaming)
+    stale = _staleness(age_seconds, is_streaming=seen.is_streaming)
     if stale is not None:
         problems.append(stale)
     return Status(
-        is_streaming=is_streaming,
+        is_streaming=seen.is_streaming,
         position_at=position.instant if position else None,
         position_age_seconds=age_seconds,
-        landed_micro_batches=len(landed),
-        landed_size_bytes=sum(_size_bytes(micro_batch.path) for micro_batch in landed),
-        pending_micro_batches=pending,
+        landed_micro_batches=len(seen.landed),
+        landed_size_bytes=sum(_size_bytes(micro_batch.path) for micro_batch in seen.landed),
+        pending_micro_batches=opened.pending if opened.exists else len(seen.landed),
         dead_letters=len(letters),
         stale_rows=stale_rows,
         warehouse=summary,

@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic import dataclasses as checked
 
 from stream.core.cluster_time import cluster_time_of, instant_of, timestamp_of, upgraded
+from stream.core.exact_json import EXACT_JSON
 from stream.errors import PositionMismatchError
 
 _TIMESTAMP_TYPE_HEX = "82"
@@ -69,14 +70,14 @@ class Fingerprint:
 
 
 def _read_token(value: object) -> Mapping[str, Any]:
-    token = json_util.loads(value) if isinstance(value, str) else value
+    token = json_util.loads(value, json_options=EXACT_JSON) if isinstance(value, str) else value
     if not isinstance(token, Mapping):
         raise ValueError("a resume token is a document")  # noqa: TRY004 - which pydantic reports
     return token
 
 
 def _write_token(token: Mapping[str, Any]) -> str:
-    return json_util.dumps(token, json_options=json_util.CANONICAL_JSON_OPTIONS)
+    return json_util.dumps(token, json_options=EXACT_JSON)
 
 
 def _write_time(cluster_time: int) -> tuple[int, int]:

@@ -235,7 +235,7 @@ def test_mongo_serves_the_other_commands(tmp_path: Path) -> None:
     assert program.run("stream", "--until-idle", "0.3").returncode == 0
     imported = program.run("import", str(tmp_path / "logs"))
     assert "1 new" in imported.stdout
-    assert "one.jsonl:2" in " ".join(imported.stdout.split())
+    assert "one.jsonl:2" in "".join(imported.stdout.split())
     assert "1 rows loaded" in program.run("stream", "--until-idle", "0.3").stdout
     with MongoClient[dict[str, Any]](uri) as client:
         assert 1 == client["claude_logs"]["conversations"].count_documents({})

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from batch.doctor.check import Check
-from batch.doctor.facts import Address, LocalFacts, Server, SourceFacts, WarehouseFacts
+from batch.doctor.facts import Address, LocalFacts, Server, SourceFacts
 from batch.doctor.machine_checks import judge_machine
 from batch.doctor.source_checks import judge_source, unreachable
+from batch.probe import LandingFacts, WarehouseFacts
+from stream.core.normalise import DeadLetter
 from stream.core.position import Position
 from stream.errors import (
     AccessDeniedError,
@@ -22,6 +24,8 @@ from stream.errors import (
     StepFailedError,
     WarehouseBusyError,
 )
+from stream.landing.dead_letters import StoredDeadLetter
+from stream.landing.micro_batch import MicroBatch
 from stream.source.client import Oplog
 from tests.support.landing import position_at
 
@@ -41,6 +45,15 @@ SOURCE = SourceFacts(
     has_images=False,
     oplog=Oplog(NOW - 3 * DAY, NOW, 1.0),
 )
+LANDING = LandingFacts(
+    is_streaming=True,
+    position=POSITION,
+    position_problem=None,
+    landed=tuple(MicroBatch(Path("x"), "stream", number) for number in range(3)),
+    landed_problem=None,
+    letters=(),
+)
+LETTER = StoredDeadLetter("stream/x#0", "2026-01-01", DeadLetter("bad_message", "", None, "{}"))
 WAREHOUSE = WarehouseFacts(
     path=Path("/data/analytics.duckdb"),
     exists=True,
@@ -53,13 +66,9 @@ LOCAL = LocalFacts(
     data_dir=Path("/data"),
     unwritable=None,
     free_bytes=50_000_000_000,
-    is_streaming=True,
-    position=POSITION,
-    position_problem=None,
-    landed=3,
+    landing=LANDING,
     checked=3,
     corrupt=(),
-    dead_letters=0,
     warehouse=WAREHOUSE,
     addresses=(Address("METRICS_PORT", "127.0.0.1", 9464), Address("BACKFILL_METRICS_PORT", "127.0.0.1", 0)),
 )
@@ -154,9 +163,18 @@ MACHINES: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "a folder that cannot be written": ({"unwritable": Path("/data")}, "folder", "fail", "DATA_DIR"),
     "no space": ({"free_bytes": 1_000_000}, "disk", "fail", "free some space"),
     "little space": ({"free_bytes": 1_000_000_000}, "disk", "warn", "free some space"),
-    "no worker": ({"is_streaming": False}, "stream", "warn", "claude-analytics stream"),
+    "no worker": (
+        {"landing": replace(LANDING, is_streaming=False)},
+        "stream",
+        "warn",
+        "claude-analytics stream",
+    ),
     "an unreadable position": (
-        {"position": None, "position_problem": MicroBatchCorruptError("bad", hint="move it away")},
+        {
+            "landing": replace(
+                LANDING, position=None, position_problem=MicroBatchCorruptError("bad", hint="move it away")
+            )
+        },
         "stream",
         "fail",
         "move it away",
@@ -167,8 +185,18 @@ MACHINES: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "fail",
         "restore it",
     ),
-    "dead letters": ({"dead_letters": 4}, "dead letters", "warn", "dead-letters list"),
-    "unreadable dead letters": ({"dead_letters": None}, "dead letters", "fail", "dead_letter/"),
+    "dead letters": (
+        {"landing": replace(LANDING, letters=(LETTER,) * 4)},
+        "dead letters",
+        "warn",
+        "dead-letters list",
+    ),
+    "unreadable dead letters": (
+        {"landing": replace(LANDING, letters=None)},
+        "dead letters",
+        "fail",
+        "dead_letter/",
+    ),
     "files that wait": ({"warehouse": replace(WAREHOUSE, pending=2)}, "pending", "warn", "load"),
     "a warehouse of a newer version": (
         {"warehouse": replace(WAREHOUSE, problem=SchemaTooNewError("newer", hint="upgrade"), pending=None)},
@@ -251,7 +279,8 @@ def test_what_was_proven_is_said(version: str, said: str) -> None:
 def test_before_the_first_start_nothing_is_missing() -> None:
     """Neither a position nor a DuckDB file is asked of a platform that never ran."""
     checks = of_machine(
-        position=None, is_streaming=False, warehouse=replace(WAREHOUSE, exists=False, pending=None)
+        landing=replace(LANDING, position=None, is_streaming=False),
+        warehouse=replace(WAREHOUSE, exists=False, pending=None),
     )
     assert {"ok"} == {check.level for check in checks.values()}
     assert "lease" not in checks
@@ -268,7 +297,7 @@ def test_before_the_first_start_nothing_is_missing() -> None:
 def test_a_taken_port(setting: str, is_streaming: bool, level: str) -> None:  # noqa: FBT001 - a case
     """A port in use is fine if the running worker is the one that uses it."""
     address = Address(setting, "127.0.0.1", 9464, "address already in use")
-    check = of_machine(addresses=(address,), is_streaming=is_streaming)["port"]
+    check = of_machine(addresses=(address,), landing=replace(LANDING, is_streaming=is_streaming))["port"]
     assert (level, level == "warn") == (check.level, check.fix is not None)
 
 
