@@ -68,7 +68,7 @@ check: $(INSTALLED) ## Format, lint, types, dead and repeated code, import contr
 	@echo '── ruff check' && $(BIN)/ruff check .
 	@echo '── mypy' && $(BIN)/mypy
 	@echo '── dead code' && $(BIN)/vulture
-	@echo '── repeated code' && $(BIN)/pylint stream batch
+	@echo '── repeated code' && $(BIN)/pylint stream batch && $(BIN)/pylint --recursive=y tests
 	@echo '── import contracts' && $(BIN)/lint-imports
 	@if [ -d dbt/models ]; then echo '── sqlfluff' && $(BIN)/sqlfluff lint dbt; fi
 	@echo '── compose schema' && \

@@ -15,16 +15,20 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pymongo import MongoClient
 from pymongo.collection import Collection
+from rich.console import Console
 
 from batch import shipped
+from batch.cli.context import Context
 from batch.mongod.replica_set import EmbeddedMongo
 from batch.mongod.server import MongodOptions
 from batch.runs.ops_tables import note_build, note_runs
+from batch.settings import Settings
 from stream.settings import MongoSettings
 from tests.support.installing import build_wheel
 from tests.support.marts import MartsWarehouse, documents_of
 from tests.support.paths import SHARED
 from tests.support.platform_runs import platform_runs
+from tests.support.program import Program
 from tests.support.streaming import StreamRunner, mongo_settings
 
 _OURS = (
@@ -156,6 +160,32 @@ def mongo(collection: Collection[dict[str, Any]], mongo_uri: str) -> MongoSettin
 def stream(mongo: MongoSettings, tmp_path: Path) -> StreamRunner:
     """Return what runs stream workers on this test's own collection and folder, one after the other."""
     return StreamRunner(mongo, tmp_path / "data")
+
+
+@pytest.fixture
+def program(
+    collection: Collection[dict[str, Any]],
+    mongo_uri: str,
+    clean_environment: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Program:
+    """Return the program on a data folder of this test's own, whose settings are in force here, too."""
+    ours = {
+        "MONGO_URI": mongo_uri,
+        "MONGO_DB": collection.database.name,
+        "DATA_DIR": str(clean_environment / "data"),
+        "METRICS_PORT": "0",
+        "DUCKDB_LEASE_TIMEOUT_SECONDS": "20",
+    }
+    for name, value in ours.items():
+        monkeypatch.setenv(name, value)
+    return Program(clean_environment, **ours)
+
+
+@pytest.fixture
+def context(program: Program) -> Context:
+    """Return what commands start from, on the data folder of `program`."""
+    return Context(Settings.from_environment(), Console(quiet=True))
 
 
 @pytest.fixture

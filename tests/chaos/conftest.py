@@ -28,6 +28,7 @@ from stream.landing.zone import STREAM_LANE, LandingZone
 from stream.settings import MongoSettings
 from tests.support.equality import assert_manifest_is_sound, assert_same
 from tests.support.paths import ROOT
+from tests.support.patience import patience
 from tests.support.streaming import StreamRunner, mongo_settings
 
 WORKER = Path(__file__).with_name("crashing_worker.py")
@@ -179,7 +180,7 @@ class Arena:
     def crash_at(self, failpoint: str, nth: int, **options: Any) -> None:
         """Run a worker until it kills itself at a failpoint."""
         with self.worker(failpoint=failpoint, nth=nth, **options) as process:
-            _, said = process.communicate(timeout=60)
+            _, said = process.communicate(timeout=patience())
         assert process.returncode == -9, f"ended with {process.returncode}, not at `{failpoint}`:\n{said}"
 
     def assert_nothing_lost_nothing_twice(self) -> int:

@@ -14,6 +14,7 @@ from pymongo.errors import PyMongoError
 
 from batch.mongod.replica_set import EmbeddedMongo
 from tests.chaos.conftest import BACKFILL, WORKER, Arena
+from tests.support.patience import patience
 from tests.support.streaming import wait_until
 
 FAILPOINTS = (
@@ -27,7 +28,6 @@ FAILPOINTS = (
 )
 _SETTINGS = {"STREAM_MAX_ROWS": 400, "BATCH_SIZE": 100, "STREAM_MAX_AGE_SECONDS": 0.3}
 _BACKFILL = {"range_size_bytes": 100_000, "lease_timeout_seconds": 300}
-_PATIENCE_SECONDS = 120
 _ENDINGS = {
     0: "stopped",
     -signal.SIGKILL: "killed",
@@ -155,7 +155,7 @@ class Soak:
 
     def _await_end(self) -> None:
         assert self._worker is not None
-        self._worker.wait(_PATIENCE_SECONDS)
+        self._worker.wait(patience())
 
     def _kill_worker(self) -> None:
         assert self._worker is not None
@@ -170,7 +170,7 @@ class Soak:
 
     def _stop_worker(self) -> None:
         assert self._worker is not None
-        wait_until(self._has_begun, seconds=_PATIENCE_SECONDS)
+        wait_until(self._has_begun)
         self._let_pass(1, 2)
         self._worker.send_signal(signal.SIGTERM)
         told_at = time.monotonic()
@@ -204,12 +204,12 @@ class Soak:
         self._nodes.wait_for_primary()
 
     def _hold_lease(self) -> None:
-        with self._arena.stream.warehouse.lock.held(timeout_seconds=_PATIENCE_SECONDS):
+        with self._arena.stream.warehouse.lock.held(timeout_seconds=patience()):
             self._let_pass(1, 15)
 
     def _destroy_warehouse(self) -> None:
         warehouse = self._arena.stream.warehouse
-        with warehouse.lock.held(timeout_seconds=_PATIENCE_SECONDS):
+        with warehouse.lock.held(timeout_seconds=patience()):
             warehouse.path.unlink(missing_ok=True)
             Path(f"{warehouse.path}.wal").unlink(missing_ok=True)
 

@@ -17,6 +17,7 @@ from stream.settings import MongoSettings
 from tests.chaos.conftest import BACKFILL, Arena, Documents
 from tests.support.backfilling import BackfillRunner
 from tests.support.equality import assert_manifest_is_sound, assert_same
+from tests.support.patience import patience
 from tests.support.program import Program
 from tests.support.streaming import wait_until
 
@@ -64,7 +65,7 @@ class BackfillArena:
     def crash_at(self, failpoint: str, nth: int, **options: Any) -> None:
         """Run a backfill until it kills itself at a failpoint."""
         with self.backfill(failpoint=failpoint, nth=nth, **options) as process:
-            said, errors = process.communicate(timeout=60)
+            said, errors = process.communicate(timeout=patience())
         assert process.returncode == -9, (
             f"ended with {process.returncode}, not at `{failpoint}`:\n{said}{errors}"
         )
@@ -72,7 +73,7 @@ class BackfillArena:
     def finish(self, **options: Any) -> dict[str, Any]:
         """Run a backfill to its end; give its summary."""
         with self.backfill(**options) as process:
-            said, errors = process.communicate(timeout=90)
+            said, errors = process.communicate(timeout=patience())
         assert process.returncode == 0, errors
         found: dict[str, Any] = json.loads(said)
         return found
@@ -170,7 +171,7 @@ def test_a_signal_ends_it_in_good_order(scene: BackfillArena, number: signal.Sig
         wait_until(lambda: len(scene.landed_files()) >= 2)
         process.send_signal(number)
         told_at = time.monotonic()
-        said, errors = process.communicate(timeout=30)
+        said, errors = process.communicate(timeout=patience())
     assert time.monotonic() - told_at < 10
     assert process.returncode == 0, errors
     summary = json.loads(said)
@@ -200,7 +201,7 @@ def test_the_command_says_how_to_resume(
     with program.start("backfill") as process:
         wait_until(lambda: len(scene.landed_files()) >= 2)
         process.send_signal(number)
-        said, log = process.communicate(timeout=60)
+        said, log = process.communicate(timeout=patience())
 
     assert 128 + number == process.returncode, log
     assert "run the same command again" in said

@@ -11,6 +11,7 @@ import pytest
 from batch.mongod.server import free_port
 from stream.errors import AnalyticsError
 from tests.chaos.conftest import Arena
+from tests.support.patience import patience
 from tests.support.streaming import wait_until
 
 pytestmark = pytest.mark.chaos
@@ -94,7 +95,7 @@ def test_a_signal_flushes_what_was_read(arena: Arena, number: signal.Signals) ->
         assert arena.stream.lane.micro_batches() == []
         process.send_signal(number)
         told_at = time.monotonic()
-        said, log = process.communicate(timeout=30)
+        said, log = process.communicate(timeout=patience(30))
 
     assert time.monotonic() - told_at < 10
     assert process.returncode == 0, log
@@ -139,7 +140,7 @@ def test_a_signal_is_obeyed_while_the_warehouse_is_held(arena: Arena) -> None:
         time.sleep(1)  # caught up by now: it waits for the lease, as long as its settings say
         process.send_signal(signal.SIGTERM)
         told_at = time.monotonic()
-        _, log = process.communicate(timeout=30)
+        _, log = process.communicate(timeout=patience(30))
 
     assert time.monotonic() - told_at < 10
     assert process.returncode == 0, log

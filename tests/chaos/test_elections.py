@@ -20,7 +20,6 @@ from tests.support.streaming import StreamRunner, meanwhile, mongo_settings, wai
 pytestmark = pytest.mark.chaos
 
 OUTAGE_SECONDS = 60 if MINUTES else 2
-PATIENCE_SECONDS = 60
 
 
 def step_down(nodes: EmbeddedMongo) -> None:
@@ -64,10 +63,10 @@ def test_the_worker_outlives_its_servers(
         hardy_arena.writer.writing(),
         hardy_arena.worker(output=log, settings=settings) as process,
     ):
-        wait_until(lambda: landed() > 0, seconds=PATIENCE_SECONDS)
+        wait_until(lambda: landed() > 0)
         harm(three_nodes)
         before = landed()
-        wait_until(lambda: landed() > before + 1, seconds=PATIENCE_SECONDS)
+        wait_until(lambda: landed() > before + 1)
         assert process.poll() is None
 
     assert hardy_arena.assert_nothing_lost_nothing_twice() > 0
@@ -85,7 +84,7 @@ def test_what_is_rolled_back_never_arrives(
     others = [index for index in range(3) if index != primary]
     with (tmp_path / "log").open("w") as log, hardy_arena.worker(output=log) as process:
         collection.insert_one({"_id": "kept", "type": "user"})
-        wait_until(lambda: len(stream.landed_rows()) == 1, seconds=PATIENCE_SECONDS)
+        wait_until(lambda: len(stream.landed_rows()) == 1)
         for index in others:
             with MongoClient(three_nodes.node_uris[index]) as client:
                 client.admin.command("fsync", lock=True)
@@ -100,7 +99,7 @@ def test_what_is_rolled_back_never_arrives(
         three_nodes.wait_for_primary(other_than=primary)
         collection.insert_one({"_id": "afterwards", "type": "user"})
         three_nodes.restart_node(primary)
-        wait_until(lambda: len(stream.landed_rows()) == 2, seconds=PATIENCE_SECONDS)
+        wait_until(lambda: len(stream.landed_rows()) == 2)
         assert process.poll() is None
 
     assert [row["_id"] for row in stream.landed_rows()] == ["s:kept", "s:afterwards"]
@@ -127,10 +126,10 @@ def test_a_network_that_fails_is_waited_out(
         collection.insert_many([{"_id": number, "type": "user"} for number in range(5)])
 
         def fail() -> None:
-            wait_until(lambda: "micro_batch_landed" in runner.events_logged(), seconds=PATIENCE_SECONDS)
+            wait_until(lambda: "micro_batch_landed" in runner.events_logged())
             network.fail(is_silent=is_silent)
             collection.insert_many([{"_id": number, "type": "user"} for number in range(5, 9)])
-            wait_until(lambda: "source_unavailable" in runner.events_logged(), seconds=PATIENCE_SECONDS)
+            wait_until(lambda: "source_unavailable" in runner.events_logged())
             network.mend()
 
         with meanwhile(fail):

@@ -8,6 +8,7 @@ import pytest
 
 from tests.chaos.conftest import Arena
 from tests.chaos.test_soak import MINUTES
+from tests.support.patience import patience
 from tests.support.streaming import wait_until
 
 pytestmark = pytest.mark.chaos
@@ -15,7 +16,6 @@ pytestmark = pytest.mark.chaos
 DOCUMENTS = 200_000 if MINUTES else 16_000
 MOST_BYTES = 80_000_000
 """It grows by 10 to 31 MB; with what has landed kept in memory by 176 MB."""
-PATIENCE_SECONDS = 600 if MINUTES else 120
 DEFAULTS = {
     "STREAM_MAX_ROWS": 20_000,
     "BATCH_SIZE": 10_000,
@@ -48,7 +48,7 @@ def test_a_backlog_passes_in_bounded_memory(arena: Arena, tmp_path: Path, change
 
     with (tmp_path / "log").open("w") as log, arena.worker(output=log, settings=DEFAULTS) as process:
         with arena.stream.warehouse.lock.held(timeout_seconds=5):
-            wait_until(lambda: bool(landed()), seconds=PATIENCE_SECONDS)
+            wait_until(lambda: bool(landed()), seconds=patience(600 if MINUTES else 120))
             worker = psutil.Process(process.pid)
             at_first = at_most = worker.memory_info().rss
 
@@ -57,9 +57,9 @@ def test_a_backlog_passes_in_bounded_memory(arena: Arena, tmp_path: Path, change
                 at_most = max(at_most, worker.memory_info().rss)
                 return sum(landed()) == DOCUMENTS
 
-            wait_until(all_landed, seconds=PATIENCE_SECONDS)
+            wait_until(all_landed, seconds=patience(600 if MINUTES else 120))
         process.terminate()
-        process.wait(60)
+        process.wait(patience())
 
     assert at_most - at_first < MOST_BYTES
     assert arena.assert_nothing_lost_nothing_twice() == (DOCUMENTS if change == "inserts" else 0)

@@ -10,12 +10,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.paths import ROOT
 from tests.support.publishing import Shop, message
+from tests.support.readers import reading
 
 pytestmark = pytest.mark.chaos
 
@@ -80,7 +80,13 @@ def test_readers_never_notice(shop: Shop) -> None:
     """
     shop.build(1)
     shop.publish(1)
-    with _readers(shop, 4) as readers, _loading(shop) as landed:
+    with (
+        reading(
+            Path(__file__).with_name("publish_reader.py"),
+            [(shop.serving.database, each % 2) for each in range(4)],
+        ) as readers,
+        _loading(shop) as landed,
+    ):
         for number in range(2, PUBLISHES + 1):
             shop.build(number)
             shop.publish(number)
@@ -93,29 +99,6 @@ def test_readers_never_notice(shop: Shop) -> None:
     assert sum(told["mixed"] for told in readers) < queries * 0.05
     assert landed
     assert (PUBLISHES, PUBLISHES, 100 + PUBLISHES) == shop.seen_build()
-
-
-@contextmanager
-def _readers(shop: Shop, number: int) -> Iterator[list[dict[str, Any]]]:
-    """Run reader processes beside the block; the list has what they saw afterwards."""
-    script = Path(__file__).with_name("publish_reader.py")
-    processes = [
-        subprocess.Popen(
-            [sys.executable, script, shop.serving.database, str(each % 2)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for each in range(number)
-    ]
-    told: list[dict[str, Any]] = []
-    try:
-        yield told
-        told += [json.loads(process.communicate(timeout=30)[0]) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
 
 
 @contextmanager

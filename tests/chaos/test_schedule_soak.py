@@ -5,11 +5,9 @@ minute and two kills of each; CI runs one kill of each.
 """
 
 import copy
-import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -31,13 +29,14 @@ from tests.chaos.conftest import ROOT, Documents
 from tests.chaos.soaking import as_table
 from tests.support.equality import assert_manifest_is_sound, assert_same
 from tests.support.marts import documents_of
+from tests.support.patience import patience
 from tests.support.program import Program
+from tests.support.readers import reading
 from tests.support.streaming import make_warehouse, stream_lane, wait_until
 
 pytestmark = pytest.mark.chaos
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "0"))
-PATIENCE_SECONDS = 180
 
 
 class Crew:
@@ -93,7 +92,7 @@ class Crew:
 
     def _end(self, everybody: list[psutil.Process]) -> None:
         assert self._honcho is not None
-        self._honcho.wait(20)
+        self._honcho.wait(patience(20))
         _gone(everybody)
 
     def watch(self) -> None:
@@ -134,7 +133,7 @@ class Crew:
 
 
 def _gone(processes: list[psutil.Process]) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + patience(20)
     while (alive := [process for process in processes if _is_alive(process)]) and time.monotonic() < until:
         time.sleep(0.1)
     for process in alive:
@@ -196,29 +195,6 @@ class Life:
         return document
 
 
-@contextmanager
-def _readers(crew: Crew, number: int) -> Iterator[list[dict[str, Any]]]:
-    """Run reader processes beside the block; the list has what they saw afterwards."""
-    script = Path(__file__).with_name("soak_reader.py")
-    processes = [
-        subprocess.Popen(
-            [sys.executable, script, crew.serving.database],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(number)
-    ]
-    told: list[dict[str, Any]] = []
-    try:
-        yield told
-        told += [json.loads(process.communicate(timeout=60)[0]) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-            process.wait()
-
-
 def test_stream_and_schedule_together(
     collection: Documents, mongo: MongoSettings, tmp_path: Path, seed: int
 ) -> None:
@@ -227,11 +203,13 @@ def test_stream_and_schedule_together(
     crew.folder.mkdir()
     life = Life(collection, seed)
     crew.start()
-    wait_until(lambda: stream_lane(crew.folder).position() is not None, seconds=PATIENCE_SECONDS)
+    wait_until(lambda: stream_lane(crew.folder).position() is not None)
     try:
         with life.going_on():
             _go_on(crew, until=crew.serving.database.exists)
-            with _readers(crew, 2) as readers:
+            with reading(
+                Path(__file__).with_name("soak_reader.py"), [(crew.serving.database,)] * 2
+            ) as readers:
                 for name in ("schedule", "stream") * (2 if SECONDS else 1):
                     _go_on(crew, seconds=SECONDS / 5)
                     crew.kill(name)
@@ -275,7 +253,7 @@ def _go_on(crew: Crew, *, until: Any = None, seconds: float = 0) -> None:
     """Let time pass: so long, and until something is so."""
     begun = time.monotonic()
     while time.monotonic() - begun < seconds or (until is not None and not until()):
-        assert time.monotonic() - begun < seconds + PATIENCE_SECONDS, "it did not happen in time"
+        assert time.monotonic() - begun < seconds + patience(180), "it did not happen in time"
         crew.watch()
         time.sleep(0.5)
 

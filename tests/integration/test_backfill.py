@@ -26,6 +26,7 @@ from stream.landing.zone import Failpoint
 from stream.settings import MongoSettings
 from tests.support.backfilling import BackfillRunner
 from tests.support.equality import assert_manifest_is_sound, assert_same, warehouse_rows
+from tests.support.patience import patience
 from tests.support.streaming import StreamRunner, meanwhile, wait_until
 
 pytestmark = pytest.mark.integration
@@ -335,9 +336,9 @@ def test_an_outage_is_waited_out(
             time.sleep(0.3)
 
     def restart() -> None:
-        reached.wait(20)
+        reached.wait(patience())
         replica_set.kill_node(0)
-        time.sleep(2)
+        wait_until(lambda: "range_waits" in {entry["event"] for entry in backfill.logged})
         replica_set.restart_node(0)
         replica_set.wait_for_primary()
 

@@ -19,6 +19,7 @@ from pymongo import MongoClient
 
 from batch.mongod.server import free_port
 from tests.support.guarding import guarded_mongo
+from tests.support.patience import patience
 from tests.support.program import PROGRAM
 from tests.support.secrets_for_tests import SECRETS
 
@@ -75,7 +76,7 @@ class Run:
     def command(self, *arguments: str, name: str = "", **environment: str) -> None:
         """Run a command to its end."""
         process = self.start(*arguments, **environment)
-        said, _ = process.communicate(timeout=300)
+        said, _ = process.communicate(timeout=patience(300))
         self.said[name or " ".join(arguments[:2])] = said
         self.exit_codes[name or " ".join(arguments[:2])] = process.returncode
 
@@ -86,7 +87,7 @@ class Run:
         try:
             request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics")
             request.add_header("Authorization", f"Bearer {METRICS_TOKEN}")
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + patience()
             scraped = ""
             while "stream_rows_landed_total 0.0" in scraped or not scraped:
                 assert time.monotonic() < deadline, "nothing has landed"
@@ -99,7 +100,7 @@ class Run:
                     continue
         finally:
             process.send_signal(signal.SIGTERM)
-            said, _ = process.communicate(timeout=60)
+            said, _ = process.communicate(timeout=patience())
         self.said["stream"], self.said["metrics"] = said, scraped
         self.exit_codes["stream"] = process.returncode
 

@@ -16,6 +16,7 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 
 from tests.support.paths import DATA
+from tests.support.patience import patience
 from tests.support.program import Program
 
 pytestmark = pytest.mark.integration
@@ -120,7 +121,7 @@ def test_a_signal_flushes_and_ends_the_worker(
     time.sleep(1.5)
     assert [] == landed_files(program)
     process.send_signal(number)
-    process.communicate(timeout=10)
+    process.communicate(timeout=patience(10))
     assert 128 + number == process.returncode
     assert 1 == len(landed_files(program))
     with duckdb.connect(program.folder / "data" / "analytics.duckdb") as connection:
@@ -134,7 +135,7 @@ def test_a_second_worker_is_refused(program: Program) -> None:
     refused(program.run("stream"), 2, "another process already writes")
     assert "running" in program.run("status").stdout
     first.terminate()
-    first.communicate(timeout=10)
+    first.communicate(timeout=patience(10))
 
 
 def test_a_dropped_collection_may_need_a_person(
@@ -240,7 +241,7 @@ def test_mongo_serves_the_other_commands(tmp_path: Path) -> None:
     with MongoClient[dict[str, Any]](uri) as client:
         assert 1 == client["claude_logs"]["conversations"].count_documents({})
     server.terminate()
-    server.communicate(timeout=20)
+    server.communicate(timeout=patience())
     assert 143 == server.returncode
 
 

@@ -18,6 +18,8 @@ from batch.mongod.replica_set import EmbeddedMongo
 from batch.mongod.server import MongodOptions
 from stream.clock import utc_now
 from stream.errors import ImportPathError, SourceUnreachableError
+from tests.support.patience import patience
+from tests.support.streaming import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -38,11 +40,9 @@ def numbers(collection: Documents) -> list[int]:
     return sorted(document["n"] for document in collection.find())
 
 
-def seconds_until(is_true: Callable[[], bool], limit: float = 15) -> float:
+def seconds_until(is_true: Callable[[], bool]) -> float:
     started_at = time.monotonic()
-    while not is_true():
-        assert time.monotonic() - started_at < limit
-        time.sleep(0.01)
+    wait_until(is_true)
     return time.monotonic() - started_at
 
 
@@ -73,7 +73,7 @@ def following(folder: Path, collection: Documents) -> Iterator[Following]:
         yield followed
     finally:
         followed.stop.set()
-        followed.thread.join(20)
+        followed.thread.join(patience())
         assert not followed.thread.is_alive()
 
 
@@ -97,7 +97,7 @@ def test_an_append_arrives_within_a_second(folder: Path, collection: Documents) 
             waited.append(seconds_until(lambda number=number: collection.count_documents({}) == number + 1))  # type: ignore[misc]
             time.sleep(0.1)
 
-    assert max(waited) < 1
+    assert max(waited) < patience(1)
     assert numbers(collection) == [0, 1, 2, 3, 4, 5]
 
 
@@ -108,7 +108,7 @@ def test_new_folders_and_logs_are_found(folder: Path, collection: Documents) -> 
         append(folder / "new" / "one" / "subagents" / "a.jsonl", line(2))
         seconds_until(lambda: numbers(collection) == [1, 2])
         append(folder / "new" / "one" / "subagents" / "a.jsonl", line(3))
-        assert seconds_until(lambda: numbers(collection) == [1, 2, 3]) < 1.5
+        assert seconds_until(lambda: numbers(collection) == [1, 2, 3]) < patience(1.5)
 
 
 def test_a_line_written_in_pieces_arrives_whole(folder: Path, collection: Documents) -> None:
@@ -206,7 +206,7 @@ def test_it_stops_amid_a_long_import_and_goes_on_later(folder: Path, collection:
     assert collection.count_documents({}) < 60_000
 
     with following(folder, collection):
-        seconds_until(lambda: collection.estimated_document_count() == 60_000, limit=60)
+        seconds_until(lambda: collection.estimated_document_count() == 60_000)
 
 
 def test_an_append_costs_only_the_new_bytes(folder: Path, collection: Documents) -> None:

@@ -21,13 +21,13 @@ from batch.mongod.server import free_port
 from stream.settings import MongoSettings
 from tests.support.installing import BASE_PYTHON, OTHER_USER, as_other_user, make_prefix
 from tests.support.paths import DATA, ROOT
+from tests.support.patience import patience
 from tests.support.streaming import wait_until
 
 pytestmark = pytest.mark.integration
 
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
 PREFIX = "/opt/claude-analytics"
-PATIENCE_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -147,11 +147,11 @@ def test_the_worker_of_the_image(
         text=True,
     )
     try:
-        wait_until(lambda: _is_healthy(machine, health), seconds=PATIENCE_SECONDS)
+        wait_until(lambda: _is_healthy(machine, health))
         collection.insert_one({"type": "user", "sessionId": "one"})
-        wait_until(lambda: list(machine.data.rglob("*.parquet")), seconds=PATIENCE_SECONDS)
+        wait_until(lambda: list(machine.data.rglob("*.parquet")))
         worker.send_signal(signal.SIGTERM)
-        told, _ = worker.communicate(timeout=PATIENCE_SECONDS)
+        told, _ = worker.communicate(timeout=patience())
     finally:
         worker.kill()
     assert 143 == worker.returncode, told

@@ -24,6 +24,7 @@ from batch.mongod.server import MongodOptions, free_port
 from batch.mongod.state import read_members, running_uri
 from stream.errors import AlreadyRunningError, LandingNotWritableError, MongodFailedError
 from tests.support.paths import ROOT
+from tests.support.patience import patience
 
 pytestmark = pytest.mark.integration
 
@@ -58,7 +59,7 @@ def owner_of(folder: Path) -> "Iterator[tuple[subprocess.Popen[str], str]]":
 
 
 def wait_until_gone(pid: int, db_path: Path, seconds: float = 15) -> bool:
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + patience(seconds)
     while is_mongod_on(pid, db_path) and time.monotonic() < deadline:
         time.sleep(0.05)
     return not is_mongod_on(pid, db_path)
@@ -187,7 +188,7 @@ def test_a_signal_to_the_owner_stops_the_mongod(tmp_path: Path, number: signal.S
         [member] = read_members(tmp_path)
         assert member.pid is not None
         os.killpg(owner.pid, number)
-        owner.wait(20)
+        owner.wait(patience())
         assert wait_until_gone(member.pid, Path(member.db_path))
 
 
@@ -195,7 +196,7 @@ def test_ctrl_c_leaves_the_mongod_to_its_owner(tmp_path: Path) -> None:
     """Ctrl-C reaches the whole process group but not the mongod: its owner can still flush into it."""
     with owner_of(tmp_path) as (owner, _):
         os.killpg(owner.pid, signal.SIGINT)
-        said, _ = owner.communicate(timeout=20)
+        said, _ = owner.communicate(timeout=patience())
 
     assert said == "interrupted, running: True\n"
     assert owner.returncode == 0

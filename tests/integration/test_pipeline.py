@@ -11,45 +11,22 @@ from typing import Any
 import duckdb
 import pytest
 from pymongo.collection import Collection
-from rich.console import Console
 
 from batch.cli.context import Context
 from batch.cli.cycle import make_cycle, make_pipeline
 from batch.pipeline.runner import Options, RunSummary
 from batch.runs.journal import new_run_id
-from batch.settings import Settings
 from batch.shipped import sample_logs
 from stream.clock import utc_now
 from stream.landing.zone import STREAM_LANE
 from tests.support.marts import documents_of
+from tests.support.patience import patience
 from tests.support.program import Program
 from tests.support.streaming import wait_until
 
 pytestmark = pytest.mark.integration
 
 Documents = Collection[dict[str, Any]]
-
-
-@pytest.fixture
-def program(
-    collection: Documents, mongo_uri: str, clean_environment: Path, monkeypatch: pytest.MonkeyPatch
-) -> Program:
-    """Return the program on a data folder of this test's own, whose settings are in force here, too."""
-    ours = {
-        "MONGO_URI": mongo_uri,
-        "MONGO_DB": collection.database.name,
-        "DATA_DIR": str(clean_environment / "data"),
-        "METRICS_PORT": "0",
-        "DUCKDB_LEASE_TIMEOUT_SECONDS": "20",
-    }
-    for name, value in ours.items():
-        monkeypatch.setenv(name, value)
-    return Program(clean_environment, **ours)
-
-
-@pytest.fixture
-def context(program: Program) -> Context:
-    return Context(Settings.from_environment(), Console(quiet=True))
 
 
 @pytest.fixture
@@ -162,7 +139,6 @@ def test_a_pipeline_that_is_killed(context: Context, program: Program, collectio
     collection.insert_one({"type": "user", "sessionId": "s", "message": "hello", "uuid": "u"})
     with program.start("pipeline", "--full-backfill", stderr=subprocess.DEVNULL) as process:
         wait_until(lambda: context.journal.last("transform") is not None)
-        time.sleep(1)
         process.kill()
     running = [step.step for step in context.journal.steps() if step.outcome == "running"]
     assert ["pipeline", "transform"] == sorted(running)
@@ -176,11 +152,10 @@ def test_a_pipeline_that_is_told_to_stop(context: Context, program: Program, col
     collection.insert_one({"type": "user", "sessionId": "s", "message": "hello", "uuid": "u"})
     with program.start("pipeline", "--full-backfill") as process:
         wait_until(lambda: context.journal.last("transform") is not None)
-        time.sleep(0.5)
         process.send_signal(signal.SIGTERM)
         told_at = time.monotonic()
-        _, log = process.communicate(timeout=30)
-    assert time.monotonic() - told_at < 10
+        _, log = process.communicate(timeout=patience())
+    assert time.monotonic() - told_at < patience(10)
     assert 128 + signal.SIGTERM == process.returncode, log
     whole, transform = context.journal.last("pipeline"), context.journal.last("transform")
     assert whole

@@ -24,6 +24,7 @@ from batch.shipped import sample_logs
 from stream.clock import utc_now
 from tests.support.marts import documents_of
 from tests.support.paths import ROOT
+from tests.support.patience import patience
 from tests.support.program import PROGRAM
 
 pytestmark = [
@@ -32,7 +33,6 @@ pytestmark = [
 ]
 
 PREFECT = [sys.executable, "-m", "prefect"]
-PATIENCE_SECONDS = 180
 
 
 class Server:
@@ -61,7 +61,7 @@ class Server:
             yield
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(patience())
 
     def run(self, *command: str) -> "subprocess.CompletedProcess[str]":
         """Run a program to its end."""
@@ -86,7 +86,7 @@ def server(collection: Collection[dict[str, Any]], mongo_uri: str, tmp_path: Pat
     }
     found = Server(tmp_path, settings)
     with found.started(*PREFECT, "server", "start", "--host", "127.0.0.1", "--port", str(found.port)):
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + patience(180)
         while (asked := found.run(*PREFECT, "work-pool", "ls")).returncode:
             assert "HTTPStatusError" not in asked.stderr, asked.stderr  # it is up, and refuses
             assert time.monotonic() < deadline, asked.stderr + found.log()

@@ -20,12 +20,11 @@ from batch.settings import BackfillSettings, PipelineSettings
 from stream.clock import utc_now
 from stream.settings import MetricsSettings, MongoSettings
 from tests.support.paths import ROOT
+from tests.support.patience import patience
 from tests.support.publishing import Shop
 from tests.support.streaming import stream_lane, wait_until
 
 pytestmark = pytest.mark.integration
-
-PATIENCE_SECONDS = 90
 
 
 class Crew:
@@ -80,32 +79,30 @@ def crew(mongo: MongoSettings, tmp_path: Path) -> Iterator[Crew]:
     yield crew
     for process in crew.everybody() if crew.honcho.is_running() else []:
         process.kill()
-    crew.honcho.wait(PATIENCE_SECONDS)
+    crew.honcho.wait(patience())
 
 
 def test_the_procfile(crew: Crew, collection: Collection[dict[str, Any]], tmp_path: Path) -> None:
     """All come up side by side; a document is in the live views within seconds; SIGTERM ends all in peace."""
     shop = Shop(tmp_path / "data")
-    wait_until(lambda: stream_lane(shop.folder).position() is not None, seconds=PATIENCE_SECONDS)
-    wait_until(lambda: "stream_events_total" in crew.metrics("stream"), seconds=PATIENCE_SECONDS)
-    wait_until(lambda: "batch_runs_total" in crew.metrics("schedule"), seconds=PATIENCE_SECONDS)
+    wait_until(lambda: stream_lane(shop.folder).position() is not None)
+    wait_until(lambda: "stream_events_total" in crew.metrics("stream"))
+    wait_until(lambda: "batch_runs_total" in crew.metrics("schedule"))
     collection.insert_one(document("first"))
-    wait_until(lambda: bool(stream_lane(shop.folder).micro_batches()), seconds=PATIENCE_SECONDS)
+    wait_until(lambda: bool(stream_lane(shop.folder).micro_batches()))
     # The views come with the first build.
     shop.build(1)
     shop.publish(1)
 
     begun = time.monotonic()
     collection.insert_one(document("second"))
-    wait_until(
-        lambda: ("second",) in shop.ask("select session_id from live.documents"), seconds=PATIENCE_SECONDS
-    )
+    wait_until(lambda: ("second",) in shop.ask("select session_id from live.documents"))
     print(f"in the live views after {time.monotonic() - begun:.1f} s")  # noqa: T201 - for whoever measures
 
     everybody = crew.everybody()
     crew.honcho.send_signal(signal.SIGTERM)
-    crew.honcho.wait(PATIENCE_SECONDS)
-    _, alive = psutil.wait_procs(everybody, timeout=PATIENCE_SECONDS)
+    crew.honcho.wait(patience())
+    _, alive = psutil.wait_procs(everybody, timeout=patience())
     assert [] == alive, crew.log()
     assert "stream_stopped" in crew.log()
     assert "schedule_stopped" in crew.log()

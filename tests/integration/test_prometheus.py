@@ -24,6 +24,7 @@ from batch.publish.manifest import Manifest, Source
 from batch.runs.journal import Journal
 from stream.clock import utc_now
 from stream.metrics import DiskMetrics, StreamMetrics
+from tests.support.patience import patience
 from tests.support.platform_runs import platform_runs
 from tests.support.program import Program
 from tests.support.prometheus import Prometheus, prometheus
@@ -34,7 +35,6 @@ pytestmark = pytest.mark.integration
 PANELS = [panel for panel in json.loads(FILE.read_text(encoding="utf-8"))["panels"] if panel["type"] != "row"]
 QUERIES = [(panel["title"], target["expr"]) for panel in PANELS for target in panel["targets"]]
 # The machine may be busy.
-PATIENCE_SECONDS = 120
 
 
 @dataclass
@@ -84,7 +84,7 @@ def watched(replica_set: EmbeddedMongo, tmp_path_factory: pytest.TempPathFactory
         _running("stream", program) as stream,
     ):
         found = Watched(server, client[name]["conversations"], program, stream)
-        wait_until(lambda: [1, 1] == list(server.query("up").values()), seconds=PATIENCE_SECONDS)
+        wait_until(lambda: [1, 1] == list(server.query("up").values()))
         yield found
         _end(found.stream)
         client.drop_database(name)
@@ -114,7 +114,7 @@ def _running(command: str, program: Program) -> "Iterator[subprocess.Popen[str]]
 
 def _end(process: "subprocess.Popen[str]") -> None:
     process.terminate()
-    process.communicate(timeout=60)  # closes its pipes, too
+    process.communicate(timeout=patience())  # closes its pipes, too
 
 
 def test_every_metric_arrives(watched: Watched) -> None:
@@ -136,9 +136,9 @@ def test_every_metric_arrives(watched: Watched) -> None:
         series = watched.prometheus.query('count by (__name__) ({__name__=~"claude_analytics_.+"})')
         return {json.loads(labels)["__name__"] for labels in series}
 
-    wait_until(lambda: expected <= arrived(), seconds=PATIENCE_SECONDS)
+    wait_until(lambda: expected <= arrived())
     inserts = 'claude_analytics_stream_events_total{op="insert"}'
-    wait_until(lambda: 2 in watched.prometheus.query(inserts).values(), seconds=PATIENCE_SECONDS)
+    wait_until(lambda: 2 in watched.prometheus.query(inserts).values())
 
 
 def test_every_panel_has_data(watched: Watched) -> None:
@@ -153,7 +153,7 @@ def test_every_panel_has_data(watched: Watched) -> None:
         return not empty
 
     try:
-        wait_until(all_answered, seconds=PATIENCE_SECONDS)
+        wait_until(all_answered)
     except AssertionError as error:
         raise AssertionError(f"without data: {empty}") from error
 
@@ -173,18 +173,16 @@ def test_a_stopped_worker_is_told_and_its_return_too(watched: Watched) -> None:
     quiet += ("ChecksFailed", "StepFailed", "LoadBehind")
     assert set() == watched.prometheus.firing() & {f"ClaudeAnalytics{name}" for name in quiet}
     _end(watched.stream)
-    wait_until(lambda: alert in watched.prometheus.firing(), seconds=PATIENCE_SECONDS)
+    wait_until(lambda: alert in watched.prometheus.firing())
     (told,) = (
         each for each in watched.prometheus.get("alerts")["alerts"] if each["labels"]["alertname"] == alert
     )
     assert "claude-analytics-stream does not answer" == told["annotations"]["summary"]
     assert watched.program.environment["METRICS_PORT"] in told["annotations"]["description"]
     watched.stream = watched.program.start("stream", stderr=subprocess.DEVNULL)
-    wait_until(lambda: alert not in watched.prometheus.firing(), seconds=PATIENCE_SECONDS)
+    wait_until(lambda: alert not in watched.prometheus.firing())
 
 
 def test_what_needs_a_person_is_told(watched: Watched) -> None:
     """A rejected document is an alert."""
-    wait_until(
-        lambda: watched.prometheus.firing() >= {"ClaudeAnalyticsDeadLetters"}, seconds=PATIENCE_SECONDS
-    )
+    wait_until(lambda: watched.prometheus.firing() >= {"ClaudeAnalyticsDeadLetters"})

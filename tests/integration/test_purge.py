@@ -8,7 +8,6 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 from pymongo.collection import Collection
-from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from batch.cli.app import app
@@ -19,7 +18,6 @@ from batch.pipeline.runner import Options
 from batch.purge.purge import Purged
 from batch.purge.target import Target
 from batch.runs.journal import new_run_id
-from batch.settings import Settings
 from batch.shipped import sample_logs
 from stream.clock import utc_now
 from stream.core.normalise import DeadLetter
@@ -33,23 +31,6 @@ from tests.support.marts import documents_of
 pytestmark = pytest.mark.integration
 
 Documents = Collection[dict[str, Any]]
-
-
-@pytest.fixture
-def context(
-    collection: Documents, mongo_uri: str, clean_environment: Path, monkeypatch: pytest.MonkeyPatch
-) -> Context:
-    """Return what commands start from, on a data folder of this test's own."""
-    ours = {
-        "MONGO_URI": mongo_uri,
-        "MONGO_DB": collection.database.name,
-        "DATA_DIR": str(clean_environment / "data"),
-        "METRICS_PORT": "0",
-        "DUCKDB_LEASE_TIMEOUT_SECONDS": "20",
-    }
-    for name, value in ours.items():
-        monkeypatch.setenv(name, value)
-    return Context(Settings.from_environment(), Console(quiet=True))
 
 
 def run_pipeline(context: Context, **options: Any) -> None:

@@ -18,6 +18,7 @@ from batch.publish.folder import ServingFolder
 from batch.publish.manifest import Manifest, Source
 from batch.runs.journal import Journal
 from stream.clock import utc_now
+from tests.support.patience import patience
 from tests.support.program import Program
 from tests.support.streaming import wait_until
 
@@ -80,7 +81,7 @@ def test_metrics_and_the_one_scheduler(schedule: Schedule) -> None:
         assert "a scheduler already runs in" in schedule.program.done("schedule", code=2)
         process.send_signal(signal.SIGTERM)
         told_at = time.monotonic()
-        _, log = process.communicate(timeout=15)
+        _, log = process.communicate(timeout=patience(15))
     assert time.monotonic() - told_at < 10
     assert 128 + signal.SIGTERM == process.returncode, log
     assert "schedule_stopped" in log

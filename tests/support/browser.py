@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.patience import patience
+
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _OPTIONS = (
     "--headless=new",
@@ -77,7 +79,7 @@ class Page:
 
     def wait_for(self, expression: str, *, seconds: float = 60) -> Any:
         """Wait until an expression is true, and give its value."""
-        until = time.monotonic() + seconds
+        until = time.monotonic() + patience(seconds)
         while not (value := self.evaluate(expression)):
             if time.monotonic() > until:
                 raise TimeoutError(f"`{expression}` was not true within {seconds} s; {self.problems}")

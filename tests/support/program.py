@@ -8,10 +8,9 @@ from typing import Self
 
 from stream.settings import MongoSettings
 from tests.support.paths import ROOT
+from tests.support.patience import patience
 
 PROGRAM = (sys.executable, "-c", "from batch.cli import main; main()")
-_PATIENCE_SECONDS = 600
-"""The machine may be busy."""
 
 
 class Program:
@@ -49,7 +48,7 @@ class Program:
             env=self.environment | settings,
             capture_output=True,
             text=True,
-            timeout=_PATIENCE_SECONDS,
+            timeout=patience(300),
             check=False,
         )
 

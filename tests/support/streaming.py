@@ -19,6 +19,7 @@ from stream.landing.zone import STREAM_LANE, Failpoint, LandingZone, Lane, no_fa
 from stream.settings import DataSettings, DuckDBSettings, MongoSettings, StreamSettings
 from stream.warehouse.warehouse import Warehouse
 from stream.worker import Worker, WorkerSummary
+from tests.support.patience import patience
 
 IDLE_SECONDS = 0.3
 
@@ -126,9 +127,9 @@ def stream_lane(folder: Path) -> Lane:
     return LandingZone(DataSettings(DATA_DIR=folder).landing_dir, clock=utc_now).lane(STREAM_LANE)
 
 
-def wait_until(is_so: Callable[[], bool], *, seconds: float = 120) -> None:
+def wait_until(is_so: Callable[[], bool], *, seconds: float = 120.0) -> None:
     """Wait for something that must become true."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + patience(seconds)
     while not is_so():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.02)

@@ -8,6 +8,7 @@ import pytest
 
 from stream.errors import StepFailedError
 from stream.stop import StopSignal
+from tests.support.patience import patience
 
 ERROR = StepFailedError("first", hint="do this")
 
@@ -56,7 +57,7 @@ def test_waiting_ends_when_another_thread_sets_it() -> None:
 
     begun = time.monotonic()
     assert stop.wait(60)
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < patience(10)
 
 
 def test_a_signal_handler_needs_no_lock() -> None:
@@ -65,7 +66,7 @@ def test_a_signal_handler_needs_no_lock() -> None:
     with stop._event._cond, stop._lock:  # type: ignore[attr-defined]
         handler = threading.Thread(target=stop.interrupt, args=(15,), daemon=True)
         handler.start()
-        handler.join(5)
+        handler.join(patience())
 
         assert not handler.is_alive()
         assert stop.is_set

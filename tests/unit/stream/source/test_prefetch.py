@@ -10,6 +10,7 @@ from stream.errors import HistoryLostError, StepFailedError
 from stream.source.change_stream import ChangeStream
 from stream.source.prefetch import ChangeStreamSource, Prefetch
 from stream.stop import StopSignal
+from tests.support.patience import patience
 from tests.support.replies import insert, raw_reply, token_at
 
 
@@ -209,6 +210,6 @@ def test_a_full_queue_does_not_keep_the_thread_from_ending(stop: StopSignal) -> 
     threading.Event().wait(0.1)
 
     stop.finish()
-    prefetch.join(5)
+    prefetch.join(patience())
 
     assert not prefetch._thread.is_alive()

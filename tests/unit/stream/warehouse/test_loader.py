@@ -13,6 +13,8 @@ from stream.errors import WarehouseBusyError, WarehouseCorruptError
 from stream.warehouse import loader
 from stream.warehouse.load import LoadResult
 from stream.warehouse.loader import Loader, busy_retry_seconds
+from tests.support.patience import patience
+from tests.support.streaming import wait_until
 
 BUSY = WarehouseBusyError("the warehouse is in use by dbt", hint="wait")
 CORRUPT = WarehouseCorruptError("damaged", hint="rebuild")
@@ -74,14 +76,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     for thread in threading.enumerate():
         if thread.name == "load":
-            thread.join(5)
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not is_so():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.002)
+            thread.join(patience())
 
 
 def test_it_begins_with_what_was_pending() -> None:
@@ -103,7 +98,7 @@ def test_it_loads_after_a_notice() -> None:
     go_on = threading.Event()
 
     def slow() -> LoadResult:
-        go_on.wait(10)
+        go_on.wait(patience())
         return ONE
 
     fixture = Fixture(LoadResult(), slow, LoadResult())
@@ -233,7 +228,7 @@ def test_at_the_end_others_are_not_waited_for_longer() -> None:
     begun = time.monotonic()
     with pytest.raises(WarehouseBusyError, match="in use by dbt"):
         fixture.loader.finish(timeout_seconds=0.2)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < patience(5)
 
 
 def test_in_a_hurry_nobody_is_waited_for() -> None:
@@ -246,14 +241,14 @@ def test_in_a_hurry_nobody_is_waited_for() -> None:
     begun = time.monotonic()
     with pytest.raises(WarehouseBusyError):
         fixture.loader.finish(timeout_seconds=600, is_hurried=told.is_set)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < patience(5)
 
 
 def test_in_a_hurry_a_long_load_is_broken_off() -> None:
     """The transaction is undone, nothing is lost."""
 
     def long() -> LoadResult:
-        assert fixture.warehouse.interrupted.wait(10)
+        assert fixture.warehouse.interrupted.wait(patience())
         raise WarehouseBusyError("the load was interrupted", hint="later")
 
     fixture = Fixture(long)
