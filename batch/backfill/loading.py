@@ -1,4 +1,4 @@
-"""A thread that loads landed ranges beside the reading: seldom and much at once, as DuckDB likes it."""
+"""A thread that loads landed ranges beside the reading, some at once, as DuckDB likes it."""
 
 import threading
 import time
@@ -11,8 +11,8 @@ from stream.warehouse.load import LoadResult
 from stream.warehouse.loader import load_what_has_landed
 from stream.warehouse.warehouse import Warehouse
 
-_LOAD_ROWS = 125_000
-_LOAD_SIZE_BYTES = 250_000_000
+_LOAD_ROWS = 40_000
+_LOAD_SIZE_BYTES = 100_000_000
 """Rows, or their BSON, that make a load worth its while; more would leave more to load when all is read."""
 _BUSY_RETRY_SECONDS = 1.0
 _POLL_SECONDS = 0.1
