@@ -189,7 +189,9 @@ class DuckDBSettings(SettingsGroup):
     _is_plain = field_validator("path")(_require_plain)
 
     threads: Positive | None = Field(
-        None, validation_alias="DUCKDB_THREADS", description="threads of DuckDB; unset: one per core"
+        None,
+        validation_alias="DUCKDB_THREADS",
+        description="threads of DuckDB; unset: one per core, beside stream and backfill for every second one",
     )
     memory_limit: str = Field(
         "1GB",

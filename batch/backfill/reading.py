@@ -33,8 +33,8 @@ _MAX_BACKOFF_SECONDS = 30.0
 _FINISH_SECONDS = 4.0
 """After a stop signal a range may be finished for so long; then it is left for the next run."""
 _POLL_SECONDS = 0.1
-_LOAD_ROWS = 125_000
-_LOAD_SIZE_BYTES = 250_000_000
+_LOAD_ROWS = 40_000
+_LOAD_SIZE_BYTES = 100_000_000
 """Rows, or their BSON, that make a load worth its while; more would leave more to load when all is read."""
 _GROUP_ROWS = 20_000
 _GROUP_SIZE_BYTES = 12_000_000

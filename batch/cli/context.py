@@ -1,5 +1,6 @@
 """What every command starts from: settings, logging, and the objects made of them."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -83,15 +84,22 @@ class Context:
     @cached_property
     def warehouse(self) -> Warehouse:
         """The warehouse."""
-        return self.warehouse_within(self.settings.duckdb.memory_limit)
+        return self._warehouse(self.settings.duckdb.memory_limit, threads=self.settings.duckdb.threads)
 
-    def warehouse_within(self, memory_limit: str) -> Warehouse:
-        """Return the warehouse, for somebody who gives DuckDB this much memory."""
+    def warehouse_beside_reading(self, memory_limit: str) -> Warehouse:
+        """Return the warehouse, for somebody who reads MongoDB beside: half of the cores are for that.
+
+        More threads than are free cost more than they bring: to keep rows in order, they wait for each other.
+        """
+        threads = self.settings.duckdb.threads or max(1, (os.cpu_count() or 1) // 2)
+        return self._warehouse(memory_limit, threads=threads)
+
+    def _warehouse(self, memory_limit: str, *, threads: int | None) -> Warehouse:
         return Warehouse(
             self.settings.warehouse_path,
             landing=self.landing,
             clock=utc_now,
-            threads=self.settings.duckdb.threads,
+            threads=threads,
             memory_limit=memory_limit,
         )
 

@@ -1,5 +1,6 @@
 """Commands that are imported when they are called: the program's help need not import what they work with."""
 
+import atexit
 import gc
 from importlib import import_module
 from pathlib import Path
@@ -34,6 +35,8 @@ class LazyCommand(TyperCommand):
         finally:
             gc.enable()
         gc.freeze()
+        # Nor is there any to be found at the end: what is left then goes with the process.
+        atexit.register(gc.freeze)
         if not isinstance(command, typer.Typer):
             command, function = typer.Typer(add_completion=False, rich_markup_mode="markdown"), command
             command.command(self.name, help=self.help)(function)

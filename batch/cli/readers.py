@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import typer
 from prometheus_client import CollectorRegistry
@@ -17,7 +18,9 @@ from batch.cli.printing.progress import backfilling
 from stream import logs, metrics
 from stream.errors import SettingsError
 from stream.settings import StreamSettings
-from stream.worker import Worker, WorkerSummary
+
+if TYPE_CHECKING:
+    from stream.worker import Worker, WorkerSummary
 
 _IDLE_SECONDS = 0.0
 """The first empty reply from behind the point where the server was at the start shows that all is read."""
@@ -25,14 +28,16 @@ _IDLE_SECONDS = 0.0
 
 def make_worker(
     context: Context, registry: CollectorRegistry, settings: StreamSettings | None = None
-) -> Worker:
+) -> "Worker":
     """Return a stream worker; `settings` take the place of those in force."""
+    from stream.worker import Worker  # noqa: PLC0415 - brings Bytewax along, which a backfill has no use for
+
     return Worker(
         mongo=context.mongo,
         data=context.settings.data,
         settings=settings or context.settings.stream,
         duckdb=context.settings.duckdb,
-        warehouse=context.warehouse_within(context.settings.stream.memory_limit),
+        warehouse=context.warehouse_beside_reading(context.settings.stream.memory_limit),
         registry=registry,
         log=logs.logger("stream"),
         read_collection=CollectionReader(
@@ -46,7 +51,7 @@ def make_worker(
     )
 
 
-def catch_up(context: Context) -> WorkerSummary:
+def catch_up(context: Context) -> "WorkerSummary":
     """Land what has changed since the last time, until nothing comes any more; load nothing.
 
     Raises:
@@ -70,7 +75,7 @@ def make_backfill(
         mongo=context.mongo,
         landing=context.landing,
         dead_letters=context.dead_letters,
-        warehouse=None if is_landing_only else context.warehouse_within(settings.memory_limit),
+        warehouse=None if is_landing_only else context.warehouse_beside_reading(settings.memory_limit),
         metrics=BackfillMetrics(registry),
         log=logs.logger("backfill"),
         threads=threads or settings.workers or os.cpu_count() or 1,

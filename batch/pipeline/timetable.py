@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from apscheduler.triggers.cron import CronTrigger
-
 from stream.errors import SettingsError
 
 HOURLY, DAILY = "schedule", "daily"
@@ -65,6 +63,8 @@ class Timetable:
 
 
 def _trigger(setting: str, expression: str, timezone: str) -> Any:  # noqa: ANN401 - APScheduler is untyped
+    from apscheduler.triggers.cron import CronTrigger  # noqa: PLC0415 - few commands ask when a run is due
+
     *others, weekday = expression.split()
     # APScheduler counts weekdays from Monday, cron from Sunday: by name there is no doubt.
     named = re.sub(r"(?<![\w/])[0-7](?!\w)", lambda found: _WEEKDAYS[int(found[0])], weekday)

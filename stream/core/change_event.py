@@ -86,9 +86,17 @@ class UndecodableEvent:
     problem: str
 
 
-def elements(document: bytes) -> Iterator[tuple[int, bytes, int, int]]:
-    """Walk one level of a BSON document: type, name, start and end of each value."""
-    at, end = 4, len(document) - 1
+def elements(
+    document: bytes, begin: int = 0, behind: int | None = None
+) -> Iterator[tuple[int, bytes, int, int]]:
+    """Walk one level of a BSON document: type, name, start and end of each value.
+
+    Args:
+        document: Or what it is part of.
+        begin: Where it begins in that.
+        behind: Where it ends; None where that ends.
+    """
+    at, end = begin + 4, (len(document) if behind is None else behind) - 1
     while at < end:
         kind = document[at]
         name_end = document.index(0, at + 1)
@@ -122,14 +130,13 @@ def parse_reply(raw: bytes) -> Reply:
     try:
         for kind, name, start, end in elements(raw):
             if name == b"cursor":
-                cursor = raw[start:end]
-                for _, field, inner_start, inner_end in elements(cursor):
+                for _, field, inner_start, inner_end in elements(raw, start, end):
                     if field in (b"nextBatch", b"firstBatch"):
-                        batch = cursor[inner_start:inner_end]
+                        batch = raw[inner_start:inner_end]
                     elif field == b"postBatchResumeToken":
-                        token = bson.decode(cursor[inner_start:inner_end])
+                        token = bson.decode(raw[inner_start:inner_end])
                     elif field == b"id":
-                        cursor_id = _INT64.unpack_from(cursor, inner_start)[0]
+                        cursor_id = _INT64.unpack_from(raw, inner_start)[0]
             elif kind == _TIMESTAMP_TYPE and name == b"operationTime":
                 increment, seconds = _TIMESTAMP.unpack_from(raw, start)
                 operation_time = cluster_time_of(seconds, increment)

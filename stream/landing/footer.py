@@ -131,7 +131,7 @@ def footer_of(
     is_marker = pc.equal(operation, "truncate")
     return make_footer(
         micro_batch_id,
-        Counter(operation.to_pylist()),
+        Counter({each["values"].as_py(): each["counts"].as_py() for each in operation.value_counts()}),
         versions=pc.min_max(version.filter(pc.invert(is_marker))).as_py().values(),
         landed_at=landed_at,
         dead_letters=dead_letters,

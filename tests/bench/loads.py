@@ -154,6 +154,7 @@ def ours(collection: Documents, folder: Path, _limit: int) -> tuple[int, float]:
             folder / "ours.duckdb",
             landing=landing,
             clock=utc_now,
+            threads=max(1, (os.cpu_count() or 1) // 2),
             memory_limit=settings.memory_limit,
         ),
         metrics=BackfillMetrics(CollectorRegistry()),

@@ -110,7 +110,11 @@ def worker_of(uri: str, database: str, folder: Path) -> Worker:
         settings=settings,
         duckdb=DuckDBSettings(),
         warehouse=Warehouse(
-            folder / "analytics.duckdb", landing=landing, clock=utc_now, memory_limit=settings.memory_limit
+            folder / "analytics.duckdb",
+            landing=landing,
+            clock=utc_now,
+            threads=max(1, (os.cpu_count() or 1) // 2),
+            memory_limit=settings.memory_limit,
         ),
         registry=CollectorRegistry(),
         log=logs.logger("stream"),
