@@ -19,6 +19,7 @@ entries as (
 counted as (
     select
         line_id,
+        entry_index,
         written_at,
         date_key,
         case entry_type when 'advisor_message' then 'advisor' else 'fallback' end as iteration_kind,
@@ -36,6 +37,7 @@ counted as (
 final as (
     select
         line_id,
+        entry_index,
         written_at,
         date_key,
         iteration_kind,

@@ -19,7 +19,7 @@
     'pull_request_url': 'prUrl',
     'pull_request_repository': 'prRepository',
 } -%}
-{#- Columns of the API's answer, which a line of the conversation has as its message, and a sub-agent's progress deeper. -#}
+{#- Columns of the API's answer: the message of a line, or what a sub-agent's progress carries. -#}
 {%- set answer_columns = {
     'message_id': 'id',
     'model': 'model',
