@@ -165,7 +165,7 @@ class MartsWarehouse:
             kept.replace(self.path)
 
     def wrongly_described(self) -> list[tuple[str, str]]:
-        """Return model and name of each column without a description, and of each description without a column.
+        """Return model and name of columns without a description, and of descriptions without a column.
 
         Needs dbt's manifest.
         """

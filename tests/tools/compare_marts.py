@@ -1,10 +1,10 @@
 """Shows whether a change of the models changed a number: marts of two checkouts, row for row.
 
-    python -m tests.tools.compare_marts build FOLDER [LOGS]    # in each checkout; the sample's logs by default
+    python -m tests.tools.compare_marts build FOLDER [LOGS]    # in each checkout; by default of the sample
     python -m tests.tools.compare_marts compare FOLDER FOLDER
 
-`build` writes `incremental.duckdb`, made in three loads with updates, a fork and deletions, and `full.duckdb`, a full
-refresh of the same documents.
+`build` writes `incremental.duckdb`, made in three loads with updates, a fork and deletions, and `full.duckdb`,
+a full refresh of the same documents.
 """
 
 import shutil
@@ -82,7 +82,7 @@ def main(command: str, folder: str, *rest: str) -> None:
         build(Path(folder), Path(rest[0]) if rest else shipped.sample_logs())
         return
     different = compare(Path(folder), Path(rest[0]))
-    print("\n".join(different) or f"{len(MARTS)} marts are equal, incremental and full")
+    sys.stdout.write("\n".join(different) or f"{len(MARTS)} marts are equal, incremental and full\n")
     sys.exit(bool(different))
 
 
