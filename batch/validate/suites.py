@@ -1,7 +1,7 @@
 """What must hold before marts are published, where dbt's tests cannot say it.
 
 dbt owns what follows from the models: keys, references, sums, prices, the calendar. Here is what depends on
-other runs, on the clock, or on how the data is spread, and what compares the marts with `raw`. Odd input warns,
+other runs, on the clock, or on how data is spread, and what compares the marts with `raw`. Odd input warns,
 with the lines; only a contradiction of our own is critical.
 """
 

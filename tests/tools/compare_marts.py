@@ -3,8 +3,8 @@
     python -m tests.tools.compare_marts build FOLDER [LOGS]    # in each checkout; by default of the sample
     python -m tests.tools.compare_marts compare FOLDER FOLDER
 
-`build` writes `incremental.duckdb`, made in three loads with updates, a fork and deletions, and `full.duckdb`,
-a full refresh of the same documents.
+`build` makes `incremental.duckdb` by three loads, with updates, a fork and deletions, and `full.duckdb` by a
+full refresh of the same documents.
 """
 
 import shutil
