@@ -1,4 +1,4 @@
-"""Where the data is that ships with the program: dbt project, expectations, sample logs."""
+"""Where the data is that ships with the program: dbt project, questions, sample logs."""
 
 from pathlib import Path
 
@@ -13,11 +13,6 @@ def dbt_project() -> Path:
 def price_list() -> Path:
     """Return the list of public prices of models."""
     return dbt_project() / "seeds" / "model_prices.csv"
-
-
-def gx_project() -> Path:
-    """Return the folder of the Great Expectations project, inside an installed wheel or in a checkout."""
-    return _shipped("gx")
 
 
 def questions() -> Path:

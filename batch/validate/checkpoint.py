@@ -1,4 +1,4 @@
-"""Runs the checkpoint: Great Expectations on a copy of its project, inside DuckDB, on whole tables."""
+"""Runs the checkpoint: Great Expectations on the suites' project, inside DuckDB, on whole tables."""
 
 import contextlib
 import io
@@ -14,11 +14,12 @@ from batch.validate.project import (
     CHECKPOINT,
     DATA_DOCS_FOLDER,
     RESULTS_FOLDER,
-    SUITES,
     VARIABLES_FILE,
+    project_files,
     variables_file,
 )
 from batch.validate.rules import Rule, Suite
+from batch.validate.suites import SUITES
 from stream.stop import interruptible
 
 _KEPT_RUNS = 50
@@ -50,14 +51,12 @@ class Gate:
     """Great Expectations on one warehouse.
 
     Attributes:
-        project: The folder `gx/` as shipped.
-        folder: Where its copy, results and Data Docs lie.
+        folder: Where its project, results and Data Docs lie.
         warehouse: The DuckDB file; the caller holds its lease.
         threads: Of DuckDB.
         memory_limit: Of DuckDB.
     """
 
-    project: Path
     folder: Path
     warehouse: Path
     threads: int | None
@@ -115,16 +114,14 @@ class Gate:
         ]
 
     def _prepare(self) -> None:
-        """Copy the project; what is there of earlier runs stays."""
-        _copy_content(self.project, self.folder)
-        variables = self.folder / VARIABLES_FILE
-        variables.parent.mkdir(parents=True, exist_ok=True)
-        variables.write_text(
-            variables_file(
-                str(self.warehouse.resolve()), threads=self.threads, memory_limit=self.memory_limit
-            ),
-            encoding="utf-8",
+        """Write the project; what is there of earlier runs stays."""
+        variables = variables_file(
+            str(self.warehouse.resolve()), threads=self.threads, memory_limit=self.memory_limit
         )
+        for name, content in {**project_files(), VARIABLES_FILE: variables}.items():
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, encoding="utf-8")
 
     def _remove_old_results(self) -> None:
         """Keep the results, and their pages, of the last runs."""
@@ -156,13 +153,3 @@ def _problem(info: Mapping[str, Any]) -> str | None:
     told = [info, *(each for each in info.values() if isinstance(each, Mapping))]
     messages = [str(each["exception_message"]) for each in told if each.get("exception_message")]
     return messages[0].splitlines()[0] if messages else None
-
-
-def _copy_content(source: Path, target: Path) -> None:
-    """Copy files, not their permissions: those of an installed package are for everybody."""
-    target.mkdir(parents=True, exist_ok=True)
-    for path in source.iterdir():
-        if path.is_dir():
-            _copy_content(path, target / path.name)
-        else:
-            shutil.copyfile(path, target / path.name)

@@ -1,21 +1,16 @@
-"""The files of `gx/`, the project of Great Expectations, as the suites here make them.
+"""The project of Great Expectations, made of the suites.
 
-`python -m tests.gx_project` writes them into the checkout. At run time a copy of them lies in
-`<DATA_DIR>/gx`, together with results and Data Docs.
+Its files lie in `<DATA_DIR>/gx`, beside results and Data Docs.
 """
 
 import json
 import uuid
-from collections.abc import Sequence
 from typing import Any
 
-from batch.validate.bronze import BRONZE
 from batch.validate.engine import URL_SCHEME
-from batch.validate.gold import GOLD
 from batch.validate.rules import Rule, Suite
-from batch.validate.silver import SILVER
+from batch.validate.suites import SUITES
 
-SUITES: Sequence[Suite] = (BRONZE, SILVER, GOLD)
 CHECKPOINT = "analytics_checkpoint"
 DATA_DOCS_FOLDER = "uncommitted/data_docs/local_site"
 RESULTS_FOLDER = "uncommitted/validations"
@@ -29,7 +24,7 @@ _NAMESPACE = uuid.UUID("6f6d2c0e-6a0b-4d2c-9f51-1f2f3d1c9b11")
 
 
 def project_files() -> dict[str, str]:
-    """Return every file of `gx/` by its path in it, the readme aside."""
+    """Return the content of every file, by its path in the project."""
     files = {
         "great_expectations.yml": _configuration(),
         f"checkpoints/{CHECKPOINT}.json": _json(_checkpoint()),

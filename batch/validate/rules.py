@@ -1,6 +1,6 @@
 """What a rule is: an expectation of Great Expectations, and what to tell people about it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -8,8 +8,6 @@ from stream import sql
 
 Severity = Literal["critical", "warning"]
 
-NULL = "expect_column_values_to_not_be_null"
-UNIQUE = "expect_column_values_to_be_unique"
 BETWEEN = "expect_column_values_to_be_between"
 ROW_COUNT = "expect_table_row_count_to_be_between"
 ROWS = "unexpected_rows_expectation"
@@ -69,13 +67,6 @@ class Suite:
         column = sql.identifier(rule.arguments.get("column", ""))
         names = dict.fromkeys([f"{sql.identifier(self.id_column)} as _id", column])
         selected = f"select {', '.join(names)} from {self.schema}.{self.table} where"
-        if rule.type == NULL:
-            return f"{selected} {column} is null"
-        if rule.type == UNIQUE:
-            return (
-                f"select {column} as _id, count(*) as times from {self.schema}.{self.table} "
-                f"where {column} is not null group by {column} having count(*) > 1"
-            )
         if rule.type == BETWEEN:
             low, high = rule.arguments["min_value"], rule.arguments["max_value"]
             return f"{selected} {column} not between {low} and {high}"
@@ -85,44 +76,6 @@ class Suite:
 def no_rows(name: str, description: str, query: str, *, fix: str, severity: Severity = "critical") -> Rule:
     """Make a rule that holds if a query gives no rows; its rows are the examples in the report."""
     return Rule(name, description, fix, ROWS, {"unexpected_rows_query": _lines(query)}, severity)
-
-
-def not_null(column: str, *, fix: str) -> Rule:
-    """Make a rule that a column has a value in every row."""
-    return Rule(f"{column}_not_null", f"Every row has `{column}`.", fix, NULL, {"column": column})
-
-
-def unique(column: str, *, fix: str) -> Rule:
-    """Make a rule that no value of a column comes twice."""
-    return Rule(f"{column}_unique", f"No `{column}` comes twice.", fix, UNIQUE, {"column": column})
-
-
-def equal_sums(
-    name: str, description: str, sums: Sequence[tuple[str, str]], *, fix: str, tolerance: float = 0.0
-) -> Rule:
-    """Make a rule that several queries of one number each agree.
-
-    Args:
-        name: Of the rule.
-        description: What must hold.
-        sums: Where a number comes from, and the query that gives it.
-        fix: What to do otherwise.
-        tolerance: Allowed difference, relative to the largest number: adding fractions in another order gives
-            another last digit.
-    """
-    union = " union all ".join(
-        f"select '{origin}' as origin, coalesce(({query}), 0) as total" for origin, query in sums
-    )
-    return no_rows(
-        name,
-        description,
-        f"""
-        with sums as ({union})
-        select origin, total from sums
-        where (select max(total) - min(total) > {tolerance} * greatest(1, max(abs(total))) from sums)
-        """,
-        fix=fix,
-    )
 
 
 def _lines(query: str) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 import duckdb
 
 from batch.validate.checkpoint import Gate, Outcome
-from batch.validate.project import EXAMPLES, SUITES
+from batch.validate.project import EXAMPLES
+from batch.validate.suites import SUITES
 from stream.errors import ChecksFailedError, StepFailedError
 from stream.warehouse.load import one_row
 from stream.warehouse.warehouse import Warehouse

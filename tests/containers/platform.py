@@ -30,7 +30,7 @@ _COPIED = (
         "LICENSE",
         ".dockerignore",
     ),
-    *("stream", "batch", "dbt", "gx", "deploy"),
+    *("stream", "batch", "dbt", "deploy"),
 )
 
 

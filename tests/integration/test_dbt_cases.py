@@ -14,7 +14,7 @@ from batch.dashboards.questions import read_questions
 from batch.dashboards.report.figures import gather
 from batch.dashboards.report.page import render
 from batch.runs import ops_tables
-from batch.shipped import gx_project, price_list, questions
+from batch.shipped import price_list, questions
 from batch.transform.prices import model_family, read_terms
 from batch.validate.checkpoint import Gate
 from batch.validate.validate import Validation, validate
@@ -390,7 +390,7 @@ def marts(tmp_path_factory: pytest.TempPathFactory, dbt_artifacts: Path) -> Mart
 @pytest.fixture(scope="module")
 def validation(marts: MartsWarehouse) -> Validation:
     """Return what the gate says of them."""
-    gate = Gate(gx_project(), marts.path.parent / "gx", marts.path, 2, "1GB")
+    gate = Gate(marts.path.parent / "gx", marts.path, 2, "1GB")
     return validate(marts.warehouse, gate, run_id="run-1", timeout_seconds=20)
 
 
@@ -594,14 +594,14 @@ def test_nothing_is_blocked_and_everything_odd_is_named(validation: Validation) 
     found = {finding.rule: finding for finding in validation.warnings}
     # The documents of the test are from some day.
     assert set(found) - {"fresh"} == {
-        "every_model_has_a_price",
-        "known_types",
+        "known_kinds",
         "readable_usage",
+        "usage_is_priced",
         "valid_timestamps",
     }
     assert found["readable_usage"].found == "6 rows break it"
     assert all(example.startswith("_id=") for example in found["readable_usage"].examples)
-    assert "gpt-9" in json.dumps(found["every_model_has_a_price"].examples)
+    assert "gpt-9" in json.dumps(found["usage_is_priced"].examples)
 
 
 def test_incremental_is_full_refresh(tmp_path: Path, dbt_artifacts: Path) -> None:

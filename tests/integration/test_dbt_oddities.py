@@ -9,7 +9,6 @@ from bson.objectid import ObjectId
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from batch.shipped import gx_project
 from batch.validate.checkpoint import Gate
 from batch.validate.validate import validate
 from tests.support.marts import MartsWarehouse
@@ -193,7 +192,7 @@ def test_oddities_are_counted_and_block_nothing(
         "select (select count(*) from staging.stg_conversations) "
         "+ (select count(*) from staging.base_line_copies where is_copy)"
     ) == [(len(tangled) + len(own),)]
-    gate = Gate(gx_project(), warehouse.path.parent / "gx", warehouse.path, 2, "1GB")
+    gate = Gate(warehouse.path.parent / "gx", warehouse.path, 2, "1GB")
     assert validate(warehouse.warehouse, gate, run_id="odd", timeout_seconds=20).failures == ()
     found, whole = warehouse.marts(), warehouse.marts_of_full_refresh()
     assert [mart for mart in whole if found[mart] != whole[mart]] == []

@@ -43,7 +43,6 @@ def test_the_command_works_in_any_folder(installed: Path, elsewhere: dict[str, s
     ("function", "expected"),
     [
         ("dbt_project", "_dbt/dbt_project.yml"),
-        ("gx_project", "_gx/README.md"),
         ("questions", "_questions/headline.sql"),
         ("sample_logs", "sample/projects/-home-dev-work-tideline"),
     ],
@@ -51,7 +50,7 @@ def test_the_command_works_in_any_folder(installed: Path, elsewhere: dict[str, s
 def test_the_wheel_brings_its_data(
     function: str, expected: str, installed: Path, elsewhere: dict[str, str]
 ) -> None:
-    """The dbt project, expectations and sample logs are found beside the installed code."""
+    """The dbt project, questions and sample logs are found beside the installed code."""
     program = f"from batch import shipped; print(shipped.{function}())"
     command = [sys.executable, "-c", program]
     shown = subprocess.run(
@@ -108,10 +107,10 @@ def test_without_a_compiler_there_is_a_wheel_too(tmp_path: Path) -> None:
 
 def test_a_checkout_finds_the_same_data() -> None:
     """Without an installed wheel the folders of the checkout are used."""
-    program = "from batch import shipped; print(shipped.dbt_project()); print(shipped.gx_project())"
+    program = "from batch import shipped; print(shipped.dbt_project()); print(shipped.questions())"
     command = [sys.executable, "-c", program]
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert [str(ROOT / "dbt"), str(ROOT / "gx")] == shown.stdout.split()
+    assert [str(ROOT / "dbt"), str(ROOT / "deploy" / "questions")] == shown.stdout.split()
 
 
 def test_build_leftovers_stay_out_of_the_wheel(installed: Path) -> None:

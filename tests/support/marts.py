@@ -154,8 +154,11 @@ class MartsWarehouse:
         finally:
             kept.replace(self.path)
 
-    def undescribed_columns(self) -> list[tuple[str, str]]:
-        """Return model and name of each column that has no description; needs dbt's manifest."""
+    def wrongly_described(self) -> list[tuple[str, str]]:
+        """Return model and name of columns without a description, and of descriptions without a column.
+
+        Needs dbt's manifest.
+        """
         manifest = json.loads((self.project.target_dir / "manifest.json").read_text())
         described = {
             (node["name"], name.lower())
@@ -167,7 +170,7 @@ class MartsWarehouse:
             "select table_name, lower(column_name) from information_schema.columns "
             "where table_schema in ('staging', 'intermediate', 'marts', 'seeds')"
         )
-        return [(table, column) for table, column in columns if (table, column) not in described]
+        return sorted(described.symmetric_difference(columns))
 
     def rows(self, query: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Ask the warehouse."""

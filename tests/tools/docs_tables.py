@@ -1,4 +1,4 @@
-"""Writes the tables of docs/ from the code: `make docs`.
+"""Writes the tables of docs/ and gx/ from the code: `make docs`.
 
 Each table is between `<!-- name: made by make docs -->` and `<!-- end of name -->`.
 """
@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from batch.cli.app import app
 from batch.cli.lazy import LazyCommand
 from batch.settings import Settings
+from batch.validate.suites import SUITES
 from tests.support.paths import ROOT
 from tests.tools.fault_matrix import fault_table
 
@@ -25,7 +26,7 @@ DOCS = ROOT / "docs"
 def pages() -> Iterator[tuple[Path, str]]:
     """Yield each page that has a table, with its text as the code has it today."""
     for name, table in _TABLES.items():
-        path = DOCS / f"{name}.md"
+        path = ROOT / "gx" / "README.md" if name == "checks" else DOCS / f"{name}.md"
         yield path, refreshed(path.read_text(encoding="utf-8"), name, table())
 
 
@@ -56,6 +57,18 @@ def commands_table() -> str:
     """Return one row for each command."""
     rows = [f"| `{_usage(path, command)}` | {_first_line(command)} |" for path, command in commands()]
     return "\n".join(["| command | does |", "|---|---|", *rows])
+
+
+def checks_table() -> str:
+    """Return one row for each rule of the gate."""
+    rows = [
+        f"| {suite.layer} | `{rule.name}` | {rule.severity} | {rule.description} | {rule.fix} |"
+        for suite in SUITES
+        for rule in suite.rules
+    ]
+    return "\n".join(
+        ["| layer | check | if it fails | what must hold | what to do |", "|---|---|---|---|---|", *rows]
+    )
 
 
 # Typer brings classes of its own for what it makes of functions, hence Any.
@@ -108,6 +121,7 @@ def _sentence(description: str | None) -> str:
 
 
 _TABLES: dict[str, Callable[[], str]] = {
+    "checks": checks_table,
     "commands": commands_table,
     "settings": settings_table,
     "faults": fault_table,

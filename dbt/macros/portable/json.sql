@@ -306,8 +306,8 @@
 {%- endmacro %}
 
 {#
-    A query: the rows of a relation, once for each entry of a column that holds a JSON list of objects, with each
-    path of the entry as text (`a.b` becomes `entry_a_b`). Text that is no such list gives no rows.
+    A query: the rows of a relation, once for each entry of a column that holds a JSON list of objects, with
+    `entry_index` (from 1) and each path of the entry as text (`a.b` becomes `entry_a_b`). Text that is no such list gives no rows.
 #}
 {% macro json_list_entries(relation, column, keep, paths) -%}
     {{ adapter.dispatch('json_list_entries')(relation, column, keep, paths) }}
@@ -316,18 +316,23 @@
 {% macro duckdb__json_list_entries(relation, column, keep, paths) -%}
     select
         {{ keep | join(', ') }},
+        entry_index,
         {%- for path in paths %}
         entry.{{ path }} as entry_{{ path | replace('.', '_') | lower }}{{ ',' if not loop.last }}
         {%- endfor %}
     from (
-        select {{ keep | join(', ') }}, unnest(try(from_json({{ column }}, '[{{ json_structure(paths) }}]'))) as entry
-        from {{ relation }}
+        select {{ keep | join(', ') }}, unnest(entries) as entry, generate_subscripts(entries, 1) as entry_index
+        from (
+            select {{ keep | join(', ') }}, try(from_json({{ column }}, '[{{ json_structure(paths) }}]')) as entries
+            from {{ relation }}
+        ) as lists
     ) as entries
 {%- endmacro %}
 
 {% macro default__json_list_entries(relation, column, keep, paths) -%}
     select
         {{ keep | join(', ') }},
+        entries.entry_index,
         {%- for path in paths %}
         entries.entry #>> '{ {{- path | replace('.', ',') -}} }' as entry_{{ path | replace('.', '_') | lower }}
         {{- ',' if not loop.last }}
@@ -335,5 +340,5 @@
     from {{ relation }}
     cross join lateral jsonb_array_elements(
         case when {{ column }} is json array then cast({{ column }} as jsonb) else '[]'::jsonb end
-    ) as entries (entry)
+    ) with ordinality as entries (entry, entry_index)
 {%- endmacro %}

@@ -1,7 +1,47 @@
+{# Whether a line reports what an API call used. `<synthetic>` messages are the program's own: no call was made. #}
+{% macro reports_usage() -%}
+    (is_agent_progress or (is_message and role = 'assistant'))
+    and (
+        input_tokens is not null
+        or output_tokens is not null
+        or cache_write_tokens is not null
+        or cache_read_tokens is not null
+        or iterations is not null
+    )
+    and coalesce(model, '') <> '<synthetic>'
+{%- endmacro %}
+
+{# The columns that an API call has from the line it is billed by, as they are in `base_lines`. #}
+{% macro api_call_attributes() -%}
+    {% do return(['agent_id', 'git_branch', 'skill', 'mcp_server', 'client_version']) %}
+{%- endmacro %}
+
+{# The columns that `cost_usd` is the sum of. #}
+{% macro cost_parts() -%}
+    {% do return([
+        'input_cost_usd', 'output_cost_usd', 'cache_write_5m_cost_usd', 'cache_write_1h_cost_usd',
+        'cache_read_cost_usd', 'geography_cost_usd', 'batch_cost_usd', 'web_search_cost_usd', 'advisor_cost_usd',
+        'fallback_cost_usd',
+    ]) %}
+{%- endmacro %}
+
+{# A query: the lines that calls of the affected conversations are made of; all in a whole build. #}
+{% macro affected_api_lines() -%}
+    select * from {{ ref('stg_api_lines') }}
+    where {{ is_linked('message_id', ref('stg_api_lines')) }}
+    {%- if is_incremental() %}
+
+    union all
+
+    -- Those of calls that the API gave no id.
+    select * from {{ ref('stg_api_lines') }}
+    where message_id is null
+    {%- endif %}
+{%- endmacro %}
+
 {#
-    CTEs that make priced API calls, `with_cost`, out of `lines`. One answer of the API is written as several
-    lines, each repeating what it used so far: the largest is the bill. (Lines of one call have one message id;
-    it is named as well so that a condition on it reaches the lines.)
+    CTEs that make the facts of API calls, `final`, out of `lines`. One answer of the API is written as several
+    lines, each repeating what it used so far: the largest is the bill.
 
     Args:
         tool_calls: Relation with the web searches that the program made for a call's tools; none if there are none.
@@ -89,7 +129,7 @@ with_parts as (
         *,
         price_valid_from is not null and has_iteration_prices as has_price,
         {%- for cost in token_costs() %}
-        {{ cost }} * fast_factor / 1000000 as {{ (token_kinds().values() | list)[loop.index0] }}_cost_usd,
+        {{ cost }} * fast_factor / 1000000 as {{ (token_kinds().values() | list)[loop.index0] }}_list_usd,
         {%- endfor %}
         -- Multiplied once, as a sum of rounded parts would end in other digits.
         ({{ token_costs() | join(' + ') }}) * fast_factor / 1000000 as model_cost_usd,
@@ -100,27 +140,10 @@ with_parts as (
 
 with_cost as (
     select
-        api_call_key,
-        call_id,
-        line_id,
-        session_id,
-        project_id,
-        message_id,
-        request_id,
-        model,
-        model_family,
-        called_at,
-        coalesce({{ local_date('called_at') }}, date_key) as date_key,
-        input_tokens,
-        output_tokens,
-        cache_write_5m_tokens,
-        cache_write_1h_tokens,
-        cache_read_tokens,
-        advisor_tokens,
-        fallback_tokens,
-        total_tokens + advisor_tokens + fallback_tokens as total_tokens,
+        *,
+        total_tokens + advisor_tokens + fallback_tokens as all_tokens,
         {%- for kind in token_kinds().values() %}
-        case when has_price then {{ kind }}_cost_usd end as {{ kind }}_cost_usd,
+        case when has_price then {{ kind }}_list_usd end as {{ kind }}_cost_usd,
         {%- endfor %}
         case when has_price then model_cost_usd * (geography_factor - 1) end as geography_cost_usd,
         case when has_price then model_cost_usd * geography_factor * (batch_factor - 1) end as batch_cost_usd,
@@ -132,99 +155,55 @@ with_cost as (
             when has_price
                 then (model_cost_usd + advisor_list_usd + fallback_list_usd) * geography_factor * batch_factor
                 + all_web_searches * {{ var('web_search_usd') }}
-        end as cost_usd,
-        price_valid_from,
-        is_long_context,
-        is_fast,
-        service_tier,
-        inference_geo,
-        all_web_searches as web_search_requests,
-        final_stop_reason as stop_reason,
-        -- Without a stop reason the count of output tokens may be what it was when the stream broke off.
-        final_stop_reason is not null as is_final,
-        is_sidechain,
-        agent_id,
-        git_branch,
-        skill,
-        mcp_server,
-        client_version,
-        line_count
+        end as cost_usd
     from with_parts
-)
-{%- endmacro %}
+),
 
-
-{#
-    The facts of API calls, whichever way their lines came.
-
-    Args:
-        calls: Relation with the columns of `int_api_calls`.
-#}
-{% macro api_call_facts(calls) -%}
-with calls as (
-    select * from {{ calls }}
-    where {{ is_affected() }} and {{ is_linked('message_id', ref('stg_api_lines')) }}
-    {%- if is_incremental() %}
-
-    union all
-
-    -- Calls that the API gave no id.
-    select * from {{ calls }}
-    where {{ is_affected() }} and message_id is null
-    {%- endif %}
+attributes as (
+    select line_id, {{ api_call_attributes() | join(', ') }}
+    from {{ ref('base_lines') }}
+    where {{ is_affected() }}
 ),
 
 final as (
     select
-        api_call_key,
-        {{ surrogate_key(['session_id']) }} as session_key,
-        session_id,
-        project_id,
-        date_key,
-        called_at as created_at,
-        message_id,
-        request_id,
-        {{ surrogate_key(['model']) }} as model_key,
-        model,
-        model_family,
-        input_tokens,
-        output_tokens,
-        cache_write_5m_tokens,
-        cache_write_1h_tokens,
-        cache_read_tokens,
-        advisor_tokens,
-        fallback_tokens,
-        total_tokens,
-        cost_usd,
-        {%- for part in cost_parts() %}
-        {{ part }},
+        calls.api_call_key,
+        {{ surrogate_key(['calls.session_id']) }} as session_key,
+        calls.session_id,
+        calls.project_id,
+        coalesce({{ local_date('calls.called_at') }}, calls.date_key) as date_key,
+        calls.called_at as created_at,
+        calls.message_id,
+        calls.request_id,
+        {{ surrogate_key(['calls.model']) }} as model_key,
+        calls.model,
+        calls.model_family,
+        {%- for tokens in token_kinds() %}
+        calls.{{ tokens }},
         {%- endfor %}
-        is_final,
-        stop_reason,
-        is_long_context,
-        is_fast,
-        service_tier,
-        inference_geo,
-        web_search_requests,
-        is_sidechain,
-        agent_id,
-        git_branch,
-        skill,
-        mcp_server,
-        client_version,
-        line_count,
-        line_id
-    from calls
+        calls.advisor_tokens,
+        calls.fallback_tokens,
+        calls.all_tokens as total_tokens,
+        calls.cost_usd,
+        {%- for part in cost_parts() %}
+        calls.{{ part }},
+        {%- endfor %}
+        -- Without a stop reason the count of output tokens may be what it was when the stream broke off.
+        calls.final_stop_reason is not null as is_final,
+        calls.final_stop_reason as stop_reason,
+        calls.is_long_context,
+        calls.is_fast,
+        calls.service_tier,
+        calls.inference_geo,
+        calls.all_web_searches as web_search_requests,
+        calls.is_sidechain,
+        {%- for column in api_call_attributes() %}
+        attributes.{{ column }},
+        {%- endfor %}
+        calls.line_count,
+        calls.line_id
+    from with_cost as calls
+    left join attributes on calls.line_id = attributes.line_id
+    where {{ is_affected('calls.session_id') }}
 )
-
-select * from final
-{%- endmacro %}
-
-{# The columns that `cost_usd` is the sum of. #}
-{% macro cost_parts() -%}
-    {% do return([
-        'input_cost_usd', 'output_cost_usd', 'cache_write_5m_cost_usd', 'cache_write_1h_cost_usd',
-        'cache_read_cost_usd', 'geography_cost_usd', 'batch_cost_usd', 'web_search_cost_usd', 'advisor_cost_usd',
-        'fallback_cost_usd',
-    ]) %}
 {%- endmacro %}

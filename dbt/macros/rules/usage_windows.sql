@@ -1,3 +1,15 @@
+{# What the calls of a group used, as columns. #}
+{% macro usage_sums() -%}
+    count(*) as api_calls,
+    {%- for tokens in token_kinds().keys() | list + ['total_tokens'] %}
+    {{ total(tokens) }} as {{ tokens }},
+    {%- endfor %}
+    {{ total_usd('cost_usd') }} as cost_usd,
+    {{ count_if('cost_usd is null') }} as unpriced_calls,
+    min(created_at) as first_call_at,
+    max(created_at) as last_call_at
+{%- endmacro %}
+
 {#
     A query: the hours in which a usage window opens, as `opening_hour` (hours since 1970). A window opens with
     the full hour of the first call after the window before it, so each one hangs on the one before: a chain.

@@ -27,17 +27,7 @@ numbered as (
 weeks as (
     select
         week_number,
-        count(*) as api_calls,
-        {{ total('input_tokens') }} as input_tokens,
-        {{ total('output_tokens') }} as output_tokens,
-        {{ total('cache_write_5m_tokens') }} as cache_write_5m_tokens,
-        {{ total('cache_write_1h_tokens') }} as cache_write_1h_tokens,
-        {{ total('cache_read_tokens') }} as cache_read_tokens,
-        {{ total('total_tokens') }} as total_tokens,
-        {{ total_usd('cost_usd') }} as cost_usd,
-        {{ count_if('cost_usd is null') }} as unpriced_calls,
-        min(created_at) as first_call_at,
-        max(created_at) as last_call_at,
+        {{ usage_sums() }},
         max(hours) - week_number * 168 + 1 as hours_passed
     from numbered
     group by week_number

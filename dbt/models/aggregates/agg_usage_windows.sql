@@ -1,15 +1,38 @@
 -- Windows of five hours as the clients count them: the first call opens one at the full hour before it, the first
 -- call after its end opens the next. Nothing here depends on when it is built: which window is open now, whoever
 -- asks compares `window_end` with the clock.
+-- What macros write is laid out for them, not for this file.
+-- noqa: disable=LT02, LT05
 with calls as (
-    select * from {{ ref('int_usage_hours') }}
+    select
+        *,
+        {{ epoch_milliseconds('created_at') }} as called_ms
+    from {{ ref('fct_api_calls') }}
+    where created_at is not null
+),
+
+placed as (
+    select
+        *,
+        called_ms % 3600000 = 0 as is_on_the_hour,
+        -- Division of what is divisible: the same on every engine, whatever it divides whole numbers to.
+        cast((called_ms - ((called_ms % 3600000) + 3600000) % 3600000) / 3600000 as bigint) as hour
+    from calls
+),
+
+-- A call in the very moment of a full hour still belongs to a window that ends there, so it is kept apart.
+moments as (
+    select distinct
+        hour,
+        is_on_the_hour
+    from placed
 ),
 
 hours as (
     select
         hour,
         {{ any_true('not is_on_the_hour') }} as has_later_calls
-    from calls
+    from moments
     group by hour
 ),
 
@@ -35,34 +58,34 @@ windows as (
     from openings
 ),
 
-measured as (
+windows_of_moments as (
     select
-        windows.opening_hour,
-        sum(calls.api_calls) as api_calls,
-        {{ total('calls.input_tokens') }} as input_tokens,
-        {{ total('calls.output_tokens') }} as output_tokens,
-        {{ total('calls.cache_write_5m_tokens') }} as cache_write_5m_tokens,
-        {{ total('calls.cache_write_1h_tokens') }} as cache_write_1h_tokens,
-        {{ total('calls.cache_read_tokens') }} as cache_read_tokens,
-        {{ total('calls.total_tokens') }} as total_tokens,
-        {{ total_usd('calls.cost_usd') }} as cost_usd,
-        sum(calls.unpriced_calls) as unpriced_calls,
-        min(calls.first_call_at) as first_call_at,
-        max(calls.last_call_at) as last_call_at
+        moments.hour,
+        moments.is_on_the_hour,
+        windows.opening_hour
     from windows
-    inner join calls
+    inner join moments
         on
-            windows.opening_hour <= calls.hour
-            and windows.opening_hour + 5 >= calls.hour
+            windows.opening_hour <= moments.hour
+            and windows.opening_hour + 5 >= moments.hour
     where
         -- The moment of its end is a window's own, the rest of that hour is not.
-        (calls.hour < windows.opening_hour + 5 or calls.is_on_the_hour)
+        (moments.hour < windows.opening_hour + 5 or moments.is_on_the_hour)
         and (
             windows.previous_end_hour is null
-            or calls.hour > windows.previous_end_hour
-            or (calls.hour = windows.previous_end_hour and not calls.is_on_the_hour)
+            or moments.hour > windows.previous_end_hour
+            or (moments.hour = windows.previous_end_hour and not moments.is_on_the_hour)
         )
-    group by windows.opening_hour
+),
+
+measured as (
+    select
+        windows_of_moments.opening_hour,
+        {{ usage_sums() }}
+    from placed
+    inner join windows_of_moments
+        on placed.hour = windows_of_moments.hour and placed.is_on_the_hour = windows_of_moments.is_on_the_hour
+    group by windows_of_moments.opening_hour
 ),
 
 timed as (
@@ -87,7 +110,7 @@ used as (
         next_call_at is null as is_last,
         first_call_at,
         last_call_at,
-        cast(api_calls as bigint) as api_calls,
+        api_calls,
         input_tokens,
         output_tokens,
         cache_write_5m_tokens,
@@ -95,7 +118,7 @@ used as (
         cache_read_tokens,
         total_tokens,
         cost_usd,
-        cast(unpriced_calls as bigint) as unpriced_calls,
+        unpriced_calls,
         {{ ratio('busy_ms', 60000) }} as busy_minutes,
         {{ ratio('total_tokens * 60000.0', 'busy_ms') }} as tokens_per_minute,
         {{ ratio('cost_usd * 3600000.0', 'busy_ms') }} as cost_per_hour_usd,

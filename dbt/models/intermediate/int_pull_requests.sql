@@ -7,8 +7,8 @@ messages as (
     select
         session_id,
         git_branch,
-        created_at
-    from {{ ref('fct_messages') }}
+        written_at
+    from {{ ref('stg_messages') }}
     where git_branch is not null
 ),
 
@@ -19,8 +19,8 @@ located as (
         row_number() over (
             partition by pull_requests.line_id
             order by
-                case when messages.created_at <= pull_requests.written_at then 0 else 1 end asc,
-                messages.created_at desc,
+                case when messages.written_at <= pull_requests.written_at then 0 else 1 end asc,
+                messages.written_at desc,
                 messages.git_branch asc
         ) as row_rank
     from pull_requests

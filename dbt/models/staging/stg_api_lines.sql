@@ -1,16 +1,12 @@
--- Lines that report what an API call used. `<synthetic>` messages are the program's own: no call was made.
-with lines as (
-    select * from {{ ref('stg_conversations') }}
-    where
-        (is_agent_progress or (is_message and role = 'assistant'))
-        and (
-            input_tokens is not null
-            or output_tokens is not null
-            or cache_write_tokens is not null
-            or cache_read_tokens is not null
-            or iterations is not null
-        )
-        and coalesce(model, '') <> '<synthetic>'
+-- Lines that report what an API call used, with what calls are made of; `api_call_ctes` adds what else a line says.
+-- noqa: disable=LT02
+with own_lines as (
+    {{ counted_once(ref('base_lines')) }}
+),
+
+lines as (
+    select * from own_lines
+    where {{ reports_usage() }}
 ),
 
 answers as (
@@ -52,11 +48,6 @@ with_call as (
         coalesce(lines.speed = 'fast', false) or {{ is_fast_model("coalesce(lines.model, '')") }} as is_fast,
         lines.is_agent_progress,
         lines.is_sidechain,
-        lines.agent_id,
-        lines.git_branch,
-        lines.skill,
-        lines.mcp_server,
-        lines.client_version,
         lines.written_at,
         lines.date_key
     from lines

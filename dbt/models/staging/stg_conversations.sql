@@ -1,27 +1,27 @@
--- The one place where copies are dropped. A forked or resumed conversation repeats lines of the first one under
--- its own id, and the same line may have been imported twice: each line counts once, for the conversation that
--- had it first.
+-- What every line has, whatever its kind.
+-- noqa: disable=LT02
 with lines as (
-    select * from {{ ref('base_lines') }}
+    {{ counted_once(ref('base_lines')) }}
 ),
 
-copies as (
-    select * from {{ ref('base_line_copies') }}
-),
-
-sessions as (
-    select * from {{ ref('base_sessions') }}
-),
-
-counted_lines as (
+conversations as (
     select
-        lines.*,
-        coalesce(copies.line_count, 1) - 1 as copy_count,
-        sessions.project_id
+        line_id,
+        line_key,
+        session_id,
+        project_id,
+        line_type,
+        line_subtype,
+        role,
+        is_message,
+        is_automatic,
+        written_at,
+        ingested_at,
+        date_key,
+        git_branch,
+        client_version,
+        copy_count
     from lines
-    left join copies on lines.line_id = copies.line_id
-    left join sessions on lines.session_id = sessions.session_id
-    where copies.is_copy is null or not copies.is_copy
 )
 
-select * from counted_lines
+select * from conversations

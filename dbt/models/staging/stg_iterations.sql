@@ -1,10 +1,14 @@
 -- What other models did within an answer: its own totals leave that out.
-with lines as (
-    select * from {{ ref('stg_api_lines') }}
-    where iterations is not null
+-- noqa: disable=LT02, LT05
+with own_lines as (
+    {{ counted_once(ref('base_lines')) }}
 ),
 
--- noqa: disable=LT02, LT05
+lines as (
+    select * from own_lines
+    where iterations is not null and {{ reports_usage() }}
+),
+
 entries as (
     {{ json_list_entries('lines', 'iterations', ['line_id', 'written_at', 'date_key', 'model'], [
         'type', 'model', 'input_tokens', 'output_tokens', 'cache_creation_input_tokens', 'cache_read_input_tokens',
@@ -15,10 +19,11 @@ entries as (
 counted as (
     select
         line_id,
+        entry_index,
         written_at,
         date_key,
         case entry_type when 'advisor_message' then 'advisor' else 'fallback' end as iteration_kind,
-        coalesce(entry_model, model) as model,
+        coalesce(entry_model, model, 'unknown') as model,
         coalesce({{ to_count('entry_input_tokens') }}, 0) as input_tokens,
         coalesce({{ to_count('entry_output_tokens') }}, 0) as output_tokens,
         {{ to_count('entry_cache_creation_input_tokens') }} as cache_write_tokens,
@@ -32,6 +37,7 @@ counted as (
 final as (
     select
         line_id,
+        entry_index,
         written_at,
         date_key,
         iteration_kind,

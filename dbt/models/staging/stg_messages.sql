@@ -1,5 +1,10 @@
-with lines as (
-    select * from {{ ref('stg_conversations') }}
+-- noqa: disable=LT02
+with own_lines as (
+    {{ counted_once(ref('base_lines')) }}
+),
+
+lines as (
+    select * from own_lines
     where is_message
 ),
 

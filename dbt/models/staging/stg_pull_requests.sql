@@ -1,6 +1,6 @@
+-- noqa: disable=LT02
 with lines as (
-    select * from {{ ref('stg_conversations') }}
-    where line_type = 'pr-link' and pull_request_url is not null
+    {{ counted_once(ref('base_lines')) }}
 ),
 
 pull_requests as (
@@ -13,6 +13,7 @@ pull_requests as (
         pull_request_repository,
         written_at
     from lines
+    where line_type = 'pr-link' and pull_request_url is not null
 )
 
 select * from pull_requests

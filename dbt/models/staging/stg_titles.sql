@@ -1,6 +1,11 @@
 -- A summary names the line it sums up; that line's conversation may be another than the one it stands in.
-with lines as (
-    select * from {{ ref('stg_conversations') }}
+-- noqa: disable=LT02
+with own_lines as (
+    {{ counted_once(ref('base_lines')) }}
+),
+
+lines as (
+    select * from own_lines
     where custom_title is not null or ai_title is not null or summary is not null or agent_name is not null
 ),
 
@@ -8,7 +13,7 @@ summed_up_lines as (
     select
         line_key,
         session_id
-    from {{ ref('stg_conversations') }}
+    from own_lines
     where line_key in (select lines.leaf_uuid from lines)
 ),
 

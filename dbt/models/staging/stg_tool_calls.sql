@@ -1,5 +1,10 @@
-with blocks as (
-    select * from {{ ref('stg_content_blocks') }}
+-- noqa: disable=LT02
+with own_blocks as (
+    {{ counted_once(ref('base_blocks')) }}
+),
+
+blocks as (
+    select * from own_blocks
     where block_type = 'tool_use'
 ),
 

@@ -7,22 +7,11 @@ import pytest
 
 from batch.pipeline.steps import judged, may_publish
 from batch.runs.journal import StepRun
-from batch.shipped import gx_project
-from batch.validate.project import SUITES, project_files, variables_file
+from batch.validate.project import variables_file
+from batch.validate.suites import SUITES
 from batch.validate.validate import LAYERS, Finding, Validation, failure_of, least_documents
 
 RULES = [(suite, rule) for suite in SUITES for rule in suite.rules]
-
-
-def test_the_checkout_has_the_project_as_the_suites_make_it() -> None:
-    """`gx/` is what `python -m tests.gx_project` writes, no more and no less."""
-    folder = gx_project()
-    found = {
-        path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != "README.md"
-    }
-    assert project_files() == found
 
 
 def test_rules_have_names_of_their_own() -> None:
