@@ -1,10 +1,12 @@
 """The platform on containers, from a copy of the checkout: what an operator types, and what it shows."""
 
+import contextlib
 import functools
 import http.server
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -19,6 +21,7 @@ from tests.containers.images import Images, jars, prepare
 from tests.support.paths import ROOT
 
 PROJECT = "claude-analytics"
+_NAMES = Path("/run/containers/networks/aardvark-dns")
 _COPIED = (
     *(
         "Makefile",
@@ -155,8 +158,44 @@ class Platform:
     def remove(self) -> None:
         """Remove all containers, volumes and networks; images stay."""
         self.engine("rm", "--all", "--force", "--depend", "--time", "2", expected=None)
+        self.engine("pod", "rm", "--all", "--force", expected=None)
         self.engine("volume", "prune", "--force", expected=None)
         self.engine("network", "prune", "--force", expected=None)
+        _forget_names()
+
+    def leftovers(self) -> list[str]:
+        """Name what `remove` should have ended or unmounted: processes, mounts."""
+        monitors = [each for each in _command_lines() if "conmon" in each.split(" ")[0]]
+        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+        return [each for each in monitors + mounts if str(self.home) in each]
+
+
+def _command_lines() -> list[str]:
+    """Return those of all processes."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return found
+
+
+def _forget_names() -> None:
+    """Drop the names of containers that were killed together with their monitors.
+
+    Podman keeps names per network in one folder for all homes. A file that is left there names the gateway of
+    a network that is gone, so in the next network of that name nobody finds anybody.
+    """
+    running = "\n".join(_command_lines())
+    left = False
+    for file in _NAMES.glob(f"{PROJECT}_*"):
+        containers = [line.split(" ")[0] for line in file.read_text(encoding="utf-8").splitlines()[1:]]
+        if not any(each in running for each in containers):
+            file.unlink()
+            left = True
+    server = _NAMES / "aardvark.pid"
+    if left and server.exists():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(server.read_text(encoding="utf-8")), signal.SIGHUP)
 
 
 def fetched(url: str) -> tuple[int, str]:
