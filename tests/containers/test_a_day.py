@@ -238,16 +238,43 @@ def test_a_failed_build_reaches_whoever_is_to_be_told(platform: Platform, alerts
     assert build < published(platform, "select build_id from ops.published_build")
 
 
+def test_the_warehouse_is_rebuilt_from_the_landing_zone(platform: Platform) -> None:
+    """As the RUNBOOK says, beside the running stream; the full refresh has the same rows."""
+    platform.once("load", "--full-refresh")
+    insert(platform, "meanwhile", 3)
+    platform.make("run-daily")
+    proved(platform)
+    for session, count in {"first": 40, "crash": 10, "meanwhile": 3}.items():
+        query = f"select message_count from marts.dim_sessions where session_id = '{session}'"
+        assert str(count) == published(platform, query)
+
+
 def test_credentials_are_rotated(platform: Platform) -> None:
-    """MongoDB's as the RUNBOOK says, by another connection string; those of Metabase's database, too."""
+    """As the RUNBOOK says: another user of MongoDB by another connection string; Metabase's database."""
+    for name in ("least-privilege.js", "least-privilege.json"):
+        with (ROOT / "deploy" / "mongo" / name).open("rb") as file:
+            put = ["exec", "--interactive", platform.container("mongo"), "tee", f"/tmp/{name}"]
+            run([str(platform.home / "engine"), *put], stdin=file)
+    # Whoever types the password sits at a terminal.
+    typed = "passwordPrompt = () => 'rotated'"
+    shell = ["mongosh", "--quiet", "mongodb://mongo:27017/admin", "--eval", typed]
+    script = [*shell, "--file", "/tmp/least-privilege.js"]
+    assert "user claude_analytics: made" in platform.exec("mongo", *script)
+    assert "left alone" in platform.exec("mongo", *script)
+
     secrets = platform.folder / "deploy" / "secrets"
-    (secrets / "mongo_uri").write_text("mongodb://mongo:27017/?replicaSet=rs0&appName=rotated")
+    (secrets / "mongo_uri").write_text(
+        "mongodb://claude_analytics:rotated@mongo:27017/?replicaSet=rs0&authSource=admin"
+    )
     before = platform.containers()["stream"]["State"]["Pid"]
     platform.compose("--profile", "mongo", "restart", "stream", "schedule")
     assert platform.containers()["stream"]["State"]["Pid"] not in {0, before}
     config = platform.exec("stream", "env", "COLUMNS=400", "claude-analytics", "config")
-    assert "appName=rotated" in config
+    assert "claude_analytics:***@mongo:27017" in config
     wait_until(lambda: platform.is_healthy("stream"), seconds=PATIENCE_SECONDS)
+    platform.once("doctor")
+    insert(platform, "rotated", 4)
+    proved(platform)
 
     platform.exec(
         *("metabase-postgres", "psql", "--host", "/var/run/postgresql", "--username", "metabase"),
@@ -261,6 +288,8 @@ def test_credentials_are_rotated(platform: Platform) -> None:
 
 def test_a_backup_is_restored(platform: Platform) -> None:
     """As the RUNBOOK says: stop, copy, lose the volumes, put back, start; the stream catches up."""
+    dumped = ["pg_dump", "--host", "/var/run/postgresql", "--username", "metabase", "metabase"]
+    assert "PostgreSQL database dump complete" in platform.exec("metabase-postgres", *dumped)
     tar = [
         "compose",
         "--file",
@@ -299,7 +328,10 @@ def test_a_backup_is_restored(platform: Platform) -> None:
 
 def test_an_upgrade_keeps_the_volumes(platform: Platform) -> None:
     """`make rebuild` replaces images and containers; documents, dashboards and accounts are as before."""
+    before = {described["Id"] for described in platform.containers().values()}
     platform.make("rebuild")
+    assert set(platform.containers()) == DEFAULT
+    assert not before & {described["Id"] for described in platform.containers().values()}
     for name in DEFAULT:
         wait_until(lambda name=name: platform.is_healthy(name), seconds=PATIENCE_SECONDS)  # type: ignore[misc]
     proved(platform)
