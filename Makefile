@@ -182,7 +182,7 @@ shell: .engine ## Open a shell for commands by hand, also if nothing runs [SERVI
 status: .engine ## Show the containers, then stream, warehouse, runs and published build, and Prefect's deployments
 	@$(COMPOSE) $(PREFECT_PROFILE) ps
 	@$(ONCE) analytics-worker status
-	@$(if $(PREFECT_RUNS),$(COMPOSE) --profile prefect exec -T prefect-worker prefect deployment ls,true)
+	@$(if $(PREFECT_RUNS),$(COMPOSE) --profile prefect exec -T prefect-worker env COLUMNS=160 prefect deployment ls,true)
 
 run-adhoc: .engine ## Run the pipeline now [ARGS='--skip-extract']
 	@$(ONCE) analytics-worker pipeline $(ARGS)

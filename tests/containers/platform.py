@@ -21,6 +21,7 @@ from tests.containers.images import Images, jars, prepare
 from tests.support.paths import ROOT
 
 PROJECT = "claude-analytics"
+_CTRL_C_SECONDS = 60
 _NAMES = Path("/run/containers/networks/aardvark-dns")
 _COPIED = (
     *(
@@ -100,10 +101,29 @@ class Platform:
             else:
                 shutil.copy(ROOT / name, self.folder / name)
 
-    def make(self, *arguments: str, expected: int | None = 0) -> str:
+    def make(self, *arguments: str, expected: int | None = 0, **options: Any) -> str:
         """Type `make …` in the checkout."""
-        command = ["make", "--no-print-directory", f"DOCKER={self._engine}", *arguments]
-        return run(command, expected=expected, cwd=self.folder)
+        return run(self._make(*arguments), expected=expected, cwd=self.folder, **options)
+
+    def _make(self, *arguments: str) -> list[str]:
+        return ["make", "--no-print-directory", f"DOCKER={self._engine}", *arguments]
+
+    @contextmanager
+    def started(self, *arguments: str) -> Iterator[Iterator[str]]:
+        """Type `make …`, read the lines that it prints, end it with Ctrl-C."""
+        process = subprocess.Popen(
+            self._make(*arguments),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=self.folder,
+            start_new_session=True,
+        )
+        try:
+            yield iter(process.stdout or ())
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+            process.communicate(timeout=_CTRL_C_SECONDS)
 
     def engine(self, *arguments: str, expected: int | None = 0) -> str:
         """Ask the engine itself."""

@@ -432,7 +432,7 @@ def test_prefect_is_looked_after(engine: Engine) -> None:
     assert built.endswith("build prefect-worker")
     assert restarted.endswith("--no-deps --force-recreate prefect-worker")
     assert deployed.endswith("exec -T prefect-worker claude-analytics deploy")
-    assert engine.make("status")[-1].endswith("exec -T prefect-worker prefect deployment ls")
+    assert engine.make("status")[-1].endswith("exec -T prefect-worker env COLUMNS=160 prefect deployment ls")
     assert engine.make("logs", "SERVICE=prefect-worker") == [
         "--profile prefect logs --follow --tail 100 prefect-worker"
     ]
