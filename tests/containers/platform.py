@@ -22,6 +22,9 @@ from tests.support.paths import ROOT
 
 PROJECT = "claude-analytics"
 _CTRL_C_SECONDS = 60
+_ATTEMPTS = 3
+# Characters of a command line or a mount.
+_SHOWN = 200
 _NAMES = Path("/run/containers/networks/aardvark-dns")
 _COPIED = (
     *(
@@ -177,8 +180,10 @@ class Platform:
 
     def remove(self) -> None:
         """Remove all containers, volumes and networks; images stay."""
-        self.engine("rm", "--all", "--force", "--depend", "--time", "2", expected=None)
-        self.engine("pod", "rm", "--all", "--force", expected=None)
+        # Each with those that depend on it: `--all` leaves some of them.
+        for _ in range(_ATTEMPTS):
+            for each in self.engine("ps", "--all", "--quiet").split():
+                self.engine("rm", "--force", "--depend", "--time", "2", each, expected=None)
         self.engine("volume", "prune", "--force", expected=None)
         self.engine("network", "prune", "--force", expected=None)
         _forget_names()
@@ -187,7 +192,7 @@ class Platform:
         """Name what `remove` should have ended or unmounted: processes, mounts."""
         monitors = [each for each in _command_lines() if "conmon" in each.split(" ")[0]]
         mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
-        return [each for each in monitors + mounts if str(self.home) in each]
+        return [each[:_SHOWN] for each in monitors + mounts if str(self.home) in each]
 
 
 def _command_lines() -> list[str]:

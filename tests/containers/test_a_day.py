@@ -396,7 +396,7 @@ def test_prefect_takes_the_place_of_schedule(platform: Platform) -> None:
 
 
 def test_down_leaves_nothing_but_data(platform: Platform) -> None:
-    """Neither containers nor networks; the volumes stay. Started again, Prefect's place is `schedule`'s again."""
+    """Neither containers nor networks; the volumes stay, and `schedule` has its place back from Prefect."""
     platform.make("down")
     platform.make("up")
     assert set(platform.containers()) == DEFAULT
