@@ -351,6 +351,9 @@ def test_up_makes_secrets_and_starts_the_profile(engine: Engine, tmp_path: Path)
     for arguments in (["WITH_MONGO=1"], []):
         asked = engine.make("--directory", str(tmp_path), "up", *arguments)
         assert ["--profile mongo up --detach --wait --wait-timeout 900 --build"] == asked
+    account = "mongodb://reader:secret@mongo:27017/?replicaSet=rs0"
+    (tmp_path / "deploy" / "secrets" / "mongo_uri").write_text(account)
+    assert engine.make("--directory", str(tmp_path), "up")[0].startswith("--profile mongo ")
 
 
 @pytest.mark.parametrize(
