@@ -124,7 +124,7 @@ SERVICE ?=
 # `make import` reads these.
 IMPORT = $(patsubst ~/%,$(HOME)/%,$(or $(LOGS),$(HOME)/.claude/projects))
 
-MONGO_PROFILE = $(if $(or $(WITH_MONGO),$(shell grep -s '//mongo:27017' deploy/secrets/mongo_uri)),--profile mongo)
+MONGO_PROFILE = $(if $(or $(WITH_MONGO),$(shell grep -s '[/@]mongo:27017' deploy/secrets/mongo_uri)),--profile mongo)
 # Where Prefect runs (`make up-prefect`), it stays, and `schedule` does not start beside it.
 PREFECT_RUNS = $(shell $(DOCKER) ps --quiet --filter label=com.docker.compose.project=claude-analytics \
     --filter label=com.docker.compose.service=prefect-worker)
@@ -156,7 +156,7 @@ down: .engine ## Stop everything; data stays
 rebuild: .engine ## Build the images from scratch and replace the containers; data stays
 	@WITH_MONGO=$(WITH_MONGO) deploy/secrets.sh
 	@$(COMPOSE) $(PREFECT_PROFILE) build --pull --no-cache
-	@$(COMPOSE) $(PREFECT_PROFILE) $(UP) $(NO_SCHEDULE)
+	@$(COMPOSE) $(PREFECT_PROFILE) $(UP) --force-recreate $(NO_SCHEDULE)
 
 fresh: .engine ## DELETE all data of the containers and start from nothing: make fresh CONFIRM=yes
 	@if [ '$(CONFIRM)' != yes ]; then \
@@ -182,7 +182,7 @@ shell: .engine ## Open a shell for commands by hand, also if nothing runs [SERVI
 status: .engine ## Show the containers, then stream, warehouse, runs and published build, and Prefect's deployments
 	@$(COMPOSE) $(PREFECT_PROFILE) ps
 	@$(ONCE) analytics-worker status
-	@$(if $(PREFECT_RUNS),$(COMPOSE) --profile prefect exec -T prefect-worker prefect deployment ls,true)
+	@$(if $(PREFECT_RUNS),$(COMPOSE) --profile prefect exec -T prefect-worker env COLUMNS=160 prefect deployment ls,true)
 
 run-adhoc: .engine ## Run the pipeline now [ARGS='--skip-extract']
 	@$(ONCE) analytics-worker pipeline $(ARGS)

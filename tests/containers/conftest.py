@@ -62,3 +62,4 @@ def platform(alerts: Receiver) -> Iterator[Platform]:
         finally:
             if not is_kept:
                 found.remove()
+                assert [] == found.leftovers(), "still running or mounted"

@@ -20,10 +20,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 PAUSE_SECONDS = 0.5
+# Compose asks for ever whether what it depends on is healthy; what takes longer than this is not.
+_COMPOSE_SECONDS = 900
 _ONE_CALL_SECONDS = 3600
 _GATEWAY = ":host-gateway"
 # As with Docker, a read-only root has no folders in memory but those that are asked for.
-_LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024", "--read-only-tmpfs=false")
+_AS_DOCKER = ("--read-only-tmpfs=false",)
 # Since this version podman can wait for health itself, and podman-compose leaves it to podman to do so.
 _VERSION = "podman version 4.9.0"
 
@@ -36,17 +38,16 @@ def home() -> Path:
 def podman(*arguments: str) -> list[str]:
     """Return a command of podman on this home."""
     return [
-        *("podman", "--log-level=error", "--cgroup-manager=cgroupfs", "--runtime=runc"),
-        *("--storage-driver", (home() / "driver").read_text(encoding="utf-8").strip()),
+        *("podman", "--log-level=error", "--storage-driver", (home() / "driver").read_text(encoding="utf-8")),
         *("--root", str(home() / "storage"), "--runroot", str(home() / "run")),
-        *("--network-config-dir", str(home() / "networks")),
         *arguments,
     ]
 
 
 def environment() -> dict[str, str]:
     """Return the environment of podman: health checks without systemd, builds without namespaces."""
-    return os.environ | {"DISABLE_HC_SYSTEMD": "true", "BUILDAH_ISOLATION": "chroot"}
+    own = {"CONTAINERS_CONF": str(home() / "containers.conf"), "DISABLE_HC_SYSTEMD": "true"}
+    return os.environ | own | {"BUILDAH_ISOLATION": "chroot"}
 
 
 def building(arguments: list[str]) -> list[str]:
@@ -82,30 +83,48 @@ def _own_address() -> str:
 
 
 def wait_healthy(name: str) -> int:
-    """Wait until a container is healthy, or runs if it has no health check."""
-    while not _is_healthy(name):
+    """Wait until a container is healthy, or runs if it has no health check, or compose has ended."""
+    compose = os.getppid()
+    while os.getppid() == compose:
+        # Neither one that does not exist is waited for, nor one without a check.
+        if _health(name) in {"", "no such container", "no defined healthcheck"}:
+            return 0
         time.sleep(PAUSE_SECONDS)
-    return 0
+    return 1
 
 
-def _is_healthy(name: str) -> bool:
-    checked = subprocess.run(
-        podman("healthcheck", "run", name), env=environment(), capture_output=True, text=True, check=False
+def _health(name: str) -> str:
+    """Run the health check of a container; gives nothing if it is healthy, else why not."""
+    check = podman("healthcheck", "run", name)
+    checked = subprocess.run(check, env=environment(), capture_output=True, text=True, check=False)
+    known = (each for each in ("no such container", "no defined healthcheck") if each in checked.stderr)
+    return "" if checked.returncode == 0 else next(known, checked.stdout + checked.stderr or "unhealthy")
+
+
+def compose(arguments: list[str]) -> int:
+    """Run compose to its end; one that does not come to it says how each container is."""
+    # One after the other: services of one image would each build it, rather than find it built.
+    one = ["--parallel", "1"] if {"build", "--build"} & set(arguments) else []
+    me = str(home() / "engine")
+    command = [sys.executable, "-m", "podman_compose", "--podman-path", me, *one, *arguments]
+    try:
+        return subprocess.run(command, env=environment(), check=False, timeout=_COMPOSE_SECONDS).returncode
+    except subprocess.TimeoutExpired:
+        sys.stderr.write(f"compose has not ended within {_COMPOSE_SECONDS} seconds:\n")
+    shown = "{{.Name}} {{.State.Status}} {{json .State.Health}}"
+    listed = subprocess.run(
+        podman("ps", "--all", "--quiet"), env=environment(), capture_output=True, text=True, check=False
     )
-    # Neither one that does not exist is waited for, nor one without a check.
-    is_unknown = "no such container" in checked.stderr or "no defined healthcheck" in checked.stderr
-    return checked.returncode == 0 or is_unknown
+    inspect = podman("inspect", "--format", shown, *listed.stdout.split())
+    subprocess.run(inspect, env=environment(), stdout=sys.stderr, check=False)
+    return 124
 
 
 def main(arguments: list[str]) -> int:
     """Do as asked; what is podman's own takes the place of this process."""
     match arguments:
         case ["compose", *rest]:
-            me = str(home() / "engine")
-            # One after the other: services of one image would each build it, rather than find it built.
-            one = ["--parallel", "1"] if {"build", "--build"} & set(rest) else []
-            compose = [sys.executable, "-m", "podman_compose", "--podman-path", me, *one, *rest]
-            return subprocess.run(compose, env=environment(), check=False).returncode
+            return compose(rest)
         case ["--version", *_]:
             sys.stdout.write(f"{_VERSION}\n")
             return 0
@@ -120,7 +139,9 @@ def main(arguments: list[str]) -> int:
             build = functools.partial(subprocess.run, command, env=environment(), check=False)
             return _once(("build", *rest), lambda: build().returncode)
         case [("create" | "run") as verb, *rest]:
-            command = podman(verb, *_LIMITS, *(each.replace(_GATEWAY, f":{_own_address()}") for each in rest))
+            command = podman(
+                verb, *_AS_DOCKER, *(each.replace(_GATEWAY, f":{_own_address()}") for each in rest)
+            )
         case _:
             command = podman(*arguments)
     return os.execvpe(command[0], command, environment())  # noqa: S606 - no shell is wanted

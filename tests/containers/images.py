@@ -18,7 +18,6 @@ from typing import Any
 
 import yaml
 
-from tests.containers.engine import podman
 from tests.support.paths import ROOT
 
 HERE = Path(__file__).parent
@@ -27,6 +26,22 @@ CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 _DEBIAN = "http://deb.debian.org/debian"
 _PACKAGES = ("ca-certificates", "python3", "python3-venv", "python3-pip")
 _DRIVERS = ("overlay", "vfs")
+# Limits that the kernel grants without asking anybody; nothing is shared with other homes, locks neither.
+_CONFIGURATION = """\
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+
+[engine]
+cgroup_manager = "cgroupfs"
+runtime = "runc"
+events_logger = "file"
+lock_type = "file"
+tmp_dir = "{home}/run/libpod"
+
+[network]
+network_backend = "netavark"
+network_config_dir = "{home}/networks"
+"""
 
 
 def image_of(service: str) -> str:
@@ -48,6 +63,7 @@ def prepare(home: Path) -> None:
     (home / "pip.conf").write_text(pip, encoding="utf-8")
     mounts.append(f"{home / 'pip.conf'}:/etc/pip.conf:ro")
     (home / "build-mounts").write_text("".join(f"{each}\n" for each in mounts), encoding="utf-8")
+    (home / "containers.conf").write_text(_CONFIGURATION.format(home=home), encoding="utf-8")
 
 
 def _has_driver(home: Path, name: str) -> bool:
@@ -87,6 +103,7 @@ class Images:
 
     def __init__(self, home: Path, run: Callable[..., str]) -> None:
         self._home = home
+        self._engine = str(home / "engine")
         self._run = run
 
     def make(self) -> None:
@@ -116,7 +133,7 @@ class Images:
         archive = self._home / "debian.tar"
         self._run(["tar", "--directory", str(root), "--create", "--file", str(archive), "."])
         shutil.rmtree(root)
-        self._run(podman("import", "--change", "LABEL recipe=1", str(archive), "localhost/debian"))
+        self._run([self._engine, "import", "--change", "LABEL recipe=1", str(archive), "localhost/debian"])
         archive.unlink()
 
     def _build(self, recipe: str, tag: str, *files: Path, argument: str | None = None) -> None:
@@ -130,13 +147,13 @@ class Images:
             label.update(file.read_bytes())
         if self._is_there(tag, label.hexdigest()):
             return
-        build = [str(self._home / "engine"), "build", "--label", f"recipe={label.hexdigest()}", "--tag", tag]
+        build = [self._engine, "build", "--label", f"recipe={label.hexdigest()}", "--tag", tag]
         arguments = ["--build-arg", argument] if argument else []
         self._run([*build, *arguments, "--file", str(context / f"{recipe}.Containerfile"), str(context)])
 
     def _is_there(self, tag: str, label: str) -> bool:
         found = subprocess.run(
-            podman("image", "inspect", "--format", "{{json .Labels}}", tag),
+            [self._engine, "image", "inspect", "--format", "{{json .Labels}}", tag],
             capture_output=True,
             text=True,
             check=False,

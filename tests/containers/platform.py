@@ -1,10 +1,12 @@
 """The platform on containers, from a copy of the checkout: what an operator types, and what it shows."""
 
+import contextlib
 import functools
 import http.server
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -19,6 +21,11 @@ from tests.containers.images import Images, jars, prepare
 from tests.support.paths import ROOT
 
 PROJECT = "claude-analytics"
+_CTRL_C_SECONDS = 60
+_ATTEMPTS = 3
+# Characters of a command line or a mount.
+_SHOWN = 200
+_NAMES = Path("/run/containers/networks/aardvark-dns")
 _COPIED = (
     *(
         "Makefile",
@@ -97,10 +104,29 @@ class Platform:
             else:
                 shutil.copy(ROOT / name, self.folder / name)
 
-    def make(self, *arguments: str, expected: int | None = 0) -> str:
+    def make(self, *arguments: str, expected: int | None = 0, **options: Any) -> str:
         """Type `make …` in the checkout."""
-        command = ["make", "--no-print-directory", f"DOCKER={self._engine}", *arguments]
-        return run(command, expected=expected, cwd=self.folder)
+        return run(self._make(*arguments), expected=expected, cwd=self.folder, **options)
+
+    def _make(self, *arguments: str) -> list[str]:
+        return ["make", "--no-print-directory", f"DOCKER={self._engine}", *arguments]
+
+    @contextmanager
+    def started(self, *arguments: str) -> Iterator[Iterator[str]]:
+        """Type `make …`, read the lines that it prints, end it with Ctrl-C."""
+        process = subprocess.Popen(
+            self._make(*arguments),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=self.folder,
+            start_new_session=True,
+        )
+        try:
+            yield iter(process.stdout or ())
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+            process.communicate(timeout=_CTRL_C_SECONDS)
 
     def engine(self, *arguments: str, expected: int | None = 0) -> str:
         """Ask the engine itself."""
@@ -154,9 +180,47 @@ class Platform:
 
     def remove(self) -> None:
         """Remove all containers, volumes and networks; images stay."""
-        self.engine("rm", "--all", "--force", "--depend", "--time", "2", expected=None)
+        # Each with those that depend on it: `--all` leaves some of them.
+        for _ in range(_ATTEMPTS):
+            for each in self.engine("ps", "--all", "--quiet").split():
+                self.engine("rm", "--force", "--depend", "--time", "2", each, expected=None)
         self.engine("volume", "prune", "--force", expected=None)
         self.engine("network", "prune", "--force", expected=None)
+        _forget_names()
+
+    def leftovers(self) -> list[str]:
+        """Name what `remove` should have ended or unmounted: processes, mounts."""
+        monitors = [each for each in _command_lines() if "conmon" in each.split(" ")[0]]
+        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+        return [each[:_SHOWN] for each in monitors + mounts if str(self.home) in each]
+
+
+def _command_lines() -> list[str]:
+    """Return those of all processes."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return found
+
+
+def _forget_names() -> None:
+    """Drop the names of containers that were killed together with their monitors.
+
+    Podman keeps names per network in one folder for all homes. A file that is left there names the gateway of
+    a network that is gone, so in the next network of that name nobody finds anybody.
+    """
+    running = "\n".join(_command_lines())
+    left = False
+    for file in _NAMES.glob(f"{PROJECT}_*"):
+        containers = [line.split(" ")[0] for line in file.read_text(encoding="utf-8").splitlines()[1:]]
+        if not any(each in running for each in containers):
+            file.unlink()
+            left = True
+    server = _NAMES / "aardvark.pid"
+    if left and server.exists():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(server.read_text(encoding="utf-8")), signal.SIGHUP)
 
 
 def fetched(url: str) -> tuple[int, str]:

@@ -85,6 +85,7 @@ def test_documents_become_published_marts(platform: Platform, tmp_path: Path) ->
     """Logs of this machine and documents that are inserted arrive; source and warehouse are equal."""
     platform.make("import", f"LOGS={sample_logs()}")
     insert(platform, "first", 40)
+    platform.make("run-backfill")
     proved(platform)
     platform.make("run-adhoc")
     assert "40" == published(
@@ -238,16 +239,71 @@ def test_a_failed_build_reaches_whoever_is_to_be_told(platform: Platform, alerts
     assert build < published(platform, "select build_id from ops.published_build")
 
 
+def test_commands_of_the_runbook_run_in_a_container(platform: Platform) -> None:
+    """Each that it names: beside the running services, or where it is a stream's, in its place."""
+    text = (ROOT / "deploy" / "RUNBOOK.md").read_text(encoding="utf-8")
+    named = {" ".join(each.split()) for each in re.findall(r"`claude-analytics\s+([^`]+)`", text)}
+    # The first needs a document that was rejected; dashboards are made by another service.
+    named -= {"dead-letters show ID", "metabase sync"}
+    streams = {each for each in named if each.startswith("stream ")}
+    assert streams
+    for command in sorted(named - streams):
+        platform.once(*command.split())
+    platform.compose("stop", "stream")
+    for command in sorted(streams):
+        assert "stopped" in platform.once(*command.split(), "--until-idle", "1")
+    platform.compose("start", "stream")
+    wait_until(lambda: platform.is_healthy("stream"), seconds=PATIENCE_SECONDS)
+    proved(platform)
+
+
+def test_logs_and_a_shell_are_at_hand(platform: Platform, tmp_path: Path) -> None:
+    """`make logs` follows one service, `make shell` takes commands."""
+    with platform.started("logs", "SERVICE=stream") as following:
+        assert any("claude_analytics" in line or "{" in line for line in following)
+    typed = tmp_path / "typed"
+    typed.write_text("claude-analytics --version\nexit\n", encoding="utf-8")
+    with typed.open("rb") as file:
+        assert "claude-analytics 0.1.0" in platform.make("shell", stdin=file)
+
+
+def test_the_warehouse_is_rebuilt_from_the_landing_zone(platform: Platform) -> None:
+    """As the RUNBOOK says, beside the running stream; the full refresh has the same rows."""
+    platform.once("load", "--full-refresh")
+    insert(platform, "meanwhile", 3)
+    platform.make("run-daily")
+    proved(platform)
+    for session, count in {"first": 40, "crash": 10, "meanwhile": 3}.items():
+        query = f"select message_count from marts.dim_sessions where session_id = '{session}'"
+        assert str(count) == published(platform, query)
+
+
 def test_credentials_are_rotated(platform: Platform) -> None:
-    """MongoDB's as the RUNBOOK says, by another connection string; those of Metabase's database, too."""
+    """As the RUNBOOK says: another user of MongoDB by another connection string; Metabase's database."""
+    for name in ("least-privilege.js", "least-privilege.json"):
+        with (ROOT / "deploy" / "mongo" / name).open("rb") as file:
+            put = ["exec", "--interactive", platform.container("mongo"), "tee", f"/tmp/{name}"]
+            run([str(platform.home / "engine"), *put], stdin=file)
+    # Whoever types the password sits at a terminal.
+    typed = "passwordPrompt = () => 'rotated'"
+    shell = ["mongosh", "--quiet", "mongodb://mongo:27017/admin", "--eval", typed]
+    script = [*shell, "--file", "/tmp/least-privilege.js"]
+    assert "user claude_analytics: made" in platform.exec("mongo", *script)
+    assert "left alone" in platform.exec("mongo", *script)
+
     secrets = platform.folder / "deploy" / "secrets"
-    (secrets / "mongo_uri").write_text("mongodb://mongo:27017/?replicaSet=rs0&appName=rotated")
+    (secrets / "mongo_uri").write_text(
+        "mongodb://claude_analytics:rotated@mongo:27017/?replicaSet=rs0&authSource=admin"
+    )
     before = platform.containers()["stream"]["State"]["Pid"]
     platform.compose("--profile", "mongo", "restart", "stream", "schedule")
     assert platform.containers()["stream"]["State"]["Pid"] not in {0, before}
     config = platform.exec("stream", "env", "COLUMNS=400", "claude-analytics", "config")
-    assert "appName=rotated" in config
+    assert "claude_analytics:***@mongo:27017" in config
     wait_until(lambda: platform.is_healthy("stream"), seconds=PATIENCE_SECONDS)
+    platform.once("doctor")
+    insert(platform, "rotated", 4)
+    proved(platform)
 
     platform.exec(
         *("metabase-postgres", "psql", "--host", "/var/run/postgresql", "--username", "metabase"),
@@ -261,6 +317,8 @@ def test_credentials_are_rotated(platform: Platform) -> None:
 
 def test_a_backup_is_restored(platform: Platform) -> None:
     """As the RUNBOOK says: stop, copy, lose the volumes, put back, start; the stream catches up."""
+    dumped = ["pg_dump", "--host", "/var/run/postgresql", "--username", "metabase", "metabase"]
+    assert "PostgreSQL database dump complete" in platform.exec("metabase-postgres", *dumped)
     tar = [
         "compose",
         "--file",
@@ -289,7 +347,10 @@ def test_a_backup_is_restored(platform: Platform) -> None:
             stdin=read,
             cwd=platform.folder,
         )
+    platform.make("up-core")
+    assert {"mongo", "stream", "schedule"} == set(platform.containers())
     platform.make("up")
+    assert set(platform.containers()) == DEFAULT
     insert(platform, "restored", 5)
     proved(platform)
     assert "40" == published(
@@ -299,7 +360,10 @@ def test_a_backup_is_restored(platform: Platform) -> None:
 
 def test_an_upgrade_keeps_the_volumes(platform: Platform) -> None:
     """`make rebuild` replaces images and containers; documents, dashboards and accounts are as before."""
+    before = {described["Id"] for described in platform.containers().values()}
     platform.make("rebuild")
+    assert set(platform.containers()) == DEFAULT
+    assert not before & {described["Id"] for described in platform.containers().values()}
     for name in DEFAULT:
         wait_until(lambda name=name: platform.is_healthy(name), seconds=PATIENCE_SECONDS)  # type: ignore[misc]
     proved(platform)
@@ -332,7 +396,10 @@ def test_prefect_takes_the_place_of_schedule(platform: Platform) -> None:
 
 
 def test_down_leaves_nothing_but_data(platform: Platform) -> None:
-    """Neither containers nor networks; the volumes stay."""
+    """Neither containers nor networks; the volumes stay, and `schedule` has its place back from Prefect."""
+    platform.make("down")
+    platform.make("up")
+    assert set(platform.containers()) == DEFAULT
     platform.make("down")
     assert {} == platform.containers()
     networks = json.loads(platform.engine("network", "ls", "--format", "json"))

@@ -351,6 +351,9 @@ def test_up_makes_secrets_and_starts_the_profile(engine: Engine, tmp_path: Path)
     for arguments in (["WITH_MONGO=1"], []):
         asked = engine.make("--directory", str(tmp_path), "up", *arguments)
         assert ["--profile mongo up --detach --wait --wait-timeout 900 --build"] == asked
+    account = "mongodb://reader:secret@mongo:27017/?replicaSet=rs0"
+    (tmp_path / "deploy" / "secrets" / "mongo_uri").write_text(account)
+    assert engine.make("--directory", str(tmp_path), "up")[0].startswith("--profile mongo ")
 
 
 @pytest.mark.parametrize(
@@ -432,7 +435,7 @@ def test_prefect_is_looked_after(engine: Engine) -> None:
     assert built.endswith("build prefect-worker")
     assert restarted.endswith("--no-deps --force-recreate prefect-worker")
     assert deployed.endswith("exec -T prefect-worker claude-analytics deploy")
-    assert engine.make("status")[-1].endswith("exec -T prefect-worker prefect deployment ls")
+    assert engine.make("status")[-1].endswith("exec -T prefect-worker env COLUMNS=160 prefect deployment ls")
     assert engine.make("logs", "SERVICE=prefect-worker") == [
         "--profile prefect logs --follow --tail 100 prefect-worker"
     ]
