@@ -177,7 +177,7 @@ logs: .engine ## Follow the logs of all services, or of one [SERVICE=stream]
 	@$(COMPOSE) $(PREFECT_PROFILE) logs --follow --tail 100 $(SERVICE)
 
 shell: .engine ## Open a shell for commands by hand, also if nothing runs [SERVICE=analytics-worker]
-	@$(ONCE) --entrypoint bash $(or $(SERVICE),analytics-worker)
+	@$(ONCE) --entrypoint bash $(or $(SERVICE),analytics-worker) -i
 
 status: .engine ## Show the containers, then stream, warehouse, runs and published build, and Prefect's deployments
 	@$(COMPOSE) $(PREFECT_PROFILE) ps

@@ -368,7 +368,7 @@ def test_up_makes_secrets_and_starts_the_profile(engine: Engine, tmp_path: Path)
             "run-backfill",
             "--profile manual run --rm --no-deps analytics-worker pipeline --full-backfill --skip-load",
         ),
-        ("shell", "--profile manual run --rm --no-deps --entrypoint bash analytics-worker"),
+        ("shell", "--profile manual run --rm --no-deps --entrypoint bash analytics-worker -i"),
         ("dashboards", "--profile dashboards run --rm metabase-sync"),
         ("down", "--profile mongo --profile prefect --profile manual --profile dashboards down"),
         ("logs", "logs --follow --tail 100"),
