@@ -109,7 +109,9 @@ class Platform:
         return run(self._make(*arguments), expected=expected, cwd=self.folder, **options)
 
     def _make(self, *arguments: str) -> list[str]:
-        return ["make", "--no-print-directory", f"DOCKER={self._engine}", *arguments]
+        # What was given to the make that runs the tests (ARGS=…) is not for this one.
+        own = ["env", "--unset=MAKEFLAGS", "--unset=MAKEOVERRIDES", "--unset=ARGS", "--unset=LOGS"]
+        return [*own, "make", "--no-print-directory", f"DOCKER={self._engine}", *arguments]
 
     @contextmanager
     def started(self, *arguments: str) -> Iterator[Iterator[str]]:
