@@ -27,19 +27,30 @@ class RangeLoader:
         warehouse: Where to load; whatever else has landed is loaded along.
         tally: Told what is loaded.
         stop: Once set, a load is broken off after a few seconds, and none is begun.
+        final_threads: Of DuckDB once all is read and the cores are free; None for the warehouse's own.
         log: One line per load, one per change of trouble.
 
     Attributes:
         total: What was loaded so far.
     """
 
-    def __init__(self, warehouse: Warehouse, *, tally: RangeTally, stop: StopSignal, log: Logger) -> None:
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        *,
+        tally: RangeTally,
+        stop: StopSignal,
+        log: Logger,
+        final_threads: int | None = None,
+    ) -> None:
         self._warehouse = warehouse
         self._tally = tally
         self._stop = stop
         self._log = log
+        self._final_threads = final_threads
         self._lock = threading.Lock()
         self._is_over = threading.Event()
+        self._wake = threading.Event()
         self._rows = self._size_bytes = 0
         self._trouble: str | None = None
         self._thread = threading.Thread(target=self._run, name="load", daemon=True)
@@ -54,6 +65,7 @@ class RangeLoader:
         with self._lock:
             self._rows += rows
             self._size_bytes += size_bytes
+        self._wake.set()
 
     def finish(self, *, timeout_seconds: float) -> None:
         """End the thread; unless the stop signal is set, load the rest.
@@ -66,6 +78,7 @@ class RangeLoader:
             AnalyticsError: The warehouse or a landed file is damaged.
         """
         self._is_over.set()
+        self._wake.set()
         hurried_at: float | None = None
         while self._thread.is_alive():
             self._thread.join(_POLL_SECONDS)
@@ -75,7 +88,7 @@ class RangeLoader:
                     self._warehouse.interrupt()
         give_up_at = time.monotonic() + timeout_seconds
         while not self._stop.is_set:
-            error = self._load()
+            error = self._load(threads=self._final_threads)
             if error is None:
                 return
             if not isinstance(error, WarehouseBusyError) or time.monotonic() > give_up_at:
@@ -84,21 +97,22 @@ class RangeLoader:
             self._stop.wait(_BUSY_RETRY_SECONDS)
 
     def _run(self) -> None:
-        wait_seconds = _POLL_SECONDS
-        while not self._is_over.wait(wait_seconds) and not self._stop.is_set:
-            wait_seconds = _POLL_SECONDS
+        while not self._is_over.is_set() and not self._stop.is_set:
+            self._wake.clear()
             if self._rows >= _LOAD_ROWS or self._size_bytes >= _LOAD_SIZE_BYTES:
                 error = self._load()
                 if error is not None:
                     self._report(error)
-                    wait_seconds = _BUSY_RETRY_SECONDS
+                    self._is_over.wait(_BUSY_RETRY_SECONDS)
+                continue
+            self._wake.wait(_POLL_SECONDS)
 
-    def _load(self) -> AnalyticsError | None:
+    def _load(self, *, threads: int | None = None) -> AnalyticsError | None:
         """Load what has landed; give what went wrong."""
         with self._lock:
             rows, size_bytes = self._rows, self._size_bytes
         landed = self._tally.landed
-        result = load_what_has_landed(self._warehouse, self._log)
+        result = load_what_has_landed(self._warehouse, self._log, threads=threads)
         if isinstance(result, AnalyticsError):
             return result
         self._trouble = None

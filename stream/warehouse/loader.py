@@ -157,11 +157,13 @@ class Loader:
         return None
 
 
-def load_what_has_landed(warehouse: Warehouse, log: Logger) -> LoadResult | AnalyticsError:
+def load_what_has_landed(
+    warehouse: Warehouse, log: Logger, *, threads: int | None = None
+) -> LoadResult | AnalyticsError:
     """Load if the warehouse is free; an error is returned, not raised: a thread must not die of any."""
     began_at = time.monotonic()
     try:
-        result = warehouse.load(timeout_seconds=0)
+        result = warehouse.load(timeout_seconds=0, threads=threads)
     except AnalyticsError as error:
         return error
     except Exception as error:  # noqa: BLE001 - see above
