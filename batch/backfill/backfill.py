@@ -232,9 +232,11 @@ class Backfill:
         stop: StopSignal,
         on_progress: OnProgress,
     ) -> LoadResult:
-        loader = self.warehouse and RangeLoader(
-            self.warehouse, tally=tally, stop=stop, log=self.log, final_threads=self.final_threads
-        )
+        loader = None
+        if self.warehouse:
+            loader = RangeLoader(
+                self.warehouse, tally=tally, stop=stop, log=self.log, final_threads=self.final_threads
+            )
         parts = Collaborators(
             client=client,
             mongo=self.mongo,
