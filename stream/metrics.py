@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 WAYS = ("compiled", "python")
 OPERATIONS = ("insert", "update", "replace", "delete")
 _PREFIX = "claude_analytics_stream"
+_SHUTDOWN_POLL_SECONDS = 0.05
+"""How soon a program that is done gets rid of its endpoint; half a second, as the library has it, is felt."""
 
 
 class StreamMetrics:
@@ -214,7 +216,9 @@ def serve(
         ) from error
     # Before the first request is answered: none must get past the guard.
     server.set_app(app if token is None else _guarded(app, token))
-    threading.Thread(target=server.serve_forever, name="serve-metrics", daemon=True).start()
+    threading.Thread(
+        target=server.serve_forever, args=(_SHUTDOWN_POLL_SECONDS,), name="serve-metrics", daemon=True
+    ).start()
     return server
 
 

@@ -74,6 +74,7 @@ class Backfill:
     Attributes:
         warehouse: What has landed is loaded there; None only lands.
         threads: Ranges read at the same time.
+        final_threads: Of DuckDB, for the load behind the last range; None for the warehouse's own.
         range_size_bytes: BSON in a range, about.
         batch_size: Documents per reply of the server, at most.
         lease_timeout_seconds: How long to wait, at the end, for others to release the warehouse.
@@ -91,6 +92,7 @@ class Backfill:
     range_size_bytes: int
     batch_size: int
     lease_timeout_seconds: float
+    final_threads: int | None = None
     redactor: Redactor | None = None
     clock: Clock = utc_now
     at_failpoint: Failpoint = no_failpoint
@@ -237,6 +239,8 @@ class Backfill:
                 log=self.log,
                 on_loaded=lambda _result, ranges: tally.load(len(landed) + ranges),
                 is_given_up=lambda: stop.is_set,
+                final_threads=self.final_threads,
+                longest_pause_seconds=0,
             )
         parts = Collaborators(
             client=client,

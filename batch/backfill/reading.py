@@ -97,8 +97,8 @@ class RangeReaders:
         for thread in self._threads:
             thread.start()
         give_up_at: float | None = None
-        while any(thread.is_alive() for thread in self._threads):
-            time.sleep(_POLL_SECONDS)
+        while running := [thread for thread in self._threads if thread.is_alive()]:
+            running[0].join(_POLL_SECONDS)
             on_tick()
             if self._parts.stop.is_set:
                 give_up_at = give_up_at or time.monotonic() + _FINISH_SECONDS + 1

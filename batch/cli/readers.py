@@ -82,6 +82,7 @@ def make_backfill(
         range_size_bytes=settings.range_size_bytes,
         batch_size=context.settings.stream.batch_size,
         lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
+        final_threads=context.settings.duckdb.threads or os.cpu_count(),
         redactor=context.redactor,
     )
 

@@ -41,6 +41,8 @@ class Loader:
         log: One line per load, one per change of trouble.
         on_loaded: Called after each load, with how many of the micro-batches notified so far are loaded.
         is_given_up: Once it says so no load is begun; what has landed waits for the next process.
+        final_threads: Of DuckDB for the load of the rest, when cores are free; None for the warehouse's own.
+        longest_pause_seconds: After a load nothing is loaded for as long as that took, and at most this.
 
     Attributes:
         total: What was loaded so far.
@@ -53,11 +55,15 @@ class Loader:
         log: Logger,
         on_loaded: Callable[[LoadResult, int], None] = lambda _result, _micro_batches: None,
         is_given_up: Callable[[], bool] = lambda: False,
+        final_threads: int | None = None,
+        longest_pause_seconds: float = _LONGEST_PAUSE_SECONDS,
     ) -> None:
         self._warehouse = warehouse
         self._log = log
         self._on_loaded = on_loaded
         self._is_given_up = is_given_up
+        self._final_threads = final_threads
+        self._longest_pause_seconds = longest_pause_seconds
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._give_up_at = 0.0
@@ -137,7 +143,7 @@ class Loader:
                 began_at = time.monotonic()
                 retry_seconds = self._try_to_load()
                 if retry_seconds is None:
-                    self._stopping.wait(min(time.monotonic() - began_at, _LONGEST_PAUSE_SECONDS))
+                    self._stopping.wait(min(time.monotonic() - began_at, self._longest_pause_seconds))
         self._load_the_rest()
 
     def _try_to_load(self) -> float | None:
@@ -157,7 +163,7 @@ class Loader:
 
     def _load_the_rest(self) -> None:
         while not self._is_given_up():
-            self._error = self._load()
+            self._error = self._load(threads=self._final_threads)
             if not isinstance(self._error, WarehouseBusyError) or time.monotonic() >= self._give_up_at:
                 return
             self._report(self._error)
@@ -168,12 +174,12 @@ class Loader:
             self._log.warning("load_waits", problem=error.message, hint=error.hint)
         self._trouble = error.message
 
-    def _load(self) -> AnalyticsError | None:
+    def _load(self, *, threads: int | None = None) -> AnalyticsError | None:
         """Load if the warehouse is free; an error is returned, not raised: the thread must not die of any."""
         with self._counting:
             landed, share, began_at = self._landed, self._share, time.monotonic()
         try:
-            result = self._warehouse.load(timeout_seconds=0)
+            result = self._warehouse.load(timeout_seconds=0, threads=threads)
         except AnalyticsError as error:
             return error
         except Exception as error:  # noqa: BLE001 - see above

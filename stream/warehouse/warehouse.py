@@ -134,11 +134,14 @@ class Warehouse:
                 (in_parts if _is_loaded_in_parts(connection, found) else pending).append(found)
         return pending, in_parts
 
-    def load(self, *, timeout_seconds: float, on_progress: Progress | None = None) -> LoadResult:
+    def load(
+        self, *, timeout_seconds: float, threads: int | None = None, on_progress: Progress | None = None
+    ) -> LoadResult:
         """Load everything that has landed and is not loaded yet. Doing it again changes nothing.
 
         Args:
             timeout_seconds: How long to wait for the warehouse lock.
+            threads: Of DuckDB, instead of as many as it has else.
             on_progress: Told how far it is.
 
         Raises:
@@ -149,6 +152,8 @@ class Warehouse:
             LandingFullError: No space for the warehouse.
         """
         with self.opened(timeout_seconds=timeout_seconds) as connection:
+            if threads is not None:
+                connection.execute(f"set threads = {threads}")
             return self._load_pending(connection, on_progress)
 
     def rebuild(

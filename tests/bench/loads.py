@@ -163,6 +163,7 @@ def ours(collection: Documents, folder: Path, _limit: int) -> tuple[int, float]:
         range_size_bytes=settings.range_size_bytes,
         batch_size=BATCH,
         lease_timeout_seconds=60,
+        final_threads=os.cpu_count(),
     )
     done = job.run(Filters())
     return done.documents, done.compiled / done.documents

@@ -7,7 +7,6 @@ size of the imported logs, `BENCH_ROUNDS` (5) how often each is measured.
 import os
 import random
 import shutil
-import statistics
 import subprocess
 import sys
 import time
@@ -20,8 +19,6 @@ import duckdb
 import psutil
 import pytest
 from pymongo import MongoClient
-from rich.console import Console
-from rich.table import Table
 
 from batch import shipped
 from batch.importer.files import find_logs
@@ -32,7 +29,7 @@ from batch.pipeline.scheduler import Child
 from batch.pipeline.timetable import HOURLY
 from batch.runs.journal import SUCCEEDED, Journal
 from stream.clock import utc_now
-from tests.bench.machine import load, processor
+from tests.bench.figures import Figures
 from tests.bench.test_bench_dbt import logs, multiply  # noqa: F401 - a fixture
 from tests.bench.test_bench_stream import document
 from tests.support.marts import MartsWarehouse
@@ -48,29 +45,6 @@ NEW_LINES = 1_000
 PROGRAM = [sys.executable, "-c", "from batch.cli import main; main()"]
 PATIENCE_SECONDS = 1800.0
 SOURCE = SHARED / "claude" / "projects"
-
-
-class Report:
-    """The table, one row a figure; printed at the end of each test."""
-
-    def __init__(self, title: str) -> None:
-        self._table = Table("figure", "to reach", "median", "all", title=f"{title}\n{processor()}, {load()}")
-
-    def add(self, figure: str, target: str, values: list[float], unit: str) -> None:
-        """Take a figure in."""
-        everything = ", ".join(f"{value:,.1f}" for value in values)
-        self._table.add_row(figure, target, f"{statistics.median(values):,.1f} {unit}", everything)
-
-    def print(self) -> None:
-        """Show it."""
-        Console(width=150).print(self._table)
-
-
-@pytest.fixture
-def report(request: pytest.FixtureRequest) -> Iterator[Report]:
-    found = Report(request.node.name)
-    yield found
-    found.print()
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +77,7 @@ def copies_of_logs(folder: Path, size_bytes: int) -> Path:
     return folder
 
 
-def test_import(mongo: EmbeddedMongo, tmp_path: Path, report: Report) -> None:
+def test_import(mongo: EmbeddedMongo, tmp_path: Path, figures: Figures) -> None:
     """Logs → MongoDB, the first time and again; beside it the same documents inserted only."""
     folder = copies_of_logs(tmp_path / "projects", IMPORT_BYTES)
     size_mb = find_logs([folder]).size_bytes / 1e6
@@ -121,10 +95,10 @@ def test_import(mongo: EmbeddedMongo, tmp_path: Path, report: Report) -> None:
             client.drop_database("bench_import")
             rates["limit"].append(size_mb / insert_only(client, batches))
             client.drop_database("bench_import")
-    report.add(f"import, {size_mb:,.0f} MB of logs", "≥ 100 MB/s", rates["first"], "MB/s")
-    report.add("  for each second of a processor, MongoDB's not counted", "", rates["cpu"], "MB")
-    report.add("import of what is there already", "", rates["again"], "MB/s")
-    report.add("its documents inserted only, the server's limit", "", rates["limit"], "MB/s")
+    figures.add(f"import, {size_mb:,.0f} MB of logs", "≥ 100 MB/s", rates["first"], "MB/s")
+    figures.add("  for each second of a processor, MongoDB's not counted", "", rates["cpu"], "MB")
+    figures.add("import of what is there already", "", rates["again"], "MB/s")
+    figures.add("its documents inserted only, the server's limit", "", rates["limit"], "MB/s")
 
 
 def insert_only(client: MongoClient[dict[str, Any]], batches: list[bytes]) -> float:
@@ -166,7 +140,7 @@ def seconds_until(path: Path, expected: int, *, pause_seconds: float = 0.0) -> f
     return time.monotonic() - started
 
 
-def test_stream(mongo: EmbeddedMongo, tmp_path: Path, report: Report) -> None:
+def test_stream(mongo: EmbeddedMongo, tmp_path: Path, figures: Figures) -> None:
     """One document, and 40,000 at once, into an idle stream until a reader of the file has them."""
     path, chance = tmp_path / "analytics.duckdb", random.Random(7)
     single: list[float] = []
@@ -188,9 +162,9 @@ def test_stream(mongo: EmbeddedMongo, tmp_path: Path, report: Report) -> None:
                     collection.insert_many(documents, ordered=False)
                 count += BURST
                 burst.append(seconds_until(path, count, pause_seconds=0.05))
-    report.add("one document until it is read, the file opened all the time", "≤ 3 s", single, "s")
-    report.add("the slowest of them", "≤ 3 s", [max(single)], "s")
-    report.add(f"{BURST:,} of 2 kB until all are read, after the last insert", "≤ 2.5 s", burst, "s")
+    figures.add("one document until it is read, the file opened all the time", "≤ 3 s", single, "s")
+    figures.add("the slowest of them", "≤ 3 s", [max(single)], "s")
+    figures.add(f"{BURST:,} of 2 kB until all are read, after the last insert", "≤ 2.5 s", burst, "s")
 
 
 def ended(child: Child) -> int:
@@ -221,7 +195,7 @@ def test_cycles(
     logs: Path,  # noqa: F811 - the fixture
     mongo: EmbeddedMongo,
     tmp_path: Path,
-    report: Report,
+    figures: Figures,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What `SCHEDULE_EVERY=1m` runs each minute, extract to publish, beside a long history."""
@@ -250,8 +224,8 @@ def test_cycles(
     assert published.count(SUCCEEDED) == 1 + ROUNDS, published
     for what, target, taken in (("nothing new", "≤ 4 s", quiet), (f"{NEW_LINES:,} new lines", "≤ 8 s", busy)):
         figure = f"a cycle with {what} beside {lines:,}"
-        report.add(figure, target, [wall for wall, _ in taken], "s")
-        report.add("  of processors", "", [cpu for _, cpu in taken], "s")
+        figures.add(figure, target, [wall for wall, _ in taken], "s")
+        figures.add("  of processors", "", [cpu for _, cpu in taken], "s")
 
 
 def write_new_lines(path: Path) -> None:
@@ -269,7 +243,7 @@ def write_new_lines(path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", ["sample", "256 MB"])
-def test_demo(size: str, tmp_path: Path, report: Report) -> None:
+def test_demo(size: str, tmp_path: Path, figures: Figures) -> None:
     """The command, from its start to its end, on fresh data each time."""
     options = []
     if size != "sample":
@@ -282,4 +256,4 @@ def test_demo(size: str, tmp_path: Path, report: Report) -> None:
         subprocess.run([*PROGRAM, "demo", *options], env=settings, check=True, capture_output=True)
         taken.append(time.monotonic() - started)
         shutil.rmtree(folder)
-    report.add(f"demo, {size}", "≤ 15 s" if size == "sample" else "≤ 40 s", taken, "s")
+    figures.add(f"demo, {size}", "≤ 15 s" if size == "sample" else "≤ 40 s", taken, "s")

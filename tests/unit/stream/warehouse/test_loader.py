@@ -29,9 +29,10 @@ class FakeWarehouse:
         self.interrupted = threading.Event()
         self._ends = list(ends)
 
-    def load(self, *, timeout_seconds: float) -> LoadResult:
+    def load(self, *, timeout_seconds: float, threads: int | None) -> LoadResult:
         """End the next way."""
         assert timeout_seconds == 0
+        assert threads is None
         self.loads += 1
         end = self._ends.pop(0) if len(self._ends) > 1 else self._ends[0]
         if isinstance(end, Exception):
