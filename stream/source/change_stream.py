@@ -16,6 +16,7 @@ from stream.logs import Logger
 from stream.metrics import StreamMetrics
 from stream.settings import MongoSettings
 from stream.source.client import Client, explained, fingerprint, is_passing, lacks_stage
+from stream.source.majority import majority_of
 from stream.source.namespace import names_near, require_collection
 from stream.source.raw_cursor import RawCursor
 from stream.stop import StopSignal
@@ -168,6 +169,7 @@ def present_position(client: Client, settings: MongoSettings, source: Fingerprin
     """
     doing = f"follow `{settings.namespace}`"
     try:
+        majority = majority_of(client)  # before the stream: it never lies ahead of what begins here
         cursor = ChangeCursor(client, settings, batch_size=1, token=None)
         reply = cursor.first_reply
         cursor.close()
@@ -178,7 +180,8 @@ def present_position(client: Client, settings: MongoSettings, source: Fingerprin
             f"cannot {doing}: the server gives no resume token", hint="MongoDB 4.0.7 or newer is needed"
         )
     time = cluster_time_of_token(reply.token) or reply.operation_time
-    return Position(reply.token, time, source, is_beginning=True)
+    anchor = majority.confirmed if majority else None
+    return Position(reply.token, time, source, is_beginning=True, anchor=anchor)
 
 
 class ChangeStream:

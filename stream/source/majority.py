@@ -10,7 +10,6 @@ from pymongo.errors import PyMongoError
 from stream.core.cluster_time import cluster_time_of
 from stream.errors import AnalyticsError, MajorityLostError
 from stream.logs import Logger
-from stream.metrics import StreamMetrics
 from stream.source.client import Client, explained
 from stream.stop import StopSignal
 
@@ -91,7 +90,8 @@ class MajorityWatch:
     Args:
         client: Asked every other second.
         namespace: For messages.
-        is_awaited: Whether the worker is to end once it has read everything: then it ends with the error.
+        is_awaited: Whether whoever reads is to end once everything is read: then it ends with the error.
+        on_look: Told what was seen, each time.
     """
 
     def __init__(
@@ -101,15 +101,15 @@ class MajorityWatch:
         *,
         is_awaited: bool,
         stop: StopSignal,
-        metrics: StreamMetrics,
         log: Logger,
+        on_look: Callable[[Majority], None] = lambda _majority: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._namespace = namespace
         self._is_awaited = is_awaited
         self._stop = stop
-        self._metrics = metrics
+        self._on_look = on_look
         self._log = log
         self._monotonic = monotonic
         self._wanted: int | None = None
@@ -137,7 +137,7 @@ class MajorityWatch:
 
     def judge(self, majority: Majority) -> None:
         """Take a look into account; a write must be confirmed within some seconds."""
-        self._metrics.majority_lag_seconds.set(majority.lag_seconds)
+        self._on_look(majority)
         if self._wanted is not None and majority.confirmed >= self._wanted:
             self._wanted = None
             if self._is_reported:
