@@ -58,7 +58,7 @@ def ensure_position(client: Client, settings: MongoSettings, landing: LandingZon
     while True:
         try:
             with lane.writing():
-                position = start_position(client, settings, lane, from_now=False, log=None)
+                begun = start_position(client, settings, lane, from_now=False, log=None)
         except AlreadyRunningError:
             # A worker runs; it takes one as soon as it has started.
             position = lane.position()
@@ -67,7 +67,7 @@ def ensure_position(client: Client, settings: MongoSettings, landing: LandingZon
                 return
             time.sleep(_POSITION_POLL_SECONDS)
         else:
-            _require_timeline(client, settings, position)
+            _require_timeline(client, settings, begun)
             return
 
 
