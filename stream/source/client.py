@@ -145,12 +145,7 @@ def explained(error: PyMongoError, *, doing: str) -> AnalyticsError:  # noqa: PL
             "the account needs `find` and `changeStream` on the collection",
         )
     if code in _TOO_LARGE_CODES:
-        return EventTooLargeError(
-            f"cannot {doing}: a change event is over 16 MB, and this server can neither send nor split it",
-            hint="all changes before it have landed; MongoDB 6.0.9, 7.0 or newer can split it: upgrade, and "
-            "start again; or leave it out with `claude-analytics stream --from-now`, and then run "
-            "`claude-analytics backfill` and `claude-analytics verify`",
-        )
+        return too_large(doing)
     if code in _NO_REPLICA_SET_CODES:
         return _unsuitable(text)
     if code in _NO_COLLECTION_CODES:
@@ -164,6 +159,21 @@ def explained(error: PyMongoError, *, doing: str) -> AnalyticsError:  # noqa: PL
     if isinstance(error, ConnectionFailure):
         return _unreachable(text)
     return StepFailedError(text, hint="try again; if it stays, look into the server's log")
+
+
+def too_large(doing: str) -> EventTooLargeError:
+    """Return the error that a change event is in the way.
+
+    Args:
+        doing: As for `explained`.
+    """
+    return EventTooLargeError(
+        f"cannot {doing}: a change event is over 16 MB, and this server can neither send nor split it",
+        hint="all changes before it have landed; MongoDB 6.0.9, 7.0 or newer can split it: upgrade, and "
+        "start again; or leave it out with `claude-analytics stream --from-now`, and then run "
+        "`claude-analytics backfill` and `claude-analytics verify`; where the server's log says "
+        "`BSONObjectTooLarge`, an `_id` of megabytes is the cause, and no server can send that event",
+    )
 
 
 def _unreachable(text: str) -> AnalyticsError:

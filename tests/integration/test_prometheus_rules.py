@@ -80,7 +80,9 @@ CASES = (
         [10],
         [4, 6],
     ),
-    Case("MajorityLost", "a majority is slow", {stream("majority_lag_seconds"): "0 2 0 12 5 0x10"}, [], [4, 9]),
+    Case(
+        "MajorityLost", "a majority is slow", {stream("majority_lag_seconds"): "0 2 0 12 5 0x10"}, [], [4, 9]
+    ),
     Case(
         "StreamRestarting",
         "a start every five minutes",
