@@ -192,8 +192,8 @@ class ChangeStream:
     Network errors, elections and lost cursors are waited out, with a backoff that grows to half a minute;
     each time it goes on behind the last reply given, so nothing is left out and nothing comes twice.
 
-    A server whose reply would be over 16 MB cuts the connection without a word. Giant `_id`s make it do so: each
-    is in an event twice, and in two resume tokens. Cut off twice, events are asked for one by one.
+    A server whose reply would be over 16 MB cuts the connection without a word. Giant `_id`s make it do so:
+    each is in an event twice, and in two resume tokens. Cut off twice, events are asked for one by one.
 
     Args:
         position: Where it begins.
