@@ -21,7 +21,7 @@ from batch.mongod.replica_set import EmbeddedMongo
 from batch.mongod.server import MongodOptions
 from batch.verify.report import Verification
 from stream.clock import utc_now
-from stream.errors import CollectionInvalidatedError, HistoryRewoundError
+from stream.errors import CollectionInvalidatedError, EventTooLargeError, HistoryRewoundError
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.zone import LandingZone
 from tests.support.backfilling import BackfillRunner, reading_anew
@@ -494,3 +494,33 @@ def test_a_repair_beside_a_running_worker(stream: StreamRunner, collection: Docu
         with meanwhile(repair):
             worker.run(until_idle_seconds=1)
     assert {} == found(verifier_of(stream).run())
+
+
+@pytest.mark.fault(
+    8,
+    "an `_id` of megabytes: two events are more than the server can send",
+    "they come one by one, within seconds",
+)
+def test_giant_keys_do_not_stop_the_stream(stream: StreamRunner, collection: Documents) -> None:
+    """Where the server cuts off a reply, it is asked for less; in the end all rows are there."""
+    stream.take_position()
+    keys = [letter * 1_900_000 for letter in "ab"]
+    for key in keys:
+        collection.insert_one(line(key))
+        collection.update_one({"_id": key}, {"$set": {"uuid": "changed"}})
+    collection.insert_one(line(1))
+    stream.catch_up()
+    assert sorted(["i:1", *(f"s:{key}" for key in keys)]) == keys_of(stream)
+    assert {} == found(verifier_of(stream).run())
+
+
+@pytest.mark.fault(8, "an `_id` so large that no reply can have its event", "exit 2, naming the cause")
+def test_a_key_that_no_reply_can_hold_is_said(stream: StreamRunner, collection: Documents) -> None:
+    """The event has it twice, and the reply has it in two resume tokens as well."""
+    stream.take_position()
+    collection.insert_one(line("before"))
+    collection.insert_one(line("x" * 3_000_000))
+    with pytest.raises(EventTooLargeError) as caught:
+        stream.catch_up(idle_seconds=60)
+    assert (2, True) == (caught.value.exit_code, "BSONObjectTooLarge" in caught.value.hint)
+    assert ["s:before"] == keys_of(stream)
