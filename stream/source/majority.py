@@ -10,7 +10,9 @@ from pymongo.errors import PyMongoError
 from stream.core.cluster_time import cluster_time_of
 from stream.errors import AnalyticsError, MajorityLostError
 from stream.logs import Logger
+from stream.settings import MongoSettings
 from stream.source.client import Client, explained
+from stream.source.namespace import require_collection
 from stream.stop import StopSignal
 
 _PATIENCE_SECONDS = 5.0
@@ -67,6 +69,21 @@ def require_majority(
         _require_majority(client, namespace, patience_seconds, sleep)
     except PyMongoError as error:
         raise explained(error, doing=f"follow `{namespace}`") from error
+
+
+def require_writable(client: Client, settings: MongoSettings) -> None:
+    """Check that what is to be written goes into a collection, and will be confirmed.
+
+    Raises:
+        SourceUnsuitableError: It is a view or a time series.
+        MajorityLostError: No majority confirms writes: one might wait for ever.
+        AnalyticsError: The server does not answer.
+    """
+    try:
+        require_collection(client, settings)
+    except PyMongoError as error:
+        raise explained(error, doing=f"write into `{settings.namespace}`") from error
+    require_majority(client, settings.namespace)
 
 
 def _require_majority(
