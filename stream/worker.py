@@ -228,8 +228,8 @@ class Worker:
             self.mongo.namespace,
             is_awaited=until_idle_seconds is not None,
             stop=stop,
-            metrics=metrics,
             log=self.log,
+            on_look=lambda majority: metrics.majority_lag_seconds.set(majority.lag_seconds),
         )
         changes = ChangeStream(
             client,

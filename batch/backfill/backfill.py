@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from batch.backfill.filters import Filters
-from batch.backfill.guards import ensure_position, only_one
+from batch.backfill.guards import anchor_position, ensure_position, only_one
 from batch.backfill.plan import Plan, PlanStore
 from batch.backfill.progress import BackfillMetrics, BackfillProgress, RangeTally
 from batch.backfill.reading import Collaborators, RangeReaders
@@ -23,7 +23,7 @@ from stream.landing.zone import Failpoint, LandingZone, Lane, no_failpoint
 from stream.logs import Logger
 from stream.settings import MongoSettings
 from stream.source.client import Client, connect
-from stream.source.majority import require_majority
+from stream.source.majority import MajorityWatch, require_majority
 from stream.stop import StopSignal, stopped_by_signals
 from stream.warehouse.load import LoadResult
 from stream.warehouse.loader import Loader
@@ -168,6 +168,7 @@ class Backfill:
                 loaded = self._read_and_load(client, plan, lane, landed, tally, stop, on_progress)
                 if stop.error:
                     raise stop.error
+                anchor_position(client, self.mongo, self.landing)
                 is_finished = not stop.is_set
                 summary = BackfillSummary(
                     id=plan.id,
@@ -258,9 +259,12 @@ class Backfill:
         )
         missing = [piece for piece in plan.ranges if piece.number not in landed]
         readers = RangeReaders(plan, missing, parts, threads=self.threads)
+        read = StopSignal()
+        MajorityWatch(client, self.mongo.namespace, is_awaited=False, stop=read, log=self.log).start()
         if loader:
             loader.start()
         readers.run(lambda: on_progress(tally.look()))
+        read.finish()
         self.at_failpoint("all_read")
         if loader:
             loader.finish(timeout_seconds=self.lease_timeout_seconds, is_hurried=lambda: stop.is_set)

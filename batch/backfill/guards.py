@@ -2,16 +2,21 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 from filelock import FileLock, Timeout
+from pymongo.errors import PyMongoError
 
+from stream.core.position import Position
 from stream.disk import disk_errors
 from stream.errors import AlreadyRunningError
 from stream.landing.zone import STREAM_LANE, LandingZone
 from stream.settings import MongoSettings
 from stream.source.change_stream import PIPELINE_VERSION, start_position
-from stream.source.client import Client, fingerprint
+from stream.source.client import Client, explained, fingerprint
+from stream.source.majority import majority_of
+from stream.source.timeline import require_timeline
 
 _LOCK_SECONDS = 0.2
 _POSITION_POLL_SECONDS = 0.1
@@ -46,13 +51,14 @@ def ensure_position(client: Client, settings: MongoSettings, landing: LandingZon
 
     Raises:
         PositionMismatchError: It has one of another source.
+        HistoryRewoundError: The source went back in time since.
         AnalyticsError: MongoDB cannot be used.
     """
     lane = landing.lane(STREAM_LANE)
     while True:
         try:
             with lane.writing():
-                start_position(client, settings, lane, from_now=False, log=None)
+                begun = start_position(client, settings, lane, from_now=False, log=None)
         except AlreadyRunningError:
             # A worker runs; it takes one as soon as it has started.
             position = lane.position()
@@ -61,4 +67,31 @@ def ensure_position(client: Client, settings: MongoSettings, landing: LandingZon
                 return
             time.sleep(_POSITION_POLL_SECONDS)
         else:
+            _require_timeline(client, settings, begun)
             return
+
+
+def anchor_position(client: Client, settings: MongoSettings, landing: LandingZone) -> None:
+    """Let the stream's position rest on what has been read by now, so that a rewound source is noticed.
+
+    While a worker runs, its position gets there by itself.
+
+    Raises:
+        AnalyticsError: MongoDB or the landing zone cannot be used.
+    """
+    lane = landing.lane(STREAM_LANE)
+    try:
+        majority = majority_of(client)
+    except PyMongoError as error:
+        raise explained(error, doing=f"follow `{settings.namespace}`") from error
+    with suppress(AlreadyRunningError), lane.writing():
+        position = lane.position()
+        if position is not None and majority is not None and majority.confirmed > position.cluster_time:
+            lane.save_position(replace(position, anchor=majority.confirmed), behind=lane.newest())
+
+
+def _require_timeline(client: Client, settings: MongoSettings, position: Position) -> None:
+    try:
+        require_timeline(client, settings.namespace, position)
+    except PyMongoError as error:
+        raise explained(error, doing=f"follow `{settings.namespace}`") from error

@@ -11,7 +11,7 @@ from batch.backfill.ranges import Bound, documents_per_range
 from stream.core.change_event import CODEC_OPTIONS
 from stream.errors import BackfillMismatchError, SourceUnsuitableError
 from stream.settings import MongoSettings
-from stream.source.client import Client, explained, fingerprint
+from stream.source.client import Client, explained, fingerprint, is_refused
 from stream.source.namespace import require_collection
 
 PIPELINE = "backfill"
@@ -45,7 +45,9 @@ def _collection_id(client: Client, settings: MongoSettings) -> str | None:
     }
     try:
         found = client[settings.database].command(command)["cursor"]["firstBatch"]
-    except OperationFailure:
+    except OperationFailure as error:
+        if not is_refused(error):
+            raise
         return None
     if not found:
         return None
@@ -121,6 +123,8 @@ def _measure(client: Client, settings: MongoSettings) -> tuple[int, int]:
     except OperationFailure as error:
         if error.code == _NAMESPACE_NOT_FOUND:
             return 0, 0
+        if not is_refused(error):
+            raise
         # `collStats` takes a privilege of its own; a count does not.
         return collection.estimated_document_count(), 0
     shards = [each["storageStats"] for each in stats]

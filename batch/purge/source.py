@@ -5,6 +5,7 @@ from pymongo.errors import PyMongoError
 from batch.purge.target import Target
 from stream.settings import MongoSettings
 from stream.source.client import connect, explained
+from stream.source.majority import require_writable
 
 
 def count_documents(settings: MongoSettings, target: Target) -> int:
@@ -27,6 +28,7 @@ def delete_documents(settings: MongoSettings, target: Target) -> int:
         AnalyticsError: MongoDB cannot be used, or the account may not delete; some may be gone.
     """
     with connect(settings) as client:
+        require_writable(client, settings)
         try:
             return client[settings.database][settings.collection].delete_many(target.query).deleted_count
         except PyMongoError as error:

@@ -11,7 +11,7 @@ from batch.status.cycle import CycleStatus
 from batch.status.warehouse import Summary, count_stale, summarise
 from stream.clock import Clock
 from stream.core.position import Position
-from stream.errors import WarehouseBusyError
+from stream.errors import AnalyticsError, WarehouseBusyError
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.zone import LandingZone
 from stream.warehouse.warehouse import Warehouse
@@ -38,6 +38,7 @@ class Status:
         warehouse: Figures of the warehouse; None if it could not be asked.
         warehouse_size_bytes: Size of the DuckDB file.
         oplog_headroom_seconds: Time until the position falls off the oplog; None if nobody could be asked.
+        source_problem: Why the source could not be asked, and what to do; no problem of what is here.
         cycle: The last runs, the next one, and the published build.
         problems: What is stale, has failed, or could not be found out, and why.
     """
@@ -53,6 +54,7 @@ class Status:
     warehouse: Summary | None
     warehouse_size_bytes: int
     oplog_headroom_seconds: float | None
+    source_problem: str | None
     cycle: CycleStatus
     problems: tuple[str, ...]
 
@@ -77,7 +79,7 @@ def look(
         dead_letters: The rejected documents.
         warehouse: Asked if it is free; while a run is under way that may not be so.
         cycle: The rest of it.
-        headroom_seconds: Asks MongoDB how long a position stays readable.
+        headroom_seconds: Asks MongoDB how long a position stays readable; may raise AnalyticsError.
         clock: Gives the present.
     """
     problems = list(cycle.problems)
@@ -100,6 +102,7 @@ def look(
     stale = _staleness(age_seconds, is_streaming=seen.is_streaming)
     if stale is not None:
         problems.append(stale)
+    headroom, source_problem = _asked(headroom_seconds, position)
     return Status(
         is_streaming=seen.is_streaming,
         position_at=position.instant if position else None,
@@ -111,10 +114,22 @@ def look(
         stale_rows=stale_rows,
         warehouse=summary,
         warehouse_size_bytes=_size_bytes(warehouse.path),
-        oplog_headroom_seconds=headroom_seconds(position) if position else None,
+        oplog_headroom_seconds=headroom,
+        source_problem=source_problem,
         cycle=cycle,
         problems=tuple(problems),
     )
+
+
+def _asked(
+    headroom_seconds: Callable[[Position], float | None], position: Position | None
+) -> tuple[float | None, str | None]:
+    if position is None:
+        return None, None
+    try:
+        return headroom_seconds(position), None
+    except AnalyticsError as error:
+        return None, f"{error.message}; {error.hint}"
 
 
 def _staleness(age_seconds: float | None, *, is_streaming: bool) -> str | None:

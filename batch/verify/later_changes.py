@@ -51,6 +51,8 @@ def later_changes(
 ) -> LaterChanges:
     """Read the change stream from a position up to a cluster time.
 
+    All events of a transaction have one cluster time, so those at the very time are read until none is left.
+
     Args:
         client: To the source.
         mongo: Which collection.
@@ -63,18 +65,20 @@ def later_changes(
     """
     reading = _Reading(mongo.namespace, policy)
     deadline = time.monotonic() + _PATIENCE_SECONDS
+    is_at_end = position.cluster_time > until
     try:
-        while position.cluster_time < until and time.monotonic() < deadline:
+        while not is_at_end and time.monotonic() < deadline:
             cursor = ChangeCursor(client, mongo, batch_size=_BATCH_SIZE, token=position.token)
             events = SplitEvents()
             try:
-                while position.cluster_time < until and time.monotonic() < deadline:
+                while not is_at_end and time.monotonic() < deadline:
                     reply = events.joined(cursor.next_reply())
                     if reply is None:
                         continue
                     if reading.blocked_by or reading.take(reply.batch):
                         return reading.result()
                     reached, position = position, behind(reply, position)
+                    is_at_end = position.cluster_time > until - reply.is_empty
                     if reached != position:
                         deadline = time.monotonic() + _PATIENCE_SECONDS
                     if reply.cursor_id == 0:

@@ -138,7 +138,7 @@ class Recheck:
 
         If the collection was dropped or renamed meanwhile, that is all of them.
         """
-        if position is None or position.cluster_time >= self.cluster_time:
+        if position is None or position.cluster_time > self.cluster_time:
             return set()
         later = later_changes(
             self._client, self._mongo, position, until=self.cluster_time, policy=self._policy

@@ -149,7 +149,7 @@ def behind(reply: Reply, position: Position) -> Position:
     if reply.token is None or reply.token == position.token:
         return position
     time = cluster_time_of_token(reply.token)
-    return Position(reply.token, reply.operation_time if time is None else time, position.fingerprint)
+    return position.moved(reply.token, reply.operation_time if time is None else time)
 
 
 def _behind_reply(reply: Reply, found: Transcribed, events: _Events, position: Position) -> Position:
@@ -166,4 +166,4 @@ def _behind_last(found: Transcribed, events: _Events, behind: Position) -> Posit
     if isinstance(event, UndecodableEvent):
         return behind
     time = event["clusterTime"]
-    return Position(event["_id"], cluster_time_of(time.time, time.inc), behind.fingerprint)
+    return behind.moved(event["_id"], cluster_time_of(time.time, time.inc))

@@ -106,12 +106,16 @@ class Position:
         fingerprint: The source it belongs to.
         is_beginning: Whether it is the tick behind the newest operation, where a stream begins that has read
             nothing yet: then no operation has its cluster time.
+        anchor: Cluster time of an operation that a majority has confirmed, and that what has landed may rest
+            on: of the newest one when a stream begins, or when a backfill ends. None needs no other than the
+            position's own.
     """
 
     token: Token
     cluster_time: Annotated[ClusterTime, Field(validation_alias="time", serialization_alias="time")]
     fingerprint: Fingerprint
     is_beginning: bool = False
+    anchor: ClusterTime | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -127,6 +131,17 @@ class Position:
     def instant(self) -> datetime:
         """The second the position lies in, in UTC."""
         return instant_of(self.cluster_time)
+
+    @property
+    def newest_operation(self) -> int | None:
+        """The cluster time of the newest operation that is known to lie behind it; None if none is."""
+        known = [self.anchor or 0, 0 if self.is_beginning else self.cluster_time]
+        return max(known) or None
+
+    def moved(self, token: Mapping[str, Any], cluster_time: int) -> "Position":
+        """Return the position further on, with the anchor for as long as that is ahead."""
+        anchor = self.anchor if self.anchor is not None and self.anchor > cluster_time else None
+        return Position(token, cluster_time, self.fingerprint, anchor=anchor)
 
     def require_source(self, fingerprint: Fingerprint) -> None:
         """Check that the position may be used with a source.

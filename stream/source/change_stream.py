@@ -15,7 +15,8 @@ from stream.landing.zone import Lane
 from stream.logs import Logger
 from stream.metrics import StreamMetrics
 from stream.settings import MongoSettings
-from stream.source.client import Client, explained, fingerprint, is_passing, lacks_stage
+from stream.source.client import Client, explained, fingerprint, is_passing, lacks_stage, too_large
+from stream.source.majority import majority_of
 from stream.source.namespace import names_near, require_collection
 from stream.source.raw_cursor import RawCursor
 from stream.stop import StopSignal
@@ -29,6 +30,8 @@ _REPLY_SIZE_BYTES = 1_000_000
 _FIRST_BATCH_SIZE = 250
 _FIRST_BACKOFF_SECONDS = 0.2
 _MAX_BACKOFF_SECONDS = 30.0
+_CUT_OFF_TWICE = 2
+_CUT_OFF_ALWAYS = 6
 
 
 class ChangeCursor:
@@ -168,6 +171,7 @@ def present_position(client: Client, settings: MongoSettings, source: Fingerprin
     """
     doing = f"follow `{settings.namespace}`"
     try:
+        majority = majority_of(client)  # before the stream: it never lies ahead of what begins here
         cursor = ChangeCursor(client, settings, batch_size=1, token=None)
         reply = cursor.first_reply
         cursor.close()
@@ -178,7 +182,8 @@ def present_position(client: Client, settings: MongoSettings, source: Fingerprin
             f"cannot {doing}: the server gives no resume token", hint="MongoDB 4.0.7 or newer is needed"
         )
     time = cluster_time_of_token(reply.token) or reply.operation_time
-    return Position(reply.token, time, source, is_beginning=True)
+    anchor = majority.confirmed if majority else None
+    return Position(reply.token, time, source, is_beginning=True, anchor=anchor)
 
 
 class ChangeStream:
@@ -186,6 +191,9 @@ class ChangeStream:
 
     Network errors, elections and lost cursors are waited out, with a backoff that grows to half a minute;
     each time it goes on behind the last reply given, so nothing is left out and nothing comes twice.
+
+    A server whose reply would be over 16 MB cuts the connection without a word. Giant `_id`s make it do so:
+    each is in an event twice, and in two resume tokens. Cut off twice, events are asked for one by one.
 
     Args:
         position: Where it begins.
@@ -207,7 +215,8 @@ class ChangeStream:
         self._client = client
         self._require = require
         self._settings = settings
-        self._batch_size = batch_size
+        self._usual_batch_size = self._batch_size = batch_size
+        self._cut_off = 0
         self._position = position
         self._stop = stop
         self._metrics = metrics
@@ -234,6 +243,8 @@ class ChangeStream:
                     continue
                 if not is_passing(error):
                     raise problem from error
+                if self._cut_off >= _CUT_OFF_ALWAYS:
+                    raise too_large(f"follow `{self._settings.namespace}`") from error
                 self._wait(problem, backoff_seconds)
             except StepFailedError as problem:
                 self._wait(problem, backoff_seconds)
@@ -241,18 +252,25 @@ class ChangeStream:
 
     def _one_cursor(self) -> Iterator[Reply]:
         self._require(self._position)
+        if self._cut_off >= _CUT_OFF_TWICE:
+            self._batch_size = 1
         cursor = ChangeCursor(
             self._client, self._settings, batch_size=self._batch_size, token=self._position.token
         )
         events = SplitEvents()
+        self._cut_off += 1  # until there is a reply
         try:
             while not self._stop.is_set:
                 reply = events.joined(cursor.next_reply())
+                is_over = self._cut_off > _CUT_OFF_TWICE
+                self._cut_off = 0
                 if reply is None:
                     continue
                 self._position = behind(reply, self._position)
                 yield reply
-                if reply.cursor_id == 0:
+                if is_over:
+                    self._batch_size = self._usual_batch_size
+                if is_over or reply.cursor_id == 0:
                     return
         finally:
             cursor.close()

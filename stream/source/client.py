@@ -47,6 +47,11 @@ _NO_REPLICA_SET_CODES = frozenset({40573})
 _NO_COLLECTION_CODES = frozenset({166})
 _NO_MAJORITY_CODES = frozenset({134})
 _CURSOR_GONE_CODES = frozenset({43, 237})
+_REFUSED_CODES = frozenset({13, 20, 59})
+"""No privilege; no `local` behind a `mongos`; no such command, as on servers that are rented in part."""
+_ATLAS_CODE = 8000
+_REFUSED_BY_ATLAS = re.compile("not (authorized|allowed)", re.IGNORECASE)
+"""What Atlas says with that code of a command; of a login it says something else."""
 _SOCKET_TIMEOUT_MS = 60_000
 _QUOTED_PART = re.compile(r"""["'][^"']*@[^"']*["']""")
 """What PyMongo quotes of a URI it takes apart wrongly: with an `@` in it, it may be the end of a password."""
@@ -140,12 +145,7 @@ def explained(error: PyMongoError, *, doing: str) -> AnalyticsError:  # noqa: PL
             "the account needs `find` and `changeStream` on the collection",
         )
     if code in _TOO_LARGE_CODES:
-        return EventTooLargeError(
-            f"cannot {doing}: a change event is over 16 MB, and this server can neither send nor split it",
-            hint="all changes before it have landed; MongoDB 6.0.9, 7.0 or newer can split it: upgrade, and "
-            "start again; or leave it out with `claude-analytics stream --from-now`, and then run "
-            "`claude-analytics backfill` and `claude-analytics verify`",
-        )
+        return too_large(doing)
     if code in _NO_REPLICA_SET_CODES:
         return _unsuitable(text)
     if code in _NO_COLLECTION_CODES:
@@ -159,6 +159,21 @@ def explained(error: PyMongoError, *, doing: str) -> AnalyticsError:  # noqa: PL
     if isinstance(error, ConnectionFailure):
         return _unreachable(text)
     return StepFailedError(text, hint="try again; if it stays, look into the server's log")
+
+
+def too_large(doing: str) -> EventTooLargeError:
+    """Return the error that a change event is in the way.
+
+    Args:
+        doing: As for `explained`.
+    """
+    return EventTooLargeError(
+        f"cannot {doing}: a change event is over 16 MB, and this server can neither send nor split it",
+        hint="all changes before it have landed; MongoDB 6.0.9, 7.0 or newer can split it: upgrade, and "
+        "start again; or leave it out with `claude-analytics stream --from-now`, and then run "
+        "`claude-analytics backfill` and `claude-analytics verify`; where the server's log says "
+        "`BSONObjectTooLarge`, an `_id` of megabytes is the cause, and no server can send that event",
+    )
 
 
 def _unreachable(text: str) -> AnalyticsError:
@@ -203,6 +218,13 @@ def is_passing(error: PyMongoError) -> bool:
     return isinstance(error, AutoReconnect | ConnectionFailure)
 
 
+def is_refused(error: OperationFailure) -> bool:
+    """Whether the account may not ask this; a login that is refused is no such thing, and concerns all."""
+    if error.code == _ATLAS_CODE:
+        return _REFUSED_BY_ATLAS.search(str(error)) is not None
+    return error.code in _REFUSED_CODES
+
+
 def lacks_stage(error: OperationFailure) -> bool:
     """Whether the server does not know a stage of the pipeline; its version alone does not tell."""
     return error.code in _NO_SUCH_STAGE_CODES
@@ -243,7 +265,9 @@ def _cluster_id(client: Client, *, is_sharded: bool) -> str | None:
             return str(version["clusterId"]) if "clusterId" in version else None
         config = client.admin.command("replSetGetConfig")["config"]
         return str(config["settings"]["replicaSetId"])
-    except OperationFailure:
+    except OperationFailure as error:
+        if not is_refused(error):
+            raise
         return None
 
 
@@ -286,7 +310,9 @@ def read_oplog(client: Client) -> Oplog | None:
         oplog = client["local"]["oplog.rs"]
         first = oplog.find_one({}, {"ts": 1}, sort=[("$natural", 1)])
         last = oplog.find_one({}, {"ts": 1}, sort=[("$natural", -1)])
-    except OperationFailure:
+    except OperationFailure as error:
+        if not is_refused(error):
+            raise
         return None
     if first is None or last is None:
         return None
@@ -297,5 +323,9 @@ def _fill(client: Client) -> float:
     try:
         stats = next(client["local"]["oplog.rs"].aggregate([{"$collStats": {"storageStats": {}}}]))
         return min(1.0, float(stats["storageStats"]["size"]) / float(stats["storageStats"]["maxSize"]))
-    except (OperationFailure, StopIteration, KeyError, ZeroDivisionError):
+    except OperationFailure as error:
+        if not is_refused(error):
+            raise
+        return 1.0
+    except (StopIteration, KeyError, ZeroDivisionError):
         return 1.0

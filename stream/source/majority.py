@@ -10,8 +10,9 @@ from pymongo.errors import PyMongoError
 from stream.core.cluster_time import cluster_time_of
 from stream.errors import AnalyticsError, MajorityLostError
 from stream.logs import Logger
-from stream.metrics import StreamMetrics
+from stream.settings import MongoSettings
 from stream.source.client import Client, explained
+from stream.source.namespace import require_collection
 from stream.stop import StopSignal
 
 _PATIENCE_SECONDS = 5.0
@@ -70,6 +71,21 @@ def require_majority(
         raise explained(error, doing=f"follow `{namespace}`") from error
 
 
+def require_writable(client: Client, settings: MongoSettings) -> None:
+    """Check that what is to be written goes into a collection, and will be confirmed.
+
+    Raises:
+        SourceUnsuitableError: It is a view or a time series.
+        MajorityLostError: No majority confirms writes: one might wait for ever.
+        AnalyticsError: The server does not answer.
+    """
+    try:
+        require_collection(client, settings)
+    except PyMongoError as error:
+        raise explained(error, doing=f"write into `{settings.namespace}`") from error
+    require_majority(client, settings.namespace)
+
+
 def _require_majority(
     client: Client, namespace: str, patience_seconds: float, sleep: Callable[[float], None]
 ) -> None:
@@ -91,7 +107,8 @@ class MajorityWatch:
     Args:
         client: Asked every other second.
         namespace: For messages.
-        is_awaited: Whether the worker is to end once it has read everything: then it ends with the error.
+        is_awaited: Whether whoever reads is to end once everything is read: then it ends with the error.
+        on_look: Told what was seen, each time.
     """
 
     def __init__(
@@ -101,15 +118,15 @@ class MajorityWatch:
         *,
         is_awaited: bool,
         stop: StopSignal,
-        metrics: StreamMetrics,
         log: Logger,
+        on_look: Callable[[Majority], None] = lambda _majority: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
         self._namespace = namespace
         self._is_awaited = is_awaited
         self._stop = stop
-        self._metrics = metrics
+        self._on_look = on_look
         self._log = log
         self._monotonic = monotonic
         self._wanted: int | None = None
@@ -137,7 +154,7 @@ class MajorityWatch:
 
     def judge(self, majority: Majority) -> None:
         """Take a look into account; a write must be confirmed within some seconds."""
-        self._metrics.majority_lag_seconds.set(majority.lag_seconds)
+        self._on_look(majority)
         if self._wanted is not None and majority.confirmed >= self._wanted:
             self._wanted = None
             if self._is_reported:

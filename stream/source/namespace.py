@@ -7,11 +7,10 @@ from pymongo.errors import OperationFailure
 
 from stream.errors import SourceUnsuitableError
 from stream.settings import MongoSettings
-from stream.source.client import Client
+from stream.source.client import Client, is_refused
 
 _MAX_NEAR = 3
 _NEAR_ENOUGH = 0.6
-_UNAUTHORIZED = 13
 _INTERNAL = frozenset({"admin", "config", "local"})
 
 
@@ -53,7 +52,7 @@ def _namespaces(client: Client, wanted: str) -> Iterator[str]:
     try:
         databases = client.list_database_names()
     except OperationFailure as error:
-        if error.code != _UNAUTHORIZED:
+        if not is_refused(error):
             raise
         databases = [wanted]
     for database in databases:
@@ -73,7 +72,7 @@ def _kinds(client: Client, database: str) -> dict[str, str] | None:
         found = client[database].command(command | {"cursor": {"batchSize": 10_000}})["cursor"]["firstBatch"]
     except OperationFailure as error:
         # Nothing else: a refused login that is not raised here comes as a server that does not answer.
-        if error.code != _UNAUTHORIZED:
+        if not is_refused(error):
             raise
         return None
     return {each["name"]: each.get("type", "collection") for each in found}

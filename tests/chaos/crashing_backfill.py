@@ -3,7 +3,8 @@
     python crashing_backfill.py '<JSON>'
 
 Keys: `uri`, `database`, `collection`, `folder`; `failpoint`, `nth` and `delay_ms` as for a crashing worker;
-`pause_ms` (after each landed range); `options` of the backfill. It prints its summary.
+`pause_ms` (after each landed range); `options` of the backfill. It prints its summary. As a person would, it
+waits for another backfill, and begins again if the collection was dropped since.
 """
 
 import json
@@ -12,10 +13,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+from batch.backfill.backfill import Backfill, BackfillSummary
 from batch.backfill.filters import Filters
+from stream.errors import AlreadyRunningError, BackfillMismatchError
 from stream.settings import MongoSettings
 from tests.chaos.crashing_worker import Bomb
 from tests.support.backfilling import BackfillRunner
+
+_POLL_SECONDS = 0.5
 
 
 def main() -> None:
@@ -35,7 +40,7 @@ def main() -> None:
         Path(options["folder"]),
     )
     job = runner.job(at_failpoint=at_failpoint, **options.get("options", {}))
-    summary = job.run(Filters())
+    summary = _insist(job)
     told = {
         "is_finished": summary.is_finished,
         "signal_number": summary.signal_number,
@@ -44,6 +49,16 @@ def main() -> None:
         "ranges_skipped": summary.ranges_skipped,
     }
     sys.stdout.write(json.dumps(told))
+
+
+def _insist(job: Backfill) -> BackfillSummary:
+    while True:
+        try:
+            return job.run(Filters())
+        except AlreadyRunningError:
+            time.sleep(_POLL_SECONDS)
+        except BackfillMismatchError:
+            return job.run(Filters(), restart=True)
 
 
 if __name__ == "__main__":

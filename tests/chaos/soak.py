@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+from bson.decimal128 import Decimal128
+from bson.int64 import Int64
 from pymongo.errors import PyMongoError
 
 from batch.mongod.replica_set import EmbeddedMongo
@@ -26,7 +28,12 @@ FAILPOINTS = (
     "load_before_commit",
     "load_committed",
 )
-_SETTINGS = {"STREAM_MAX_ROWS": 400, "BATCH_SIZE": 100, "STREAM_MAX_AGE_SECONDS": 0.3}
+_SETTINGS = {
+    "STREAM_MAX_ROWS": 400,
+    "BATCH_SIZE": 100,
+    "STREAM_MAX_AGE_SECONDS": 0.3,
+    "STREAM_ON_HISTORY_LOST": "resnapshot",
+}
 _BACKFILL = {"range_size_bytes": 100_000, "lease_timeout_seconds": 300}
 _ENDINGS = {
     0: "stopped",
@@ -78,6 +85,11 @@ class Soak:
             self._kill_backfill,
             self._flood,
             self._transact,
+            self._lose_majority,
+            self._insert_giant_ids,
+            self._change_types_of_keys,
+            self._drop,
+            self._rename_away_and_back,
         )
 
     @contextmanager
@@ -244,3 +256,56 @@ class Soak:
                 documents.insert_many([{"type": kind, "round": 2} for _ in range(30)], session=session)
         except PyMongoError:
             self.endings["transactions aborted"] += 1
+
+    def _lose_majority(self) -> None:
+        primary = self._nodes.wait_for_primary()
+        others = [index for index in range(3) if index != primary]
+        for index in others:
+            self._nodes.kill_node(index)
+        self._let_pass(1, 15)
+        for index in others:
+            self._nodes.restart_node(index)
+        self._nodes.wait_for_primary()
+
+    def _insert_giant_ids(self) -> None:
+        length = 2_500_000 if self._scale >= 1 else 300_000  # 2.8 MB and more make no reply at all
+        documents = self._arena.collection
+        key = {"_id": f"giant {self.done['insert giant ids']} " + "x" * self._chance.randrange(length)}
+        try:
+            documents.insert_one(key | {"type": "giant"})
+            documents.update_one(key, {"$set": {"uuid": "changed"}})
+            if self._chance.randrange(2):
+                documents.delete_one(key)
+        except PyMongoError:
+            self.endings["giants refused"] += 1
+
+    def _change_types_of_keys(self) -> None:
+        """Replace documents under equal keys of other types, deep ones too; delete some by a third."""
+        documents = self._arena.collection
+        try:
+            for number in range(self._chance.randrange(5, 20)):
+                kinds = [number, float(number), Int64(number), Decimal128(f"{number}.0")]
+                for name in ("flat", "deep"):
+                    old, new, last = (
+                        {"k": kind if name == "flat" else [kind]} for kind in self._chance.sample(kinds, 3)
+                    )
+                    documents.replace_one({"_id": old}, {"type": "old"}, upsert=True)
+                    documents.replace_one({"_id": old}, {"_id": new, "type": "new"})
+                    if self._chance.randrange(3) == 0:
+                        documents.delete_one({"_id": last})
+        except PyMongoError:
+            self.endings["changes of keys cut short"] += 1
+
+    def _drop(self) -> None:
+        try:
+            self._arena.collection.drop()
+        except PyMongoError:
+            self.endings["drops refused"] += 1
+
+    def _rename_away_and_back(self) -> None:
+        documents = self._arena.collection
+        try:
+            documents.rename("away", dropTarget=True)
+            documents.database["away"].rename(documents.name, dropTarget=True)
+        except PyMongoError:
+            self.endings["renames refused"] += 1

@@ -1,5 +1,6 @@
 """The backfill on a real MongoDB: everything arrives once, and every end can be gone on from."""
 
+import signal
 import threading
 import time
 import uuid
@@ -300,13 +301,19 @@ def test_beside_a_running_stream(
     stream.take_position()
 
     def load_and_delete() -> None:
-        wait_until(lambda: stream.lane.is_being_written)
-        collection.insert_many(lines(200))
-        backfill.run()
-        collection.delete_many({"sessionId": "session-3"})
+        # However long the backfill takes: the worker runs until it has landed what came behind it.
+        try:
+            wait_until(lambda: stream.lane.is_being_written)
+            collection.insert_many(lines(200))
+            backfill.run()
+            deleted = collection.delete_many({"sessionId": "session-3"}).deleted_count
+            wait_until(lambda: deleted == sum(row["op"] == "delete" for row in stream.landed_rows()))
+        finally:
+            signal.raise_signal(signal.SIGTERM)
 
     with meanwhile(load_and_delete):
-        stream.catch_up(idle_seconds=4)
+        stream.worker().run()
+    stream.warehouse.load(timeout_seconds=20)
 
     assert 685 == assert_same(collection, backfill.warehouse)
     assert_manifest_is_sound(backfill.warehouse)

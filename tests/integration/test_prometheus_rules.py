@@ -74,6 +74,16 @@ CASES = (
     Case("Reconnecting", "once a minute", {stream("reconnects_total"): "0+1x40"}, [25], [4]),
     Case("Reconnecting", "once", {stream("reconnects_total"): "0x9 1x40"}, [], [10, 15, 30]),
     Case(
+        "MajorityLost",
+        "members are down from minute 5 on",
+        {stream("majority_lag_seconds"): "0x5 0+60x10"},
+        [10],
+        [4, 6],
+    ),
+    Case(
+        "MajorityLost", "a majority is slow", {stream("majority_lag_seconds"): "0 2 0 12 5 0x10"}, [], [4, 9]
+    ),
+    Case(
         "StreamRestarting",
         "a start every five minutes",
         {f"process_start_time_seconds{{{STREAM}}}": "0x5 300x5 600x5 900x5 1200x5 1200x60"},

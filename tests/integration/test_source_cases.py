@@ -14,13 +14,14 @@ from bson.int64 import Int64
 from bson.raw_bson import RawBSONDocument
 from pymongo import MongoClient
 from pymongo.collection import Collection
+from pymongo.write_concern import WriteConcern
 
 from batch.dead_letters import replay
 from batch.mongod.replica_set import EmbeddedMongo
 from batch.mongod.server import MongodOptions
 from batch.verify.report import Verification
 from stream.clock import utc_now
-from stream.errors import CollectionInvalidatedError, HistoryRewoundError
+from stream.errors import CollectionInvalidatedError, EventTooLargeError, HistoryRewoundError
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.zone import LandingZone
 from tests.support.backfilling import BackfillRunner, reading_anew
@@ -148,6 +149,18 @@ class Rewindable:
             collection = client["claude_logs"]["conversations"]
             yield collection, StreamRunner(mongo_settings(collection, mongo.uri), self.folder.parent / "data")
 
+    @contextmanager
+    def cloned(self) -> Iterator[tuple[Documents, StreamRunner]]:
+        """Start what was kept as another server; give its collection and a stream on the same data folder."""
+        folder = self._saved.with_name("clone")
+        shutil.copytree(self._saved, folder)
+        with (
+            EmbeddedMongo(folder, options=self._options) as mongo,
+            MongoClient[dict[str, Any]](mongo.uri) as client,
+        ):
+            collection = client["claude_logs"]["conversations"]
+            yield collection, StreamRunner(mongo_settings(collection, mongo.uri), self.folder.parent / "data")
+
     def save(self) -> None:
         """Keep its files; it must not run."""
         shutil.copytree(self.folder, self._saved)
@@ -201,6 +214,122 @@ def test_a_source_that_went_back_in_time_is_noticed(
             verifier_of(stream).run()
         reading_anew(stream).run(until_idle_seconds=0.3)
         assert {} == found(verifier_of(stream).run())
+
+
+@pytest.mark.fault(
+    4, "the source went back in time behind a backfill, without a change since", "refused, exit 2, as above"
+)
+@pytest.mark.parametrize("has_position", [False, True], ids=["first position", "position from before"])
+def test_a_source_that_went_back_behind_a_backfill_is_noticed(tmp_path: Path, *, has_position: bool) -> None:
+    """What a backfill has landed rests on an operation that the restored source does not have."""
+    rewindable = Rewindable(tmp_path)
+    with rewindable.running() as (collection, stream):
+        if has_position:
+            stream.take_position()
+        collection.insert_many([line(number) for number in range(10)])
+    rewindable.save()
+    with rewindable.running() as (collection, stream):
+        collection.insert_many([line(number) for number in range(10, 15)])
+        BackfillRunner(stream.mongo, stream.folder).run()
+    rewindable.restore()
+    with rewindable.running() as (collection, stream):
+        collection.insert_one(line("after"))
+        with pytest.raises(HistoryRewoundError, match="went back in time"):
+            stream.catch_up()
+        with pytest.raises(HistoryRewoundError):
+            BackfillRunner(stream.mongo, stream.folder).run()
+        reading_anew(stream).run(until_idle_seconds=0.3)
+        assert {} == found(verifier_of(stream).run())
+
+
+@pytest.mark.fault(
+    4, "the source goes back in time while the worker runs: its files are restored", "it ends with exit 2"
+)
+def test_a_source_that_goes_back_in_time_is_noticed_while_running(tmp_path: Path) -> None:
+    """The worker waits for the server to come back, and then does not go on with another history."""
+    rewindable = Rewindable(tmp_path)
+    with rewindable.running() as (collection, stream):
+        stream.take_position()
+        collection.insert_one(line(1))
+    rewindable.save()
+    server = EmbeddedMongo(rewindable.folder, options=MongodOptions(cache_size_gb=0.25))
+
+    def restore() -> None:
+        wait_until(lambda: len(stream.landed_rows()) == 2)
+        server.stop()
+        rewindable.restore()
+        server.start()
+
+    server.start()
+    try:
+        with MongoClient[dict[str, Any]](server.uri) as client:
+            client["claude_logs"]["conversations"].insert_one(line(2))
+            stream = StreamRunner(
+                mongo_settings(client["claude_logs"]["conversations"], server.uri), stream.folder
+            )
+            with meanwhile(restore), pytest.raises(HistoryRewoundError, match="went back in time"):
+                stream.worker().run()
+            assert "source_unavailable" in stream.events_logged()
+    finally:
+        server.stop()
+
+
+@pytest.mark.fault(4, "MONGO_URI names a clone of the set, with the same id", "refused, exit 2, as above")
+def test_a_clone_that_went_its_own_way_is_noticed(tmp_path: Path) -> None:
+    """Name and id of the set are those of the original; its history is not."""
+    rewindable = Rewindable(tmp_path)
+    with rewindable.running() as (collection, stream):
+        stream.take_position()
+        collection.insert_one(line(1))
+        stream.catch_up()
+    rewindable.save()
+    with rewindable.running() as (collection, stream):
+        collection.insert_one(line(2))
+        stream.catch_up()
+        with rewindable.cloned() as (clone, other):
+            clone.insert_one(line(3))
+            with pytest.raises(HistoryRewoundError, match="went back in time"):
+                other.catch_up()
+        collection.insert_one(line(4))
+        stream.catch_up()
+        assert {} == found(verifier_of(stream).run())
+
+
+@pytest.mark.fault(
+    4, "a rollback of what a majority had confirmed: a forced reconfiguration", "refused, exit 2, as above"
+)
+def test_a_rollback_beyond_the_majority_is_noticed(tmp_path: Path) -> None:
+    """Two of three confirm, and are lost; the third, which was behind, is made the set by force."""
+    options = MongodOptions(cache_size_gb=0.25, oplog_size_mb=64)
+    with EmbeddedMongo(tmp_path / "mongo", size=3, options=options) as mongo:
+        with MongoClient[dict[str, Any]](mongo.uri) as client:
+            collection = client["claude_logs"]["conversations"]
+            collection.insert_one(line(1))
+            stream = StreamRunner(mongo_settings(collection, mongo.uri), tmp_path / "data")
+            stream.take_position()
+            primary = mongo.wait_for_primary()
+            behind = next(index for index in range(3) if index != primary)
+            collection.with_options(write_concern=WriteConcern(3)).insert_one(line(2))
+            mongo.nodes[behind].stop()
+            collection.insert_one(line(3))
+            stream.catch_up()
+        for index in set(range(3)) - {behind}:
+            mongo.kill_node(index)
+        mongo.restart_node(behind)
+        address = mongo.nodes[behind].address
+        with MongoClient[dict[str, Any]](f"mongodb://{address}/?directConnection=true") as client:
+            config = client.admin.command("replSetGetConfig")["config"]
+            alone = [each for each in config["members"] if each["host"] == address]
+            client.admin.command(
+                "replSetReconfig", config | {"members": alone, "version": config["version"] + 1}, force=True
+            )
+            wait_until(lambda: client.admin.command("hello")["isWritablePrimary"])
+            collection = client["claude_logs"]["conversations"]
+            collection.insert_one(line(4))
+            uri = f"mongodb://{address}/?replicaSet={config['_id']}"
+            stream = StreamRunner(mongo_settings(collection, uri), tmp_path / "data")
+            with pytest.raises(HistoryRewoundError, match="went back in time"):
+                stream.catch_up()
 
 
 @pytest.mark.fault(
@@ -356,10 +485,42 @@ def test_a_repair_beside_a_running_worker(stream: StreamRunner, collection: Docu
         worker = stream.worker()
 
         def repair() -> None:
-            wait_until(lambda: stream.lane.is_being_written)
-            assert verifier.repair(mismatches).is_whole
-            stop.set()
+            try:
+                wait_until(lambda: stream.lane.is_being_written)
+                assert verifier.repair(mismatches).is_whole
+            finally:
+                stop.set()
 
         with meanwhile(repair):
             worker.run(until_idle_seconds=1)
     assert {} == found(verifier_of(stream).run())
+
+
+@pytest.mark.fault(
+    8,
+    "an `_id` of megabytes: two events are more than the server can send",
+    "they come one by one, within seconds",
+)
+def test_giant_keys_do_not_stop_the_stream(stream: StreamRunner, collection: Documents) -> None:
+    """Where the server cuts off a reply, it is asked for less; in the end all rows are there."""
+    stream.take_position()
+    keys = [letter * 1_900_000 for letter in "ab"]
+    for key in keys:
+        collection.insert_one(line(key))
+        collection.update_one({"_id": key}, {"$set": {"uuid": "changed"}})
+    collection.insert_one(line(1))
+    stream.catch_up()
+    assert sorted(["i:1", *(f"s:{key}" for key in keys)]) == keys_of(stream)
+    assert {} == found(verifier_of(stream).run())
+
+
+@pytest.mark.fault(8, "an `_id` so large that no reply can have its event", "exit 2, naming the cause")
+def test_a_key_that_no_reply_can_hold_is_said(stream: StreamRunner, collection: Documents) -> None:
+    """The event has it twice, and the reply has it in two resume tokens as well."""
+    stream.take_position()
+    collection.insert_one(line("before"))
+    collection.insert_one(line("x" * 3_000_000))
+    with pytest.raises(EventTooLargeError) as caught:
+        stream.catch_up(idle_seconds=60)
+    assert (2, True) == (caught.value.exit_code, "BSONObjectTooLarge" in caught.value.hint)
+    assert ["s:before"] == keys_of(stream)

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,11 +15,16 @@ import pytest
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
+from batch.backfill.filters import Filters
 from batch.doctor.check import Check
 from batch.doctor.examine import Doctor
+from batch.importer.importer import import_logs
 from batch.mongod.replica_set import EmbeddedMongo
 from batch.mongod.server import MongodOptions
+from batch.purge.source import delete_documents
+from batch.purge.target import Target
 from batch.settings import Settings
+from batch.status.source import headroom_seconds
 from batch.verify.report import Verification
 from stream.clock import utc_now
 from stream.errors import (
@@ -31,7 +37,11 @@ from stream.errors import (
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.zone import LandingZone
 from stream.settings import DataSettings, MongoSettings
+from stream.source.client import connect
+from stream.source.majority import majority_of, require_writable
 from tests.support.backfilling import BackfillRunner
+from tests.support.equality import assert_same
+from tests.support.landing import position_at
 from tests.support.paths import ROOT
 from tests.support.streaming import StreamRunner, meanwhile, wait_until
 from tests.support.verifying import verifier_of
@@ -60,11 +70,23 @@ def verify(mongo: MongoSettings, folder: Path) -> Verification:
     return verifier_of(StreamRunner(mongo, folder)).run()
 
 
+def bring(mongo: MongoSettings, folder: Path) -> None:
+    log = folder.parent / "one" / "a.jsonl"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text('{"type": "user", "uuid": "1", "timestamp": "2026-01-03T10:00:00Z"}\n')
+    with connect(mongo) as client:
+        require_writable(client, mongo)
+        import_logs([log], client[mongo.database][mongo.collection], clock=utc_now)
+
+
 COMMANDS: dict[str, Callable[[MongoSettings, Path], object]] = {
     "stream": lambda mongo, folder: StreamRunner(mongo, folder).catch_up(),
     "the first position": lambda mongo, folder: StreamRunner(mongo, folder).take_position(),
     "backfill": lambda mongo, folder: BackfillRunner(mongo, folder).run(),
     "verify": verify,
+    "import": bring,
+    "purge --source": lambda mongo, _folder: delete_documents(mongo, Target("session", "none")),
+    "status": lambda mongo, _folder: headroom_seconds(mongo, position_at(1)),
 }
 
 
@@ -217,6 +239,15 @@ def test_a_capped_collection_is_verified(stream: StreamRunner, collection: Docum
     assert (True, 10) == (result.is_same, result.documents)
 
 
+def delay_secondary(client: MongoClient[dict[str, Any]], primary: int, seconds: int) -> None:
+    """Let the other member lag behind by so long: then no majority confirms."""
+    config = client.admin.command("replSetGetConfig")["config"]
+    for member in config["members"]:
+        if member["_id"] != primary:
+            member |= {"priority": 0, "secondaryDelaySecs": seconds}
+    client.admin.command("replSetReconfig", config | {"version": config["version"] + 1}, force=True)
+
+
 @pytest.fixture(scope="module")
 def without_majority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoSettings]:
     """Return a set of two whose second member is an hour behind: no majority confirms what is written."""
@@ -226,18 +257,20 @@ def without_majority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongo
         MongoClient[dict[str, Any]](mongo.uri) as client,
     ):
         client["claude_logs"]["conversations"].insert_one({"_id": 0, "type": "user"})
-        config = client.admin.command("replSetGetConfig")["config"]
-        primary = mongo.wait_for_primary()
-        for member in config["members"]:
-            if member["_id"] != primary:
-                member |= {"priority": 0, "secondaryDelaySecs": 3600}
-        client.admin.command("replSetReconfig", config | {"version": config["version"] + 1})
+        delay_secondary(client, mongo.wait_for_primary(), 3600)
         yield MongoSettings(MONGO_URI=mongo.uri, MONGO_CONNECT_TIMEOUT_SECONDS=5)
 
 
 def write_some(mongo: MongoSettings, number: int) -> None:
     with MongoClient[dict[str, Any]](mongo.uri.get_secret_value(), w=1) as client:
         client[mongo.database][mongo.collection].insert_one({"_id": number, "type": "user"})
+
+
+def lag_seconds(mongo: MongoSettings) -> float:
+    write_some(mongo, time.monotonic_ns())
+    with MongoClient[dict[str, Any]](mongo.uri.get_secret_value()) as client:
+        majority = majority_of(client)
+    return majority.lag_seconds if majority else 0
 
 
 @pytest.mark.fault(
@@ -247,7 +280,8 @@ def write_some(mongo: MongoSettings, number: int) -> None:
 def test_a_lost_majority_is_said(without_majority: MongoSettings, tmp_path: Path) -> None:
     """What waits is not read, so nothing may look done: no run until idle, no proof, no backfill."""
     write_some(without_majority, 1)
-    for name in ("stream", "backfill", "verify"):
+    wait_until(lambda: lag_seconds(without_majority) > 10)
+    for name in COMMANDS.keys() - {"the first position"}:
         began = time.monotonic()
         with pytest.raises(MajorityLostError, match="no majority"):
             COMMANDS[name](without_majority, tmp_path / name)
@@ -273,6 +307,35 @@ def test_a_worker_waits_for_a_majority_and_says_so(without_majority: MongoSettin
     lag = worker.registry.get_sample_value("claude_analytics_stream_majority_lag_seconds")
     assert lag is not None
     assert lag >= 0
+
+
+@pytest.mark.fault(3, "the majority is lost in the midst of a backfill", "a warning within seconds; it waits")
+def test_a_majority_lost_amid_a_backfill_is_said(tmp_path: Path) -> None:
+    """It goes on by itself once the majority is back, and has everything."""
+    options = MongodOptions(cache_size_gb=0.25, oplog_size_mb=64)
+    with EmbeddedMongo(tmp_path / "two", size=2, options=options) as server:
+        mongo = MongoSettings(MONGO_URI=server.uri, MONGO_CONNECT_TIMEOUT_SECONDS=5)
+        primary = server.wait_for_primary()
+        with MongoClient[dict[str, Any]](server.uri) as client:
+            documents = [{"_id": number, "type": "user", "message": "x" * 500} for number in range(200)]
+            client["claude_logs"]["conversations"].insert_many(documents)
+            backfill = BackfillRunner(mongo, tmp_path / "data")
+            is_lost = threading.Event()
+
+            def lose(failpoint: str) -> None:
+                if failpoint == "file_renamed" and not is_lost.is_set():
+                    is_lost.set()
+                    delay_secondary(client, primary, 3600)
+                    write_some(mongo, 1000)
+
+            def bring_back() -> None:
+                wait_until(lambda: any(each["event"] == "majority_lost" for each in backfill.logged))
+                delay_secondary(client, primary, 0)
+
+            job = backfill.job(at_failpoint=lose)
+            with meanwhile(bring_back):
+                assert job.run(Filters()).is_finished
+            assert_same(client["claude_logs"]["conversations"], backfill.warehouse)
 
 
 def test_a_terminal_of_ascii_is_no_reason_to_fail(clean_environment: Path) -> None:

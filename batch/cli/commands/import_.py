@@ -17,6 +17,7 @@ from batch.importer.report import ImportReport
 from stream import logs
 from stream.clock import utc_now
 from stream.source.client import connect
+from stream.source.majority import require_writable
 
 
 def command(
@@ -34,6 +35,7 @@ def command(
     with closing(connect(context.mongo)) as client:
         collection = client[context.mongo.database][context.mongo.collection]
         if not follow:
+            require_writable(client, context.mongo)
             with reading("Importing", context.console) as show:
                 report = import_logs(
                     folders,

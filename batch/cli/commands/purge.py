@@ -42,10 +42,11 @@ def command(
             job = make_purge(context, new_run_id(utc_now()), on_step=lambda step: status.update(f"{step} …"))
             with job.alone():
                 found = job.count(target)
-        in_source = _in_source(context, target)
+        in_source, problem = _in_source(context, target)
         told = ", ".join(f"{number:,} in {place}" for place, number in found.items() if number)
         console.print(f"{target.kind} `{target.id}`: {told or 'nothing of it is here'}", markup=False)
-        console.print(f"in MongoDB: {'unknown' if in_source is None else f'{in_source:,} documents'}")
+        seen = f"unknown: {problem}" if problem else f"{in_source:,} documents"
+        console.print(f"in MongoDB: {seen}", markup=False)
         if not yes:
             where = "everywhere, in MongoDB too" if source else "everywhere but in MongoDB"
             typer.confirm(f"Remove it {where}, for ever?", abort=True)
@@ -118,12 +119,12 @@ def _target(session: str | None, project: str | None) -> Target:
     )
 
 
-def _in_source(context: Context, target: Target) -> int | None:
-    """Count what MongoDB has; None if it does not answer, as it need not for a purge of what is here."""
+def _in_source(context: Context, target: Target) -> tuple[int | None, str]:
+    """Count what MongoDB has, or say why that is unknown, as it may be for a purge of what is here."""
     try:
-        return count_documents(context.mongo, target)
-    except AnalyticsError:
-        return None
+        return count_documents(context.mongo, target), ""
+    except AnalyticsError as error:
+        return None, f"{error.message}; {error.hint}"
 
 
 def _delete_in_source(context: Context, target: Target) -> int:

@@ -1,22 +1,17 @@
 """Show stream, warehouse, last runs and published build; exit code 1 if something is stale or failed."""
 
 import json
+from functools import partial
 
 import typer
-from pymongo.errors import PyMongoError
 
 from batch.cli.context import Context
 from batch.cli.options import AsJson
 from batch.cli.printing.status import print_status
 from batch.status.cycle import look_at_cycle
+from batch.status.source import headroom_seconds
 from batch.status.status import look as look_at
 from stream.clock import utc_now
-from stream.core.cluster_time import second_of
-from stream.core.position import Position
-from stream.errors import AnalyticsError
-from stream.source.client import connect, read_oplog
-
-_PATIENCE_SECONDS = 1.0
 
 
 def command(
@@ -36,7 +31,7 @@ def command(
         context.dead_letters,
         context.warehouse,
         cycle=cycle,
-        headroom_seconds=lambda position: _headroom_seconds(context, position),
+        headroom_seconds=partial(headroom_seconds, context.mongo),
         clock=utc_now,
     )
     if as_json:
@@ -45,14 +40,3 @@ def command(
         print_status(found, context.console)
     if found.problems:
         raise typer.Exit(1)
-
-
-def _headroom_seconds(context: Context, position: Position) -> float | None:
-    """Ask MongoDB how long the position stays readable; None if it does not answer at once, or may not."""
-    hurried = context.mongo.model_copy(update={"connect_timeout_seconds": _PATIENCE_SECONDS})
-    try:
-        with connect(hurried) as client:
-            oplog = read_oplog(client)
-    except (PyMongoError, AnalyticsError):
-        return None
-    return oplog.headroom_seconds(second_of(position.cluster_time)) if oplog else None

@@ -1,6 +1,7 @@
 """The status on one screen."""
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from batch.cli.printing.tables import age_text, duration_text, facts, size_text
@@ -24,6 +25,8 @@ def print_status(status: Status, console: Console) -> None:
             f"{status.position_at:{_SECOND}} UTC  ({age_text(status.position_age_seconds)} ago"
             + (f", safe for another {age_text(headroom)})" if headroom is not None else ")"),
         )
+    if status.source_problem:
+        table.add_row("source", escape(status.source_problem))
     table.add_row(
         "landing zone",
         f"{status.landed_micro_batches:,} micro-batches, {size_text(status.landed_size_bytes)}",

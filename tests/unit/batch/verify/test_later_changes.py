@@ -131,3 +131,13 @@ def test_other_errors_are_passed_on() -> None:
     """Whoever asks decides what they mean."""
     with pytest.raises(OperationFailure):
         look(FakeServer(OperationFailure("unknown", 9999)))
+
+
+def test_a_transaction_is_read_to_its_end() -> None:
+    """All its events have one cluster time: the first reply with that time need not be the last."""
+    server = FakeServer(
+        raw_reply([insert({"_id": 1}, 20, 0)], token=token_at(20, 0)),
+        raw_reply([insert({"_id": 2}, 20, 0)], token=token_at(20, 0)),
+        raw_reply([], token=token_at(20, 0)),
+    )
+    assert {"i:1", "i:2"} == look(server).keys

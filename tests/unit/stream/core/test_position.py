@@ -1,5 +1,6 @@
 """Positions: cluster times, resume tokens, fingerprints, and their way through JSON."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -95,3 +96,18 @@ def test_fingerprints_tell_sources_apart(other: Fingerprint, differences: list[s
         )
     else:
         Position({}, 0, OURS).require_source(other)
+
+
+def test_the_anchor_stays_until_the_stream_has_come_to_it() -> None:
+    """The newest operation that must be in the source's history is the anchor's, then the position's own."""
+    token = {"_data": "82"}
+    position = Position(token, 10, OURS, anchor=20)
+    assert (20, 20) == (position.newest_operation, position.moved(token, 15).newest_operation)
+    assert (None, 20) == (position.moved(token, 20).anchor, position.moved(token, 20).newest_operation)
+
+
+def test_a_beginning_rests_on_its_anchor_alone() -> None:
+    """Its own tick is that of no operation; older versions noted none."""
+    beginning = Position({"_data": "82"}, 10, OURS, is_beginning=True)
+    assert beginning.newest_operation is None
+    assert 9 == replace(beginning, anchor=9).newest_operation

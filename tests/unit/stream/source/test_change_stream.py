@@ -256,3 +256,42 @@ def test_a_cursor_without_a_token_begins_at_the_present() -> None:
     assert fixture.server.starts() == [None]
     assert cursor.first_reply.is_empty
     cursor.close()
+
+
+class Cutting(FakeServer):
+    """Opens every cursor, and cuts off replies that are too large."""
+
+    def __init__(self, answers: list[bytes | Exception], stop: StopSignal, *, at_most: int) -> None:
+        super().__init__(answers, stop)
+        self.batch_sizes: list[int] = []
+        self._at_most = at_most
+
+    def command(self, command: Any, *arguments: Any, **options: Any) -> Any:
+        """Cut the connection if more events are asked for than it can send."""
+        if "getMore" in command:
+            self.batch_sizes.append(command["batchSize"])
+            if self._answers and command["batchSize"] > self._at_most:
+                raise AutoReconnect("connection closed")
+        return super().command(command, *arguments, **options)
+
+
+def test_replies_that_the_server_cuts_off_are_asked_for_one_by_one() -> None:
+    """Two events with giant `_id`s make no reply; each makes one, and then all is as usual."""
+    fixture = Fixture(reply(10), reply(11))
+    server = Cutting([reply(10), reply(11)], fixture.stop, at_most=1)
+    fixture.stream._client = server  # type: ignore[assignment]
+
+    assert [10, 11] == fixture.ids()
+    assert [250, 250, 1, 250, 250, 1] == server.batch_sizes
+
+
+def test_a_reply_that_is_always_cut_off_is_said() -> None:
+    """Not even one event can be sent: a person must act, and learns why."""
+    fixture = Fixture()
+    server = Cutting([reply(10)], fixture.stop, at_most=0)
+    fixture.stream._client = server  # type: ignore[assignment]
+
+    with pytest.raises(EventTooLargeError) as caught:
+        fixture.ids()
+    assert "BSONObjectTooLarge" in caught.value.hint
+    assert [250, 250, 1, 1, 1, 1] == server.batch_sizes
