@@ -31,6 +31,8 @@
         'agg_hourly_activity': 'active_seconds',
     },
 } -%}
+-- What macros write is laid out for them, not for this file.
+-- noqa: disable=LT02
 -- Facts, conversations and every aggregate have the same totals: each call, message, line and second counts once.
 with totals as (
     {%- for measure, origins in measures.items() %}

@@ -77,6 +77,15 @@
     generate_series(0, {{ bound }} - 1) as series (number)
 {%- endmacro %}
 
+{# Days from one date to another. #}
+{% macro days_between(first_day, last_day) -%}
+    {{ adapter.dispatch('days_between')(first_day, last_day) }}
+{%- endmacro %}
+
+{% macro default__days_between(first_day, last_day) -%}
+    ({{ last_day }} - {{ first_day }})
+{%- endmacro %}
+
 {# A date so many days later. #}
 {% macro days_after(day, days) -%}
     cast({{ day }} + cast({{ days }} as integer) as date)
