@@ -14,8 +14,8 @@ from typing import Any
 
 from batch.backfill.filters import Filters
 from stream.settings import MongoSettings
-from tests.chaos.crashing_worker import Bomb
 from tests.support.backfilling import BackfillRunner
+from tests.support.bomb import Bomb
 
 
 def main() -> None:

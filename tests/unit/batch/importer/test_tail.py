@@ -68,17 +68,22 @@ def test_a_whole_object_without_line_end_counts(path: Path) -> None:
     assert second.content["_id"] != before.content["_id"]
 
 
-def test_a_truncated_log_is_resnapshot(path: Path) -> None:
-    """A log that became shorter is read from its start."""
-    path.write_text('{"v": 1}\n{"v": 2}\n')
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [([1, 2], [9]), ([1], [8, 9])],
+    ids=["shorter", "other bytes before the place reached, and longer"],
+)
+def test_a_log_written_again_is_read_from_its_start(path: Path, before: list[int], after: list[int]) -> None:
+    """It is another log, even if it grew."""
+    path.write_text("".join(f'{{"v": {value}}}\n' for value in before))
     tail = tail_of(path)
     values(tail)
-    path.write_text('{"v": 9}\n')
+    path.write_text("".join(f'{{"v": {value}}}\n' for value in after))
 
-    assert [9] == values(tail)
+    assert after == values(tail)
 
 
-def test_a_log_replaced_under_its_name_is_resnapshot(path: Path) -> None:
+def test_a_log_replaced_under_its_name_is_read_from_its_start(path: Path) -> None:
     """Another file under the same name is read from its start, with the same `_id`s for the same lines."""
     path.write_text('{"v": 1}\n')
     tail = tail_of(path)
@@ -91,16 +96,6 @@ def test_a_log_replaced_under_its_name_is_resnapshot(path: Path) -> None:
 
     assert again[0].content == first.content
     assert 2 == len(again)
-
-
-def test_a_log_rewritten_in_place_is_resnapshot(path: Path) -> None:
-    """Other bytes before the place reached tell that the log is another, even if it grew."""
-    path.write_text('{"v": 1}\n')
-    tail = tail_of(path)
-    values(tail)
-    path.write_text('{"v": 8}\n{"v": 9}\n')
-
-    assert [8, 9] == values(tail)
 
 
 def test_a_change_is_noticed(path: Path) -> None:

@@ -117,20 +117,20 @@ def test_a_failed_batch_is_sent_again(batch: int) -> None:
     assert 10 == len(collection.ids)
 
 
-def test_a_refused_document_is_named() -> None:
-    """The server's reason is reported with file and line; its neighbours are inserted."""
-    report = write(ACollection(), [line(1), line(2, bad=True), line(3)], batch=3)
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        ({"bad": True}, "refused by MongoDB: Document failed validation"),
+        ({"v": 2**70}, "no BSON: OverflowError"),
+    ],
+    ids=["refused by the server", "no BSON"],
+)
+def test_a_document_that_cannot_be_inserted_is_named(bad: dict[str, Any], reason: str) -> None:
+    """With file, line and the kind of the problem, not with its content; its neighbours are inserted."""
+    report = write(ACollection(), [line(1), line(2, **bad), line(3)], batch=3)
 
     assert (2, 0, 1) == counted(report)
-    assert [UnreadableLine(LOG, 2, "refused by MongoDB: Document failed validation")] == report.unreadable
-
-
-def test_a_document_without_bson_is_named() -> None:
-    """What cannot be encoded is reported by the kind of the problem, not by its content."""
-    report = write(ACollection(), [line(1, v=2**70), line(2)], batch=3)
-
-    assert (1, 0, 1) == counted(report)
-    assert [UnreadableLine(LOG, 1, "no BSON: OverflowError")] == report.unreadable
+    assert [UnreadableLine(LOG, 2, reason)] == report.unreadable
 
 
 @pytest.mark.parametrize(
