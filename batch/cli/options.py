@@ -32,3 +32,7 @@ Workers = Annotated[
     int | None,
     typer.Option("--workers", min=1, metavar="N", help="Ranges to read in parallel; default: one per core."),
 ]
+FullRefresh = Annotated[
+    bool,
+    typer.Option("--full-refresh", help="Rebuild every model from scratch, not only changed conversations."),
+]

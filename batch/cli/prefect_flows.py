@@ -14,7 +14,7 @@ from batch.cli.alerts import send_alerts
 from batch.cli.context import Context
 from batch.cli.cycle import make_cycle, make_pipeline
 from batch.pipeline.runner import Options, RetryPolicy, StepResult, Work
-from batch.runs.journal import EXTRACT, LOAD, TRANSFORM, new_run_id
+from batch.runs.journal import new_run_id
 from stream.clock import utc_now
 from stream.disk import keep_to_owner
 from stream.errors import AnalyticsError
@@ -99,13 +99,14 @@ def _analytics_pipeline(  # noqa: PLR0917 - parameters of a deployment, all of t
     select: Sequence[str] = (),
 ) -> str:
     """Run the whole cycle once: extract, load, transform, validate, publish, maintain."""
-    skipped = {EXTRACT: skip_extract, LOAD: skip_load, TRANSFORM: skip_transform}
     return _run(
-        Options(
-            skipped=frozenset(step for step, is_skipped in skipped.items() if is_skipped),
+        Options.skipping(
+            extract=skip_extract,
+            load=skip_load,
+            transform=skip_transform,
+            select=select,
             full_refresh=full_refresh,
             full_backfill=full_backfill,
-            select=tuple(select),
         )
     )
 

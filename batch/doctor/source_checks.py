@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from batch.doctor.check import Check, failed
 from batch.doctor.facts import Server, SourceFacts
+from stream.clock import age_text
 from stream.core.cluster_time import second_of
 from stream.core.position import Position
 from stream.errors import AnalyticsError, HistoryLostError, TransientError
@@ -143,11 +144,11 @@ def _oplog(facts: SourceFacts, position: Position | None) -> Check:
             "grant `find` on `local.oplog.rs` (the role `clusterMonitor` has it): then data loss is foreseen",
         )
     full_window = oplog.window_seconds / max(oplog.fill, _LEAST_FILL)
-    text = f"reaches back {_duration(oplog.window_seconds)}, {oplog.fill:.0%} full"
+    text = f"reaches back {age_text(oplog.window_seconds)}, {oplog.fill:.0%} full"
     grow = "enlarge it: `db.adminCommand({replSetResizeOplog: 1, minRetentionHours: 72})`"
     if position is not None:
         headroom = oplog.headroom_seconds(second_of(position.cluster_time))
-        text += f"; the saved position stays in it for {_duration(headroom)} at this rate of writing"
+        text += f"; the saved position stays in it for {age_text(headroom)} at this rate of writing"
         if headroom < _LEAST_HEADROOM_SECONDS and oplog.fill >= _MEASURABLE_FILL:
             return Check("oplog", "warn", text, f"start the stream worker now, and {grow}")
     if full_window < _LEAST_WINDOW_SECONDS and oplog.fill >= _MEASURABLE_FILL:
@@ -167,10 +168,3 @@ def _position_in_source(facts: SourceFacts, position: Position | None) -> Iterat
     else:
         lost = "changes since then are lost: " if isinstance(problem, HistoryLostError) else ""
         yield Check("position", "fail", f"{text}; {lost}{problem.message}", problem.hint)
-
-
-def _duration(seconds: float) -> str:
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:,.0f} {unit}"
-    return f"{seconds:.0f} s"

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from batch.runs.journal import (
+    EXTRACT,
     FAILED,
+    LOAD,
     PIPELINE,
     PUBLISH,
     SKIPPED,
@@ -43,6 +45,21 @@ class Options:
     full_backfill: bool = False
     select: tuple[str, ...] = ()
     trigger: str = "manual"
+
+    @classmethod
+    def skipping(
+        cls,
+        *,
+        extract: bool,
+        load: bool,
+        transform: bool,
+        select: Sequence[str] | None,
+        **others: Any,  # noqa: ANN401 - fields of Options
+    ) -> "Options":
+        """Return what a person asks for by one flag a step."""
+        flags = {EXTRACT: extract, LOAD: load, TRANSFORM: transform}
+        skipped = frozenset(step for step, is_skipped in flags.items() if is_skipped)
+        return cls(skipped=skipped, select=tuple(select or ()), **others)
 
 
 @dataclass(frozen=True)

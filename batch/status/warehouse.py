@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 import duckdb
 
 from stream import sql
 from stream.landing.dead_letters import StoredDeadLetter
+from stream.warehouse.load import one_row
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Summary:
 
 def summarise(connection: duckdb.DuckDBPyConnection) -> Summary:
     """Count what `raw` holds; reads only narrow columns."""
-    totals = _one(
+    totals = one_row(
         connection,
         """
         select
@@ -54,11 +54,11 @@ def summarise(connection: duckdb.DuckDBPyConnection) -> Summary:
         from raw.conversations
         """,
     )
-    manifest = _one(
+    manifest = one_row(
         connection,
         "select count(*), coalesce(sum(dead_letters), 0)::bigint, max(loaded_at) from raw.micro_batches",
     )
-    (tombstones,) = _one(connection, "select count(distinct _id) from raw.tombstones")
+    (tombstones,) = one_row(connection, "select count(distinct _id) from raw.tombstones")
     by_type = connection.execute(
         "select type, count(*) as documents from raw.conversations group by all order by documents desc, type"
     ).fetchall()
@@ -87,7 +87,7 @@ def count_stale(connection: duckdb.DuckDBPyConnection, letters: Iterable[StoredD
     if not newest:
         return 0
     rejected = sql.rows((key, at) for key, at in newest.items())
-    (found,) = _one(
+    (found,) = one_row(
         connection,
         f"""
         select count(*)
@@ -97,10 +97,3 @@ def count_stale(connection: duckdb.DuckDBPyConnection, letters: Iterable[StoredD
         """,
     )
     return int(found)
-
-
-def _one(connection: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
-    row = connection.execute(query).fetchone()
-    if row is None:  # an aggregate always gives a row
-        raise ValueError(query)
-    return row

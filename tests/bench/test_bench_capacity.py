@@ -42,7 +42,7 @@ def run(uri: str, data: Path, *arguments: str) -> int:
         with suppress(ProcessLookupError):
             peak = peak_bytes(process.pid)
         time.sleep(0.02)
-    assert process.returncode == 0
+    assert 0 == process.returncode
     return peak
 
 

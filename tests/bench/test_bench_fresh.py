@@ -182,7 +182,7 @@ def ended(child: Child) -> int:
 def measured(begin: Callable[[], Child], processes: Callable[[], float]) -> tuple[float, float]:
     """Return seconds by the clock and of processors that a run took; it must succeed."""
     started, cpu_before = time.monotonic(), processes()
-    assert ended(begin()) == 0
+    assert 0 == ended(begin())
     return time.monotonic() - started, processes() - cpu_before
 
 
@@ -208,7 +208,7 @@ def test_cycles(
     new_logs = tmp_path / "projects"
     with MongoClient[dict[str, Any]](mongo.uri) as client:
         try:
-            assert ended(resident.start(HOURLY)) == 0  # the first builds everything
+            assert 0 == ended(resident.start(HOURLY))  # the first builds everything
             for number in range(ROUNDS):
                 write_new_lines(new_logs / "app" / f"{number}.jsonl")
                 import_logs([new_logs], client["bench_cycles"]["conversations"], clock=utc_now)
@@ -221,7 +221,7 @@ def test_cycles(
         for step in Journal(tmp_path / "runs.jsonl", clock=utc_now).steps()
         if step.step == "publish"
     ]
-    assert published.count(SUCCEEDED) == 1 + ROUNDS, published
+    assert 1 + ROUNDS == published.count(SUCCEEDED), published
     for what, target, taken in (("nothing new", "≤ 4 s", quiet), (f"{NEW_LINES:,} new lines", "≤ 8 s", busy)):
         figure = f"a cycle with {what} beside {lines:,}"
         figures.add(figure, target, [wall for wall, _ in taken], "s")

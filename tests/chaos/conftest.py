@@ -186,7 +186,7 @@ class Arena:
         """Run a worker until it kills itself at a failpoint."""
         with self.worker(failpoint=failpoint, nth=nth, **options) as process:
             _, said = process.communicate(timeout=patience())
-        assert process.returncode == -9, f"ended with {process.returncode}, not at `{failpoint}`:\n{said}"
+        assert -9 == process.returncode, f"ended with {process.returncode}, not at `{failpoint}`:\n{said}"
 
     def assert_nothing_lost_nothing_twice(self, *, has_dropped: bool = False) -> int:
         """Let a last worker catch up, then prove raw = collection; give the number of documents.
@@ -201,7 +201,7 @@ class Arena:
         documents = assert_same(self.collection, self.stream.warehouse)
         assert_manifest_is_sound(self.stream.warehouse)
         landed = Counter((row["_id"], row["source_version"], row["op"]) for row in self.stream.landed_rows())
-        assert [event for event, times in landed.items() if times > 1] == []
+        assert [] == [event for event, times in landed.items() if times > 1]
         landing = LandingZone(self.stream.folder / "landing", clock=utc_now)
         rejected = DeadLetterStore(self.stream.folder / "dead_letter", clock=utc_now).list(landing)
         by_stream = Counter(
@@ -212,9 +212,9 @@ class Arena:
             assert {one.letter.document_id for one in rejected}.issuperset(bad)
             assert {1}.issuperset(by_stream.values())
         else:
-            assert by_stream == Counter(bad)
+            assert Counter(bad) == by_stream
         left_over = list(self.stream.folder.rglob("*.inflight"))
-        assert left_over == []
+        assert [] == left_over
         return documents
 
 

@@ -17,8 +17,8 @@ from batch.backfill.backfill import Backfill, BackfillSummary
 from batch.backfill.filters import Filters
 from stream.errors import AlreadyRunningError, BackfillMismatchError
 from stream.settings import MongoSettings
-from tests.chaos.crashing_worker import Bomb
 from tests.support.backfilling import BackfillRunner
+from tests.support.bomb import Bomb
 
 _POLL_SECONDS = 0.5
 

@@ -3,27 +3,18 @@
 python crashing_compaction.py <folder> <time of the merge> <failpoint> <n-th reach>
 """
 
-import os
-import signal
 import sys
 from datetime import datetime
 from pathlib import Path
 
+from tests.support.bomb import Bomb
 from tests.support.maintaining import HOUR, Yard
 
 
 def main() -> None:
     """Go on until the failpoint."""
     folder, now, failpoint, nth = sys.argv[1:]
-    left = int(nth)
-
-    def crash(reached: str) -> None:
-        nonlocal left
-        left -= reached == failpoint
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    yard = Yard(Path(folder), datetime.fromisoformat(now), at_failpoint=crash)
+    yard = Yard(Path(folder), datetime.fromisoformat(now), at_failpoint=Bomb(failpoint, int(nth)))
     yard.compaction.merge()
     yard.now += HOUR
     yard.compaction.remove_replaced()

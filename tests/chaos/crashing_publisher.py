@@ -3,26 +3,17 @@
 python crashing_publisher.py <folder> <round> <failpoint> <n-th reach> [more SQL]
 """
 
-import os
-import signal
 import sys
 from pathlib import Path
 
+from tests.support.bomb import Bomb
 from tests.support.publishing import Shop
 
 
 def main() -> None:
     """Publish until the failpoint."""
     folder, number, failpoint, nth, *more = sys.argv[1:]
-    left = int(nth)
-
-    def crash(reached: str) -> None:
-        nonlocal left
-        left -= reached == failpoint
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    shop = Shop(Path(folder), at_failpoint=crash)
+    shop = Shop(Path(folder), at_failpoint=Bomb(failpoint, int(nth)))
     shop.build(int(number), more=" ".join(more))
     shop.publish(int(number))
 

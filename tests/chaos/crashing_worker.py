@@ -8,11 +8,7 @@ Keys: `uri`, `database`, `collection`, `folder`; `failpoint` and `nth` (kill at 
 """
 
 import json
-import os
-import signal
 import sys
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -26,33 +22,7 @@ from stream.settings import DataSettings, DuckDBSettings, MongoSettings, StreamS
 from stream.warehouse.warehouse import Warehouse
 from stream.worker import Worker
 from tests.support.backfilling import collection_reader
-
-
-class Bomb:
-    """Called at every failpoint; goes off at the n-th reach of its own."""
-
-    def __init__(self, failpoint: str | None, nth: int, delay_ms: float | None) -> None:
-        self._failpoint = failpoint
-        self._left = nth
-        self._delay_ms = delay_ms
-
-    def __call__(self, failpoint: str) -> None:
-        """Count a failpoint that was reached."""
-        if failpoint != self._failpoint:
-            return
-        self._left -= 1
-        if self._left == 0:
-            if self._delay_ms is None:
-                self._go_off()
-            else:
-                threading.Thread(target=self._go_off_later, args=(self._delay_ms,), daemon=True).start()
-
-    def _go_off_later(self, delay_ms: float) -> None:
-        time.sleep(delay_ms / 1000)
-        self._go_off()
-
-    def _go_off(self) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
+from tests.support.bomb import Bomb
 
 
 def main() -> None:

@@ -7,14 +7,14 @@ an error, a mixture within one table, or a table that went back in time.
 """
 
 import json
-import os
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import duckdb
+
+from tests.support.readers import end_of_input
 
 _ONE_TABLE = "select min(build), max(build), count(*) from marts.fct_sales"
 _JOIN = """
@@ -80,14 +80,7 @@ class Reader:
 def main() -> None:
     """Read until told to stop."""
     reader = Reader(sys.argv[1], reconnects=sys.argv[2] == "1")
-    stop = threading.Event()
-
-    def wait_for_the_end() -> None:
-        while os.read(0, 1024):
-            pass
-        stop.set()
-
-    threading.Thread(target=wait_for_the_end, daemon=True).start()
+    stop = end_of_input()
     while not stop.is_set():
         reader.look()
     told = {

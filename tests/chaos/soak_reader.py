@@ -6,12 +6,12 @@ Prints one JSON object: queries asked, slowest query, builds seen, and problems.
 """
 
 import json
-import os
 import sys
-import threading
 import time
 
 import duckdb
+
+from tests.support.readers import end_of_input
 
 _QUERIES = (
     "select max(started_sessions), sum(cost_usd), count(*) from marts.agg_daily_summary",
@@ -32,14 +32,7 @@ _QUERIES = (
 def main() -> None:
     """Read until told to stop."""
     path = sys.argv[1]
-    stop = threading.Event()
-
-    def wait_for_the_end() -> None:
-        while os.read(0, 1024):
-            pass
-        stop.set()
-
-    threading.Thread(target=wait_for_the_end, daemon=True).start()
+    stop = end_of_input()
     queries, slowest, problems, answers = 0, 0.0, [], set()
     connection = duckdb.connect(path, read_only=True, config={"threads": 1})
     while not stop.wait(0.1):

@@ -66,7 +66,7 @@ class BackfillArena:
         """Run a backfill until it kills itself at a failpoint."""
         with self.backfill(failpoint=failpoint, nth=nth, **options) as process:
             said, errors = process.communicate(timeout=patience())
-        assert process.returncode == -9, (
+        assert -9 == process.returncode, (
             f"ended with {process.returncode}, not at `{failpoint}`:\n{said}{errors}"
         )
 
@@ -74,7 +74,7 @@ class BackfillArena:
         """Run a backfill to its end; give its summary."""
         with self.backfill(**options) as process:
             said, errors = process.communicate(timeout=patience())
-        assert process.returncode == 0, errors
+        assert 0 == process.returncode, errors
         found: dict[str, Any] = json.loads(said)
         return found
 
@@ -93,8 +93,8 @@ class BackfillArena:
         documents = assert_same(self.arena.collection, self.arena.stream.warehouse)
         assert_manifest_is_sound(self.arena.stream.warehouse)
         for lane, numbers in self.runner.landed().items():
-            assert [number for number, times in Counter(numbers).items() if times > 1] == [], lane
-        assert list(self.arena.stream.folder.rglob("*.inflight")) == []
+            assert [] == [number for number, times in Counter(numbers).items() if times > 1], lane
+        assert [] == list(self.arena.stream.folder.rglob("*.inflight"))
         return documents
 
 
@@ -173,14 +173,14 @@ def test_a_signal_ends_it_in_good_order(scene: BackfillArena, number: signal.Sig
         told_at = time.monotonic()
         said, errors = process.communicate(timeout=patience())
     assert time.monotonic() - told_at < 10
-    assert process.returncode == 0, errors
+    assert 0 == process.returncode, errors
     summary = json.loads(said)
     assert (int(number), False) == (summary["signal_number"], summary["is_finished"])
     landed = scene.landed_files()
     assert 2 <= len(landed) == summary["ranges_landed"] < summary["ranges"]
 
     assert len(landed) == scene.finish()["ranges_skipped"]
-    assert scene.assert_nothing_lost_nothing_twice() == HISTORY
+    assert HISTORY == scene.assert_nothing_lost_nothing_twice()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
@@ -206,4 +206,4 @@ def test_the_command_says_how_to_resume(
     assert 128 + number == process.returncode, log
     assert "run the same command again" in said
     program.done("backfill")
-    assert scene.assert_nothing_lost_nothing_twice() == HISTORY + 30_000
+    assert HISTORY + 30_000 == scene.assert_nothing_lost_nothing_twice()

@@ -54,17 +54,17 @@ def test_a_kill_at_a_failpoint(tmp_path: Path, failpoint: str, nth: int) -> None
         for name in ("part", "reference"):
             warehouse = yard.warehouse(name)
             warehouse.load(timeout_seconds=5)
-            assert rows_of(warehouse) == expected
+            assert expected == rows_of(warehouse)
             assert_manifest_is_sound(warehouse)
         rebuilt = yard.warehouse("rebuilt")
         rebuilt.rebuild(timeout_seconds=5)
-        assert rows_of(rebuilt) == expected
+        assert expected == rows_of(rebuilt)
 
     assert_all_right()
     yard.compaction.merge()
     yard.now += HOUR
     yard.compaction.remove_replaced()
     assert_all_right()
-    assert yard.files() == ["4 merged", "9 merged", "10 plain"]
-    assert list(yard.folder.rglob("*.merging")) == []
-    assert list(yard.folder.glob(".compaction-*")) == []
+    assert ["4 merged", "9 merged", "10 plain"] == yard.files()
+    assert [] == list(yard.folder.rglob("*.merging"))
+    assert [] == list(yard.folder.glob(".compaction-*"))

@@ -92,15 +92,15 @@ def test_a_signal_flushes_what_was_read(arena: Arena, number: signal.Signals) ->
     with arena.worker(settings=settings, metrics_port=port) as process:
         arena.collection.insert_many([{"type": "user", "message": f"{n}"} for n in range(500)])
         wait_until(lambda: events_read(port) == 500)
-        assert arena.stream.lane.micro_batches() == []
+        assert [] == arena.stream.lane.micro_batches()
         process.send_signal(number)
         told_at = time.monotonic()
         said, log = process.communicate(timeout=patience(30))
 
     assert time.monotonic() - told_at < 10
-    assert process.returncode == 0, log
-    assert json.loads(said) == {"events": 500, "signal_number": int(number), "rows_upserted": 500}
-    assert arena.assert_nothing_lost_nothing_twice() == 500
+    assert 0 == process.returncode, log
+    assert {"events": 500, "signal_number": int(number), "rows_upserted": 500} == json.loads(said)
+    assert 500 == arena.assert_nothing_lost_nothing_twice()
 
 
 def events_read(port: int) -> float:
@@ -122,7 +122,7 @@ def test_two_workers_at_once(arena: Arena) -> None:
         wait_until(lambda: arena.stream.lane.is_being_written)
         with pytest.raises(AnalyticsError, match="another process already writes the lane") as caught:
             arena.stream.catch_up()
-        assert caught.value.exit_code == 2
+        assert 2 == caught.value.exit_code
         assert process.poll() is None
 
     assert arena.assert_nothing_lost_nothing_twice() > 0
@@ -143,6 +143,6 @@ def test_a_signal_is_obeyed_while_the_warehouse_is_held(arena: Arena) -> None:
         _, log = process.communicate(timeout=patience(30))
 
     assert time.monotonic() - told_at < 10
-    assert process.returncode == 0, log
+    assert 0 == process.returncode, log
     assert "load_left_for_later" in log
-    assert arena.assert_nothing_lost_nothing_twice() == 50
+    assert 50 == arena.assert_nothing_lost_nothing_twice()

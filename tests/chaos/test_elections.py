@@ -90,7 +90,7 @@ def test_what_is_rolled_back_never_arrives(
                 client.admin.command("fsync", lock=True)
         alone = collection.with_options(write_concern=WriteConcern(w=1))
         alone.insert_one({"_id": "rolled back", "type": "user"})
-        assert alone.count_documents({}) == 2
+        assert 2 == alone.count_documents({})
         time.sleep(1)
         for index in (*others, primary):
             three_nodes.kill_node(index)
@@ -102,8 +102,8 @@ def test_what_is_rolled_back_never_arrives(
         wait_until(lambda: len(stream.landed_rows()) == 2)
         assert process.poll() is None
 
-    assert [row["_id"] for row in stream.landed_rows()] == ["s:kept", "s:afterwards"]
-    assert hardy_arena.assert_nothing_lost_nothing_twice() == 2
+    assert ["s:kept", "s:afterwards"] == [row["_id"] for row in stream.landed_rows()]
+    assert 2 == hardy_arena.assert_nothing_lost_nothing_twice()
 
 
 @pytest.mark.fault(3, "the network is cut, or swallows everything", "the worker stays; nothing lost or twice")
@@ -135,6 +135,6 @@ def test_a_network_that_fails_is_waited_out(
         with meanwhile(fail):
             summary = runner.worker().run(until_idle_seconds=1.5)
 
-    assert summary.events == 9
+    assert 9 == summary.events
     assert [row["_id"] for row in runner.landed_rows()] == [f"i:{number}" for number in range(9)]
-    assert assert_same(collection, runner.warehouse) == 9
+    assert 9 == assert_same(collection, runner.warehouse)

@@ -54,12 +54,12 @@ def test_a_kill_while_everything_is_resnapshot(
 
     reading_anew(stream).run(until_idle_seconds=0.5)
 
-    assert assert_same(lost.collection, stream.warehouse) == 200
+    assert 200 == assert_same(lost.collection, stream.warehouse)
     assert_manifest_is_sound(stream.warehouse)
     plans = list((stream.folder / "landing").glob("backfill-*/plan.json"))
-    assert len(plans) == 1
+    assert 1 == len(plans)
     assert not (stream.lane.folder / "resnapshot.json").exists()
-    assert list(stream.folder.rglob("*.inflight")) == []
+    assert [] == list(stream.folder.rglob("*.inflight"))
 
 
 @pytest.mark.fault(7, "drops, replacements and `kill -9` at random during live changes", "the copy is right")

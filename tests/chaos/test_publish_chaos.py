@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from tests.support.paths import ROOT
 from tests.support.publishing import Shop, message
 from tests.support.readers import reading
+from tests.support.streaming import meanwhile
 
 pytestmark = pytest.mark.chaos
 
@@ -106,24 +106,16 @@ def _loading(shop: Shop) -> Iterator[list[int]]:
     """Land and load micro-batches beside the block, as a stream worker does."""
     stop = threading.Event()
     landed: list[int] = []
-    problems: list[BaseException] = []
 
-    def run() -> None:
+    def load() -> None:
+        while not stop.wait(0.1):
+            landed.append(len(landed) + 2)
+            shop.land(message(landed[-1] % 50, version=landed[-1]))
+            if len(landed) % 5 == 0:
+                shop.warehouse.load(timeout_seconds=60)
+
+    with meanwhile(load):
         try:
-            while not stop.wait(0.02):
-                landed.append(len(landed) + 2)
-                shop.land(message(landed[-1] % 50, version=landed[-1]))
-                if len(landed) % 5 == 0:
-                    shop.warehouse.load(timeout_seconds=60)
-                time.sleep(0.1)
-        except BaseException as error:  # noqa: BLE001 - told to whoever waits
-            problems.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield landed
-    finally:
-        stop.set()
-        thread.join()
-    assert [] == problems
+            yield landed
+        finally:
+            stop.set()

@@ -91,7 +91,7 @@ def test_the_projects_folder_itself_may_not_lead_out(logs: Path) -> None:
     (logs / "projects").symlink_to(logs.parent / "outside")
     with pytest.raises(ImportPathError, match="leads out of the folder") as caught:
         find_logs([logs])
-    assert caught.value.exit_code == 2
+    assert 2 == caught.value.exit_code
 
 
 def test_dots_in_a_given_path_change_nothing_but_the_path(logs: Path) -> None:

@@ -96,7 +96,7 @@ def test_a_taken_metrics_port_is_named(program: Program) -> None:
 
 def test_until_idle_catches_up_and_leaves(program: Program, collection: Collection[dict[str, Any]]) -> None:
     """`stream --until-idle` reads what there is, loads it, says so, and exits with 0; `status` agrees."""
-    assert program.run("stream", "--until-idle", "0.3").returncode == 0
+    assert 0 == program.run("stream", "--until-idle", "0.3").returncode
     collection.insert_many([{"type": "user", "sessionId": "one"}, {"type": "summary"}, {"no": "type"}])
     result = program.run("stream", "--until-idle", "0.3")
     assert (0, True) == (result.returncode, "3 change events read, 2 rows loaded" in result.stdout), result
@@ -147,7 +147,7 @@ def test_a_dropped_collection_may_need_a_person(
     collection.drop()
     refused(program.run("stream", "--on-drop", "stop"), 2, "`drop`", "--on-drop=delete")
     refused(program.run("stream", "--on-drop", "stop"), 2, "`drop`")
-    assert program.run("stream", "--until-idle", "0.3").returncode == 0
+    assert 0 == program.run("stream", "--until-idle", "0.3").returncode
     with duckdb.connect(program.folder / "data" / "analytics.duckdb") as connection:
         assert [(0,)] == connection.execute("select count(*) from raw.conversations").fetchall()
 
@@ -233,7 +233,7 @@ def test_mongo_serves_the_other_commands(tmp_path: Path) -> None:
     server = program.start("mongo")
     assert server.stdout is not None
     uri = server.stdout.readline().split()[-1]
-    assert program.run("stream", "--until-idle", "0.3").returncode == 0
+    assert 0 == program.run("stream", "--until-idle", "0.3").returncode
     imported = program.run("import", str(tmp_path / "logs"))
     assert "1 new" in imported.stdout
     assert "one.jsonl:2" in "".join(imported.stdout.split())
@@ -262,7 +262,7 @@ def test_the_demo_can_be_repeated(tmp_path: Path) -> None:
     assert f"{expected['lines']:,} new, 0 there already" in told
     assert f"Lines changed {expected['lines_added'] + expected['lines_removed']:,}" in told
     headings = ("Spend over time", "Models compared", "Tools used", "At a glance", "Time active")
-    assert [each for each in headings if each not in told] == []
+    assert [] == [each for each in headings if each not in told]
     second = program.run("demo")
     assert (0, True) == (second.returncode, "0 change events streamed" in second.stdout), second
     assert f"0 new, {expected['lines']:,} there already" in " ".join(second.stdout.split())

@@ -40,22 +40,22 @@ def test_the_last_change_of_each_document_is_kept(yard: Yard) -> None:
 
     found = yard.compaction.merge()
 
-    assert (found.files, found.into) == (3, 1)
+    assert (3, 1) == (found.files, found.into)
     [merged, _] = yard.zone.micro_batches()
     rows = pq.read_table(merged.path, partitioning=None).to_pylist()
-    assert [(row["_id"], row["op"], row["source_version"], row["type"]) for row in rows] == [
+    assert [
         ("s:a", "upsert", 14, "new"),
         ("s:b", "upsert", 15, "second"),
         ("s:c", "upsert", 10, "user"),
         ("s:gone", "delete", 13, None),
-    ]
-    assert rows[0]["extra"] == '{"cwd":"/x"}'
-    assert rows[0]["timestamp"] == datetime(2026, 1, 3, 10, tzinfo=UTC)
+    ] == [(row["_id"], row["op"], row["source_version"], row["type"]) for row in rows]
+    assert '{"cwd":"/x"}' == rows[0]["extra"]
+    assert datetime(2026, 1, 3, 10, tzinfo=UTC) == rows[0]["timestamp"]
     footer = read_footer(merged)
-    assert (footer.rows, footer.upserts, footer.deletes) == (4, 3, 1)
-    assert (footer.first_cluster_time, footer.last_cluster_time) == (10, 15)
+    assert (4, 3, 1) == (footer.rows, footer.upserts, footer.deletes)
+    assert (10, 15) == (footer.first_cluster_time, footer.last_cluster_time)
     assert footer.position == position_at(15)
-    assert yard.compaction.merge() == compaction.Merged()
+    assert compaction.Merged() == yard.compaction.merge()
 
 
 def test_the_newest_file_and_the_position_stay(yard: Yard) -> None:
@@ -66,11 +66,11 @@ def test_the_newest_file_and_the_position_stay(yard: Yard) -> None:
     lane.save_position(position_at(99), behind=newest)
     yard.now += 3 * DAY
 
-    assert yard.compaction.merge().files == 2
+    assert 2 == yard.compaction.merge().files
 
     assert lane.newest() == newest
     assert lane.position() == position_at(99)
-    assert lane_of(yard.folder).new_name(3).sequence == 3
+    assert 3 == lane_of(yard.folder).new_name(3).sequence
 
 
 def test_replaced_files_stay_for_a_while(yard: Yard) -> None:
@@ -80,14 +80,14 @@ def test_replaced_files_stay_for_a_while(yard: Yard) -> None:
     yard.now += DAY
     yard.compaction.merge()
 
-    assert sorted(yard.files()) == ["0 plain", "1 merged", "1 plain", "2 plain"]
-    assert [each.sequence for each in yard.zone.micro_batches()] == [1, 2]
+    assert ["0 plain", "1 merged", "1 plain", "2 plain"] == sorted(yard.files())
+    assert [1, 2] == [each.sequence for each in yard.zone.micro_batches()]
     yard.now += HOUR * 0.99
-    assert yard.compaction.remove_replaced() == 0
+    assert 0 == yard.compaction.remove_replaced()
     yard.now += HOUR * 0.01
-    assert yard.compaction.remove_replaced() == 2
-    assert yard.files() == ["1 merged", "2 plain"]
-    assert yard.compaction.remove_replaced() == 0
+    assert 2 == yard.compaction.remove_replaced()
+    assert ["1 merged", "2 plain"] == yard.files()
+    assert 0 == yard.compaction.remove_replaced()
 
 
 def test_files_with_dead_letters_stay_what_they_are(yard: Yard) -> None:
@@ -97,11 +97,11 @@ def test_files_with_dead_letters_stay_what_they_are(yard: Yard) -> None:
     yard.land()
     yard.now += DAY
 
-    assert yard.compaction.merge().files == 4
+    assert 4 == yard.compaction.merge().files
 
     in_sight = [(each.sequence, each.is_merged) for each in yard.zone.micro_batches()]
-    assert in_sight == [(1, True), (2, False), (4, True), (5, False)]
-    assert len(yard.letters.list(yard.zone)) == 1
+    assert [(1, True), (2, False), (4, True), (5, False)] == in_sight
+    assert 1 == len(yard.letters.list(yard.zone))
 
 
 def test_truncate_markers_stay_what_they_are(yard: Yard) -> None:
@@ -114,12 +114,12 @@ def test_truncate_markers_stay_what_they_are(yard: Yard) -> None:
     yard.land()
     yard.now += DAY
 
-    assert yard.compaction.merge().files == 4
+    assert 4 == yard.compaction.merge().files
 
     in_sight = [(each.sequence, each.is_merged) for each in yard.zone.micro_batches()]
-    assert in_sight == [(1, True), (2, False), (4, True), (5, False)]
+    assert [(1, True), (2, False), (4, True), (5, False)] == in_sight
     yard.warehouse().load(timeout_seconds=5)
-    assert [row[0] for row in rows_of(yard.warehouse())] == ["s:back", "s:new", "s:newer"]
+    assert ["s:back", "s:new", "s:newer"] == [row[0] for row in rows_of(yard.warehouse())]
 
 
 def test_what_lands_late_in_a_closed_day_is_merged_too(yard: Yard) -> None:
@@ -136,9 +136,9 @@ def test_what_lands_late_in_a_closed_day_is_merged_too(yard: Yard) -> None:
     yard.now = late + DAY
     yard.land()
 
-    assert yard.compaction.merge().files == 2
+    assert 2 == yard.compaction.merge().files
 
-    assert [each.sequence for each in yard.zone.micro_batches() if each.is_merged] == [1, 4]
+    assert [1, 4] == [each.sequence for each in yard.zone.micro_batches() if each.is_merged]
 
 
 def test_backfills_are_left_alone(yard: Yard) -> None:
@@ -147,7 +147,7 @@ def test_backfills_are_left_alone(yard: Yard) -> None:
         yard.land(upsert(version, version), lane="backfill-1")
     yard.now += DAY
 
-    assert yard.compaction.merge() == compaction.Merged()
+    assert compaction.Merged() == yard.compaction.merge()
 
 
 def test_a_damaged_file_is_not_merged(yard: Yard) -> None:
@@ -162,7 +162,7 @@ def test_a_damaged_file_is_not_merged(yard: Yard) -> None:
 
     with pytest.raises(MicroBatchCorruptError, match="its checksum is"):
         yard.compaction.merge()
-    assert yard.files() == ["0 plain", "1 plain", "2 plain"]
+    assert ["0 plain", "1 plain", "2 plain"] == yard.files()
 
 
 def test_nothing_is_removed_behind_a_damaged_merged_file(yard: Yard) -> None:
@@ -180,7 +180,7 @@ def test_nothing_is_removed_behind_a_damaged_merged_file(yard: Yard) -> None:
     with pytest.raises(MicroBatchCorruptError, match="its checksum is"):
         yard.compaction.remove_replaced()
     merged.path.rename(yard.folder / "away")
-    assert [each.sequence for each in yard.zone.micro_batches()] == [0, 1, 2]
+    assert [0, 1, 2] == [each.sequence for each in yard.zone.micro_batches()]
 
 
 def test_a_merged_file_whose_list_is_lost_says_what_to_do(yard: Yard) -> None:
@@ -226,10 +226,10 @@ def test_memory_and_disk_are_spared(yard: Yard, monkeypatch: pytest.MonkeyPatch)
 
     found = yard.compaction.merge()
 
-    assert (found.files, found.into) == (6, 3)
+    assert (6, 3) == (found.files, found.into)
     assert not left_over.exists()
     assert not half.exists()
-    assert [path.name for path in yard.folder.glob(".*")] == []
+    assert [] == [path.name for path in yard.folder.glob(".*")]
 
 
 def history(yard: Yard, chance: random.Random) -> None:
@@ -277,12 +277,12 @@ def test_every_warehouse_ends_right(yard: Yard, number: int) -> None:
             found = yard.warehouse(name)
             result = found.load(timeout_seconds=5)
             assert name != "reference" or result.micro_batches == 0  # never twice
-            assert rows_of(found) == expected
+            assert expected == rows_of(found)
             assert_manifest_is_sound(found)
-            assert found.load(timeout_seconds=5).micro_batches == 0
+            assert 0 == found.load(timeout_seconds=5).micro_batches
         rebuilt = yard.warehouse("rebuilt")
         rebuilt.rebuild(timeout_seconds=5)
-        assert rows_of(rebuilt) == expected
+        assert expected == rows_of(rebuilt)
         assert_manifest_is_sound(rebuilt)
 
     assert_all_right()
@@ -291,7 +291,7 @@ def test_every_warehouse_ends_right(yard: Yard, number: int) -> None:
     (yard.folder / "new.duckdb").unlink()
     assert_all_right()
     late.load(timeout_seconds=5)
-    assert rows_of(late) == expected
+    assert expected == rows_of(late)
 
 
 def test_live_views_see_the_same(yard: Yard) -> None:
@@ -315,12 +315,12 @@ def test_live_views_see_the_same(yard: Yard) -> None:
             return connection.execute("select _id, uuid from live.documents order by all").fetchall()
 
     expected = [("s:changes", "v30"), ("s:once 20", None), ("s:once 30", None), ("s:today", None)]
-    assert seen() == expected
-    assert yard.compaction.merge().files == 4
-    assert seen() == expected
+    assert expected == seen()
+    assert 4 == yard.compaction.merge().files
+    assert expected == seen()
     yard.now += HOUR
-    assert yard.compaction.remove_replaced() == 4
-    assert seen() == expected
+    assert 4 == yard.compaction.remove_replaced()
+    assert expected == seen()
 
 
 def test_a_writer_and_a_merge_do_not_mind_each_other(yard: Yard) -> None:
@@ -337,9 +337,9 @@ def test_a_writer_and_a_merge_do_not_mind_each_other(yard: Yard) -> None:
 
     yard.at_failpoint = write
     with lane_of(yard.folder, "other").writing():
-        assert yard.compaction.merge().files == 2
+        assert 2 == yard.compaction.merge().files
 
-    assert [each.sequence for each in yard.zone.micro_batches()] == [1, 2, 3]
+    assert [1, 2, 3] == [each.sequence for each in yard.zone.micro_batches()]
     assert yard.zone.micro_batches()[-1].id == landed[0]
 
 
@@ -355,6 +355,6 @@ def test_a_rebuild_under_way_keeps_its_files(yard: Yard) -> None:
     with yard.warehouse().lock.held(timeout_seconds=5):
         done = replace(yard.maintenance(), lease_timeout_seconds=0).run()
 
-    assert done == ["the warehouse is busy, the rest is left for the next run"]
-    assert sorted(yard.files()) == ["0 plain", "1 merged", "1 plain", "2 plain"]
-    assert yard.maintenance().run() == ["2 merged files removed"]
+    assert ["the warehouse is busy, the rest is left for the next run"] == done
+    assert ["0 plain", "1 merged", "1 plain", "2 plain"] == sorted(yard.files())
+    assert ["2 merged files removed"] == yard.maintenance().run()

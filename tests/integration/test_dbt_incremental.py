@@ -101,9 +101,9 @@ def test_random_arrivals(seed: int, tmp_path: Path, dbt_artifacts: Path) -> None
             warehouse.build_unchecked(part)
         warehouse.build_unchecked()
         found, expected = warehouse.marts(), warehouse.marts_of_full_refresh()
-        assert [mart for mart in expected if found[mart] != expected[mart]] == [], f"step {step}"
+        assert [] == [mart for mart in expected if found[mart] != expected[mart]], f"step {step}"
     wholly_built = warehouse.rows("select count(*) from ops.model_builds where whole_sequence = sequence")
-    assert wholly_built == [(0,)]
+    assert [(0,)] == wholly_built
     warehouse.build()  # and all checks hold
 
 
@@ -126,7 +126,7 @@ def test_snapshots_of_a_growing_log(shared_logs: Path, tmp_path: Path, dbt_artif
             warehouse.build_unchecked()
         marts[name] = warehouse.marts()
     assert marts["in order"] == warehouse.marts_of_full_refresh()
-    assert [name for name in orders if marts[name] != marts["in order"]] == []
+    assert [] == [name for name in orders if marts[name] != marts["in order"]]
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +178,7 @@ def test_only_affected_conversations_are_rebuilt(warehouse: MartsWarehouse) -> N
     changed = warehouse.rows("select distinct session_id from ops.model_changes where model = 'base_lines'")
     assert {each for (each,) in changed} == {session, fork}
     warehouse.build()
-    assert warehouse.rows("select min(date_key)::varchar from marts.dim_date") == [("2024-02-29",)]
+    assert [("2024-02-29",)] == warehouse.rows("select min(date_key)::varchar from marts.dim_date")
     assert warehouse.marts() == warehouse.marts_of_full_refresh()
 
 
@@ -194,7 +194,7 @@ def test_a_deleted_conversation_is_gone_everywhere(warehouse: MartsWarehouse) ->
         "union all select session_id from marts.fct_api_calls) where session_id = ?",
         [session],
     )
-    assert left == [(0,)]
+    assert [(0,)] == left
     assert warehouse.marts() == warehouse.marts_of_full_refresh()
 
 
@@ -230,5 +230,5 @@ def test_another_time_zone_rebuilds_wholly(warehouse: MartsWarehouse, dbt_artifa
         "select count(*) from marts.fct_messages "
         "where date_key <> cast(timezone('Pacific/Auckland', created_at) as date)"
     )
-    assert found == [(0,)]
+    assert [(0,)] == found
     assert all(sequence == whole for sequence, whole in versions(warehouse).values())

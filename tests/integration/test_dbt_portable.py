@@ -70,7 +70,7 @@ class Postgres:
         outcome = subprocess.run(
             [dbt, *arguments], env=environment, capture_output=True, text=True, check=False
         )
-        assert outcome.returncode == 0, outcome.stdout[-4000:]
+        assert 0 == outcome.returncode, outcome.stdout[-4000:]
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Ask the server."""
@@ -117,14 +117,14 @@ def test_another_engine_builds_the_same_marts(
     warehouse.build()
     postgres.take_raw_of(warehouse)
     postgres.build()
-    assert differing(marts_of(postgres), marts_of(warehouse)) == []
+    assert [] == differing(marts_of(postgres), marts_of(warehouse))
     again = documents[0] | {"_id": ObjectId("0" * 24)}
     warehouse.change([*documents[1:400:2], again], deletes=[documents[2]["_id"]])
     warehouse.build()
     postgres.take_raw_of(warehouse)
     postgres.build()
-    assert postgres.rows("select count(*) from ops.model_builds where whole_sequence = sequence") == [(0,)]
-    assert differing(marts_of(postgres), marts_of(warehouse)) == []
+    assert [(0,)] == postgres.rows("select count(*) from ops.model_builds where whole_sequence = sequence")
+    assert [] == differing(marts_of(postgres), marts_of(warehouse))
 
 
 def differing(these: dict[str, set[Any]], those: dict[str, set[Any]]) -> list[str]:

@@ -31,7 +31,7 @@ def test_tokens_are_equal_and_the_cost_to_the_cent(shared_marts: MartsWarehouse)
     totals = reference("ccusage-session.json")["totals"]
     [(*tokens, cost)] = shared_marts.rows(f"select {TOKENS}, sum(cost_usd) from marts.fct_api_calls")
     assert tokens == [totals[kind] for kind in KINDS]
-    assert cost == pytest.approx(totals["totalCost"], abs=CENT)
+    assert pytest.approx(totals["totalCost"], abs=CENT) == cost
 
 
 def test_with_progress_lines_every_day_is_equal(shared_marts: MartsWarehouse) -> None:
@@ -44,7 +44,7 @@ def test_with_progress_lines_every_day_is_equal(shared_marts: MartsWarehouse) ->
         f"select date_key, {TOKENS}, sum(cost_usd) from (select * from marts.fct_api_calls "
         "union all select * from marts.fct_progress_api_calls) group by date_key"
     )
-    assert {str(day): (tokens, cost) for day, *tokens, cost in days} == expected
+    assert expected == {str(day): (tokens, cost) for day, *tokens, cost in days}
 
 
 def test_each_conversation_is_equal(shared_marts: MartsWarehouse) -> None:
@@ -107,8 +107,8 @@ def test_usage_windows_are_equal(shared_marts: MartsWarehouse) -> None:
             "from marts.agg_usage_windows order by window_start, is_gap desc"
         )
     ]
-    assert [sum(block[2] == is_gap for block in found) for is_gap in (False, True)] == [46, 39]
-    assert found == expected
+    assert [46, 39] == [sum(block[2] == is_gap for block in found) for is_gap in (False, True)]
+    assert expected == found
 
 
 def instant(text: str) -> float:
@@ -118,7 +118,7 @@ def instant(text: str) -> float:
 
 def test_nothing_in_real_logs_is_unknown(shared_marts: MartsWarehouse) -> None:
     """Every type, subtype, block, usage field and tool in the logs at hand has its place."""
-    assert shared_marts.rows("select kind, name from marts.agg_unknown_kinds order by all") == []
+    assert [] == shared_marts.rows("select kind, name from marts.agg_unknown_kinds order by all")
 
 
 def test_tools_are_equal(shared_marts: MartsWarehouse) -> None:

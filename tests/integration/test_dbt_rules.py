@@ -58,7 +58,7 @@ def test_task_categories_are_honest(name: str, column: int, tmp_path: Path, dbt_
     right = Counter(each for each, other in zip(found, expected, strict=True) if each == other)
     shown, there = Counter(found), Counter(expected)
     precision = {category: right[category] / shown[category] for category in sorted(there)}
-    assert [each for each, share in precision.items() if each != "other" and share < PRECISION] == []
+    assert [] == [each for each, share in precision.items() if each != "other" and share < PRECISION]
     assert documented(column) == {
         category: (f"{precision[category]:.0%}", f"{right[category]} of {there[category]}")
         for category in sorted(there)
@@ -70,7 +70,7 @@ def test_prompts_are_classified_and_nothing_else(sample_marts: MartsWarehouse) -
     kinds: list[tuple[Any, ...]] = sample_marts.rows(
         "select distinct coalesce(user_kind, role) from marts.fct_messages where task_category is not null"
     )
-    assert kinds == [("prompt",)]
-    assert sample_marts.rows(
+    assert [("prompt",)] == kinds
+    assert [(0,)] == sample_marts.rows(
         "select count(*) from marts.fct_messages where user_kind = 'prompt' and task_category is null"
-    ) == [(0,)]
+    )

@@ -115,9 +115,9 @@ def test_usage_windows_hold_every_call(sample_marts: MartsWarehouse) -> None:
     costs = sample_marts.rows(
         "select cost_usd from marts.agg_usage_windows where not is_gap order by window_start"
     )
-    assert [cost for (cost,) in costs] == pytest.approx(
-        [sum(call[2] for call in each) for _, each in windows]
-    )
+    assert pytest.approx([sum(call[2] for call in each) for _, each in windows]) == [
+        cost for (cost,) in costs
+    ]
 
 
 def test_weeks_hold_every_call(sample_marts: MartsWarehouse) -> None:
@@ -136,13 +136,13 @@ def test_worktrees_and_windows_folders_make_one_project_each(sample_marts: Marts
     projects = sample_marts.rows(
         "select project_id, project_name, total_folders from marts.dim_projects order by project_id"
     )
-    assert projects == [
+    assert [
         ("/home/ana/code/saffron-shop", "saffron-shop", 3),
         ("/home/ana/notebooks/demand-forecast", "demand-forecast", 1),
         ("/home/dev/work/harbor-infra", "harbor-infra", 1),
         ("/home/dev/work/tideline", "tideline", 1),
         ("C:/Users/kim/source/stocktake", "stocktake", 1),
-    ]
+    ] == projects
 
 
 def test_forks_know_their_parents(sample_marts: MartsWarehouse) -> None:
@@ -152,11 +152,11 @@ def test_forks_know_their_parents(sample_marts: MartsWarehouse) -> None:
         "inner join marts.dim_sessions as parents on forks.fork_parent_session_id = parents.session_id "
         "order by forks.title"
     )
-    assert forks == [
+    assert [
         ("Live view of the count", "Live view of the count", 15),
         ("Moon phase with the mean month", "Moon phase beside each day", 7),
         ("Split the cart module, part two", "Split the cart module", 49),
-    ]
+    ] == forks
 
 
 def test_every_branch_with_a_pull_request_shows_it(sample_marts: MartsWarehouse) -> None:

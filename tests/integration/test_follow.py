@@ -98,7 +98,7 @@ def test_an_append_arrives_within_a_second(folder: Path, collection: Documents) 
             time.sleep(0.1)
 
     assert max(waited) < patience(1)
-    assert numbers(collection) == [0, 1, 2, 3, 4, 5]
+    assert [0, 1, 2, 3, 4, 5] == numbers(collection)
 
 
 def test_new_folders_and_logs_are_found(folder: Path, collection: Documents) -> None:
@@ -124,7 +124,7 @@ def test_a_line_written_in_pieces_arrives_whole(folder: Path, collection: Docume
         append(log, "\n" + line(3))
         seconds_until(lambda: numbers(collection) == [1, 2, 3])
 
-    assert [report.unreadable for report in followed.reports if report.unreadable] == []
+    assert [] == [report.unreadable for report in followed.reports if report.unreadable]
 
 
 def test_a_rewritten_log_brings_what_is_new(folder: Path, collection: Documents) -> None:
@@ -158,7 +158,7 @@ def test_unreadable_lines_are_told_once(folder: Path, collection: Documents) -> 
         time.sleep(1.2)
 
     told = [(item.path.name, item.line_number) for report in followed.reports for item in report.unreadable]
-    assert sorted(told, key=str) == [("one.jsonl", 1), ("out.jsonl", None)]
+    assert [("one.jsonl", 1), ("out.jsonl", None)] == sorted(told, key=str)
 
 
 def test_an_outage_loses_nothing(tmp_path: Path, folder: Path) -> None:
@@ -220,8 +220,8 @@ def test_an_append_costs_only_the_new_bytes(folder: Path, collection: Documents)
 
     report = follower.import_new([log, folder / "unknown.jsonl"])
 
-    assert (report.size_bytes, report.inserted) == (len(line(2)), 1)
-    assert follower.import_new().size_bytes == 0
+    assert (len(line(2)), 1) == (report.size_bytes, report.inserted)
+    assert 0 == follower.import_new().size_bytes
 
 
 def test_a_restart_inserts_nothing_twice(folder: Path, collection: Documents) -> None:
@@ -230,9 +230,9 @@ def test_a_restart_inserts_nothing_twice(folder: Path, collection: Documents) ->
     for expected in (3, 0):
         follower = Follower([folder], collection, clock=utc_now, stop=threading.Event())
         follower.search()
-        assert follower.import_new().inserted == expected
+        assert expected == follower.import_new().inserted
 
-    assert numbers(collection) == [1, 1, 2]
+    assert [1, 1, 2] == numbers(collection)
 
 
 def test_a_path_that_does_not_exist_is_said(tmp_path: Path, collection: Documents) -> None:

@@ -109,7 +109,7 @@ def _install(command: str) -> None:
     done = subprocess.run(
         ["/bin/sh", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert 0 == done.returncode, done.stdout + done.stderr
 
 
 def test_the_wheel_shows_the_demo_as_another_user(machine: Machine) -> None:
@@ -117,7 +117,7 @@ def test_the_wheel_shows_the_demo_as_another_user(machine: Machine) -> None:
     version = machine.run("--version")
     assert version.stdout.startswith("claude-analytics 0."), version.stderr
     shown = machine.run("demo", METRICS_PORT="0")
-    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert 0 == shown.returncode, shown.stdout + shown.stderr
     expected = json.loads((DATA / "sample_expectations.json").read_text())
     assert f"{expected['lines']:,} new, 0 there already" in " ".join(shown.stdout.split())
     assert list(machine.data.rglob("report.html"))

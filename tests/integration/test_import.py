@@ -54,7 +54,7 @@ def test_a_line_arrives_as_it_is(log: Path, collection: Documents) -> None:
 
     import_logs([log], collection, clock=lambda: FIRST)
 
-    assert collection.find_one({}, {"_id": 0}) == {
+    assert {
         "type": "user",
         "timestamp": TIMESTAMP,
         "n": 1,
@@ -62,7 +62,7 @@ def test_a_line_arrives_as_it_is(log: Path, collection: Documents) -> None:
         "projectId": "-home-me-app",
         "sourceFile": "-home-me-app/one.jsonl",
         "ingestedAt": FIRST,
-    }
+    } == collection.find_one({}, {"_id": 0})
 
 
 def test_a_second_import_changes_nothing(log: Path, collection: Documents) -> None:
@@ -72,10 +72,10 @@ def test_a_second_import_changes_nothing(log: Path, collection: Documents) -> No
     first = import_logs([log], collection, clock=lambda: FIRST)
     second = import_logs([log], collection, clock=lambda: SECOND)
 
-    assert counts(first) == {"inserted": 2500, "already_there": 0, "incomplete": 0, "unreadable": 0}
-    assert counts(second) == {"inserted": 0, "already_there": 2500, "incomplete": 0, "unreadable": 0}
-    assert collection.distinct("ingestedAt") == [FIRST]
-    assert collection.count_documents({}) == 2500
+    assert {"inserted": 2500, "already_there": 0, "incomplete": 0, "unreadable": 0} == counts(first)
+    assert {"inserted": 0, "already_there": 2500, "incomplete": 0, "unreadable": 0} == counts(second)
+    assert [FIRST] == collection.distinct("ingestedAt")
+    assert 2500 == collection.count_documents({})
 
 
 def test_of_an_appended_log_only_the_new_lines_are_inserted(log: Path, collection: Documents) -> None:
@@ -87,7 +87,7 @@ def test_of_an_appended_log_only_the_new_lines_are_inserted(log: Path, collectio
 
     report = import_logs([log], collection, clock=lambda: SECOND)
 
-    assert counts(report) == {"inserted": 2200, "already_there": 1500, "incomplete": 0, "unreadable": 0}
+    assert {"inserted": 2200, "already_there": 1500, "incomplete": 0, "unreadable": 0} == counts(report)
     assert numbers(collection) == list(range(3700))
 
 
@@ -101,10 +101,10 @@ def test_a_half_written_line_is_left_for_next_time(log: Path, collection: Docume
     log.write_text(line(1) + whole)
     third = import_logs([log], collection, clock=lambda: FIRST)
 
-    assert counts(first) == {"inserted": 1, "already_there": 0, "incomplete": 1, "unreadable": 0}
-    assert counts(second) == {"inserted": 1, "already_there": 1, "incomplete": 0, "unreadable": 0}
-    assert counts(third) == {"inserted": 0, "already_there": 2, "incomplete": 0, "unreadable": 0}
-    assert numbers(collection) == [1, 2]
+    assert {"inserted": 1, "already_there": 0, "incomplete": 1, "unreadable": 0} == counts(first)
+    assert {"inserted": 1, "already_there": 1, "incomplete": 0, "unreadable": 0} == counts(second)
+    assert {"inserted": 0, "already_there": 2, "incomplete": 0, "unreadable": 0} == counts(third)
+    assert [1, 2] == numbers(collection)
 
 
 def test_equal_lines_all_arrive(log: Path, collection: Documents) -> None:
@@ -114,7 +114,7 @@ def test_equal_lines_all_arrive(log: Path, collection: Documents) -> None:
     import_logs([log], collection, clock=lambda: FIRST)
     import_logs([log], collection, clock=lambda: FIRST)
 
-    assert numbers(collection) == [7, 7, 7]
+    assert [7, 7, 7] == numbers(collection)
 
 
 def test_unreadable_lines_are_named_and_the_rest_arrives(log: Path, collection: Documents) -> None:
@@ -124,13 +124,13 @@ def test_unreadable_lines_are_named_and_the_rest_arrives(log: Path, collection: 
 
     report = import_logs([log], collection, clock=lambda: FIRST)
 
-    assert sorted(report.unreadable) == [
+    assert [
         UnreadableLine(log, 2, "not JSON at column 1: expecting value"),
         UnreadableLine(log, 4, "not an object"),
         UnreadableLine(log, 5, "too large: 17,000,182 bytes as BSON, MongoDB stores 16,777,216"),
-    ]
-    assert (report.lines, report.files) == (5, 1)
-    assert numbers(collection) == [1, 6]
+    ] == sorted(report.unreadable)
+    assert (5, 1) == (report.lines, report.files)
+    assert [1, 6] == numbers(collection)
 
 
 def test_a_document_that_mongodb_refuses_is_named(log: Path, collection: Documents) -> None:
@@ -140,8 +140,8 @@ def test_a_document_that_mongodb_refuses_is_named(log: Path, collection: Documen
 
     report = import_logs([log], collection, clock=lambda: FIRST)
 
-    assert report.unreadable == [UnreadableLine(log, 2, "refused by MongoDB: Document failed validation")]
-    assert numbers(collection) == [1, 2]
+    assert [UnreadableLine(log, 2, "refused by MongoDB: Document failed validation")] == report.unreadable
+    assert [1, 2] == numbers(collection)
 
 
 @pytest.mark.parametrize(
@@ -165,8 +165,8 @@ def test_mongodb_takes_every_object(log: Path, collection: Documents, odd: bytes
 
     for expected in ({"inserted": 1, "already_there": 0}, {"inserted": 0, "already_there": 1}):
         report = import_logs([log], collection, clock=lambda: FIRST)
-        assert counts(report) == {**expected, "incomplete": 0, "unreadable": 0}
-    assert numbers(collection) == [1]
+        assert {**expected, "incomplete": 0, "unreadable": 0} == counts(report)
+    assert [1] == numbers(collection)
 
 
 def test_documents_of_other_origin_are_left_alone(log: Path, collection: Documents) -> None:
@@ -178,7 +178,7 @@ def test_documents_of_other_origin_are_left_alone(log: Path, collection: Documen
     import_logs([log], collection, clock=lambda: FIRST)
 
     assert collection.find_one({"_id": "mine"}) == other
-    assert numbers(collection) == [1, 9]
+    assert [1, 9] == numbers(collection)
 
 
 def test_ids_are_ordered_by_time(log: Path, collection: Documents) -> None:
@@ -188,7 +188,7 @@ def test_ids_are_ordered_by_time(log: Path, collection: Documents) -> None:
     import_logs([log], collection, clock=lambda: FIRST)
 
     ids: list[ObjectId] = [document["_id"] for document in collection.find().sort("_id")]
-    assert [object_id.generation_time.day for object_id in ids] == [1, 2, 2]
+    assert [1, 2, 2] == [object_id.generation_time.day for object_id in ids]
 
 
 def test_a_folder_that_moved_brings_nothing_new(log: Path, collection: Documents, tmp_path: Path) -> None:
@@ -202,7 +202,7 @@ def test_a_folder_that_moved_brings_nothing_new(log: Path, collection: Documents
 
     report = import_logs([moved / "-home-me-app"], collection, clock=lambda: SECOND)
 
-    assert counts(report) == {"inserted": 0, "already_there": 2, "incomplete": 0, "unreadable": 0}
+    assert {"inserted": 0, "already_there": 2, "incomplete": 0, "unreadable": 0} == counts(report)
 
 
 def test_a_log_that_may_not_be_read_is_named(log: Path, collection: Documents) -> None:
@@ -212,10 +212,10 @@ def test_a_log_that_may_not_be_read_is_named(log: Path, collection: Documents) -
 
     report = import_logs([log.parent], collection, clock=lambda: FIRST)
 
-    assert report.unreadable == [
+    assert [
         UnreadableLine(log.parent / "two.jsonl", None, "a symbolic link that leads out of the folder")
-    ]
-    assert numbers(collection) == [1]
+    ] == report.unreadable
+    assert [1] == numbers(collection)
 
 
 def test_progress_is_told_up_to_the_end(log: Path, collection: Documents) -> None:
@@ -231,7 +231,7 @@ def test_progress_is_told_up_to_the_end(log: Path, collection: Documents) -> Non
     size = log.stat().st_size
     assert told[-1] == (size, size)
     assert told == sorted(told)
-    assert len(told) == 3
+    assert 3 == len(told)
 
 
 def test_nothing_importable_is_said(tmp_path: Path, collection: Documents) -> None:
@@ -264,8 +264,8 @@ def test_every_real_line_becomes_one_document(shared_logs: Path, collection: Doc
     first = import_logs([shared_logs.parent], collection, clock=utc_now)
     second = import_logs([shared_logs], collection, clock=utc_now)
 
-    assert counts(first) == {"inserted": len(expected), "already_there": 0, "incomplete": 0, "unreadable": 0}
-    assert counts(second) == {"inserted": 0, "already_there": len(expected), "incomplete": 0, "unreadable": 0}
+    assert {"inserted": len(expected), "already_there": 0, "incomplete": 0, "unreadable": 0} == counts(first)
+    assert {"inserted": 0, "already_there": len(expected), "incomplete": 0, "unreadable": 0} == counts(second)
     found = []
     for document in collection.find({}, {"_id": 0, "ingestedAt": 0}):
         assert document.pop("projectId") == document["sourceFile"].split("/")[0]
@@ -286,5 +286,5 @@ def test_a_real_conversation_may_be_imported_while_it_grows(
 
     report = import_logs([log], collection, clock=utc_now)
 
-    assert report.inserted == 0
+    assert 0 == report.inserted
     assert collection.count_documents({}) >= len(final)

@@ -97,7 +97,7 @@ def test_the_shipped_role_is_enough(guarded: Guarded, tmp_path: Path) -> None:
 
     backfill = BackfillRunner(mongo, tmp_path / "data").run()
     assert (51, True) == (backfill.documents, backfill.is_finished)
-    assert stream.catch_up(idle_seconds=1).events == 1
+    assert 1 == stream.catch_up(idle_seconds=1).events
     assert "oplog_not_readable" not in stream.events_logged()
     assert position.fingerprint.cluster_id
     assert {"documents": 51} == verdict(mongo, stream)
@@ -252,7 +252,7 @@ def test_a_certificate_is_an_account(encrypted: Encrypted, tmp_path: Path) -> No
     mongo = encrypted.with_certificate(encrypted.client)
     stream = StreamRunner(mongo, tmp_path)
     stream.take_position()
-    assert BackfillRunner(mongo, tmp_path).run().documents == 50
+    assert 50 == BackfillRunner(mongo, tmp_path).run().documents
     assert {"documents": 50} == verdict(mongo, stream)
 
 
@@ -273,7 +273,7 @@ def test_a_server_that_is_not_trusted_is_said(
     """Exit code 2 and the option to correct, instead of "does not answer"."""
     with pytest.raises(SettingsError, match=message) as caught:
         make_worker(encrypted.settings(**options(encrypted)), tmp_path).run(until_idle_seconds=1)
-    assert caught.value.exit_code == 2
+    assert 2 == caught.value.exit_code
     assert "tlsCAFile" in caught.value.hint
 
 

@@ -96,7 +96,7 @@ def test_data_and_port_outlive_a_restart(tmp_path: Path) -> None:
 
     with EmbeddedMongo(tmp_path, options=SMALL) as mongo:
         assert mongo.uri == first_uri
-        assert names_in(mongo.uri) == ["kept"]
+        assert ["kept"] == names_in(mongo.uri)
 
 
 def test_nothing_is_left_behind(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
 
     assert not is_mongod_on(pid, mongo.nodes[0].db_path)
     assert running_uri(tmp_path) is None
-    assert [member.pid for member in read_members(tmp_path)] == [None]
+    assert [None] == [member.pid for member in read_members(tmp_path)]
 
 
 def test_a_taken_port_is_replaced_and_the_set_told(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_taken_port_is_replaced_and_the_set_told(tmp_path: Path) -> None:
     ):
         assert mongo.nodes[0].port != port
         write(mongo.uri, "new")
-        assert names_in(mongo.uri) == ["kept", "new"]
+        assert ["kept", "new"] == names_in(mongo.uri)
 
 
 def test_another_replica_set_on_our_port_is_not_mistaken_for_ours(
@@ -151,7 +151,7 @@ def test_a_killed_owner_takes_its_mongod_along(tmp_path: Path) -> None:
         assert wait_until_gone(member.pid, Path(member.db_path))
 
     with EmbeddedMongo(tmp_path, options=SMALL) as mongo:
-        assert names_in(mongo.uri) == ["before the crash"]
+        assert ["before the crash"] == names_in(mongo.uri)
 
 
 def test_a_left_over_mongod_is_stopped_by_the_next_owner(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_a_left_over_mongod_is_stopped_by_the_next_owner(tmp_path: Path) -> None
         assert is_mongod_on(member.pid, Path(member.db_path))
 
     with EmbeddedMongo(tmp_path, options=SMALL) as mongo:
-        assert names_in(mongo.uri) == ["before the crash"]
+        assert ["before the crash"] == names_in(mongo.uri)
         assert mongo.nodes[0].pid != member.pid
 
 
@@ -198,8 +198,8 @@ def test_ctrl_c_leaves_the_mongod_to_its_owner(tmp_path: Path) -> None:
         os.killpg(owner.pid, signal.SIGINT)
         said, _ = owner.communicate(timeout=patience())
 
-    assert said == "interrupted, running: True\n"
-    assert owner.returncode == 0
+    assert "interrupted, running: True\n" == said
+    assert 0 == owner.returncode
 
 
 def test_a_killed_mongod_starts_again_with_its_data(tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_a_killed_mongod_starts_again_with_its_data(tmp_path: Path) -> None:
         assert mongo.primary_index() is None
         mongo.restart_node(0)
         mongo.wait_for_primary()
-        assert names_in(mongo.uri) == ["acknowledged"]
+        assert ["acknowledged"] == names_in(mongo.uri)
 
 
 def test_a_second_owner_is_refused_with_the_address(tmp_path: Path) -> None:
@@ -261,9 +261,9 @@ def test_three_nodes_elect_another_primary(tmp_path: Path) -> None:
         write(mongo.uri, "to the third")
         mongo.restart_node(second)
 
-        assert len(mongo.node_uris) == 3
+        assert 3 == len(mongo.node_uris)
         assert second != third
-        assert names_in(mongo.uri) == ["to the first", "to the third"]
+        assert ["to the first", "to the third"] == names_in(mongo.uri)
 
 
 @pytest.mark.parametrize("taken", [0, 1], ids=["first node", "second node"])
@@ -279,7 +279,7 @@ def test_three_nodes_survive_a_taken_port(tmp_path: Path, taken: int) -> None:
     ):
         changed = [index for index, node in enumerate(mongo.nodes) if node.port != ports[index]]
         assert changed == [taken]
-        assert names_in(mongo.uri) == ["kept"]
+        assert ["kept"] == names_in(mongo.uri)
 
 
 def test_access_control_can_be_turned_on(tmp_path: Path) -> None:
@@ -314,7 +314,7 @@ def test_access_control_can_be_turned_on(tmp_path: Path) -> None:
         MongoClient(mongo.uri, username="admin", password=password) as client,
     ):
         assert mongo.nodes[0].port != port
-        assert client.admin.command("ping")["ok"] == 1
+        assert 1 == client.admin.command("ping")["ok"]
 
 
 def test_a_free_port_can_be_bound() -> None:

@@ -190,7 +190,7 @@ def marts(built: tuple[MartsWarehouse, BuildResult]) -> MartsWarehouse:
 def test_incremental_is_a_full_refresh(marts: MartsWarehouse) -> None:
     """Prompts repeated across two loads, costs in three parts: every mart has the rows of a whole build."""
     found, expected = marts.marts(), marts.marts_of_full_refresh()
-    assert [mart for mart in MARTS if found[mart] != expected[mart]] == []
+    assert [] == [mart for mart in MARTS if found[mart] != expected[mart]]
 
 
 def test_queued_prompts_count_once(marts: MartsWarehouse) -> None:
@@ -198,18 +198,18 @@ def test_queued_prompts_count_once(marts: MartsWarehouse) -> None:
     [counts] = marts.rows(
         "select prompt_count, turn_count from marts.dim_sessions where session_id = 'queued'"
     )
-    assert counts == (3, 1)
+    assert (3, 1) == counts
     kinds = marts.rows(
         "select user_kind, content_length from marts.fct_messages "
         "where session_id = 'queued' and role = 'user' order by created_at"
     )
     # The user line counts for what it repeats.
-    assert kinds == [
+    assert [
         ("prompt", len("Fix the cart")),
         ("prompt", len("and the tests")),
         ("prompt", len("then\ncommit")),
         ("automatic", len("from afar")),
-    ]
+    ] == kinds
 
 
 def test_programs_neither_prompt_nor_work(marts: MartsWarehouse) -> None:
@@ -218,17 +218,17 @@ def test_programs_neither_prompt_nor_work(marts: MartsWarehouse) -> None:
         "select prompt_count, active_seconds, duration_seconds from marts.dim_sessions "
         "where session_id = 'automatic'"
     )
-    assert counts == (2, 180.0, 22 * 60.0)
+    assert (2, 180.0, 22 * 60.0) == counts
     kinds = marts.rows(
         "select user_kind, task_category is not null, turn_number from marts.fct_messages "
         "where session_id = 'automatic' and role = 'user' order by created_at"
     )
-    assert kinds == [
+    assert [
         ("prompt", True, 1),
         ("automatic", False, 1),
         ("automatic", False, 1),
         ("prompt", True, 2),
-    ]
+    ] == kinds
 
 
 def test_worktrees_belong_to_their_repository(marts: MartsWarehouse) -> None:
@@ -246,10 +246,10 @@ def test_another_alias_moves_the_conversation(marts: MartsWarehouse) -> None:
     query = "select project_id from marts.dim_sessions where working_folder = '/srv/checkouts/17/src'"
     marts.use_aliases({})
     marts.build_unchecked("+dim_sessions")
-    assert marts.rows(query) == [("/srv/checkouts/17/src",)]
+    assert [("/srv/checkouts/17/src",)] == marts.rows(query)
     marts.use_aliases(ALIASES)
     marts.build_unchecked()
-    assert marts.rows(query) == [("/home/ana/code/shop",)]
+    assert [("/home/ana/code/shop",)] == marts.rows(query)
 
 
 def test_our_cost_beside_claude_codes_own(marts: MartsWarehouse) -> None:
@@ -258,11 +258,11 @@ def test_our_cost_beside_claude_codes_own(marts: MartsWarehouse) -> None:
         "select session_id, model_family, reported_cost_usd, cost_usd, difference_usd, agreement "
         "from marts.agg_cost_agreement order by all"
     )
-    assert rows == [
+    assert [
         ("agreeing", "claude-haiku-4-5", 0.02, 0, -0.02, "only_reported"),
         ("agreeing", "claude-opus-5", 3 * CALL_USD, 3 * CALL_USD, 0, "agrees"),
         ("differing", "claude-opus-5", 3.0, CALL_USD, CALL_USD - 3, "differs"),
-    ]
+    ] == rows
 
 
 def test_unknown_kinds_are_named_with_their_version(marts: MartsWarehouse) -> None:
@@ -270,7 +270,7 @@ def test_unknown_kinds_are_named_with_their_version(marts: MartsWarehouse) -> No
     rows = marts.rows(
         "select kind, name, occurrences, first_version from marts.agg_unknown_kinds order by all"
     )
-    assert rows == [
+    assert [
         ("block_type", "hologram", 1, "2.1.330"),
         ("line_subtype", "attachment/scent", 1, "2.2.0"),
         ("line_subtype", "system/levitation", 1, "2.2.0"),
@@ -278,7 +278,7 @@ def test_unknown_kinds_are_named_with_their_version(marts: MartsWarehouse) -> No
         ("tool", "Teleport", 1, "2.1.330"),
         ("usage_field", "dream_tokens", 1, "2.1.330"),
         ("usage_field", "server_tool_use.oracles", 1, "2.1.330"),
-    ]
+    ] == rows
 
 
 def test_the_build_warns_and_succeeds(built: tuple[MartsWarehouse, BuildResult]) -> None:

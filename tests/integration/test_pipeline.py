@@ -72,12 +72,12 @@ def test_scheduled_runs_leave_out_what_has_nothing_to_do(
     document = dict(collection.find_one({"type": "user"}) or {}) | {"_id": "later", "uuid": "later"}
     collection.insert_one(document)
     something_new = run(trigger="schedule")
-    assert set(outcomes(something_new).values()) == {"succeeded"}
+    assert {"succeeded"} == set(outcomes(something_new).values())
     assert something_new.run_id == context.serving.current_build()
     assert "skipped" in outcomes(run(trigger="schedule")).values()
 
     by_hand = run()
-    assert set(outcomes(by_hand).values()) == {"succeeded"}
+    assert {"succeeded"} == set(outcomes(by_hand).values())
     assert by_hand.run_id == context.serving.current_build()
 
 

@@ -134,4 +134,4 @@ def test_honcho_is_there() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "honcho", "check"], cwd=ROOT, capture_output=True, check=False
     )
-    assert done.returncode == 0
+    assert 0 == done.returncode

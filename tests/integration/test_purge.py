@@ -80,17 +80,17 @@ def test_a_conversation_is_removed_everywhere(context: Context, collection: Docu
     run_pipeline(context, full_backfill=True)
     make_cycle(context, new_run_id(utc_now())).publish()
     (data / "report.html").write_text(gone)
-    assert len(context.serving.builds()) == 2
+    assert 2 == len(context.serving.builds())
     assert len(holding(data, gone)) > 4
     assert any("ops.runs" in name for name in holding(data, gone))
 
     result = purge("--session", gone, "--source", "--yes")
 
-    assert result.exit_code == 0, result.output
+    assert 0 == result.exit_code, result.output
     assert f"in MongoDB: {len(of_it)} documents" in result.output
     assert "MongoDB still has it" not in result.output
-    assert holding(data, gone) == []
-    assert len(context.serving.builds()) == 1
+    assert [] == holding(data, gone)
+    assert 1 == len(context.serving.builds())
     assert collection.count_documents({}) == len(documents) - len(of_it)
 
     cycle = make_cycle(context, new_run_id(utc_now()))
@@ -98,7 +98,7 @@ def test_a_conversation_is_removed_everywhere(context: Context, collection: Docu
     cycle.load()
     rows = rows_of(context.warehouse)
     assert len(rows) == len(documents) - len(of_it)
-    assert holding(data, gone) == []
+    assert [] == holding(data, gone)
     marts = marts_of(context)
     context.warehouse.rebuild(timeout_seconds=5)
     assert rows_of(context.warehouse) == rows
@@ -142,15 +142,15 @@ def test_landed_files_keep_their_place_and_their_names(context: Context, yard: Y
 
     done = run(context, "session", "goes")
 
-    assert done.removed["landing zone"] == 3  # twice in small files, once in the merged one
-    assert done.removed["dead letters"] == 1
-    assert set(done.left.values()) == {0}
+    assert 3 == done.removed["landing zone"]  # twice in small files, once in the merged one
+    assert 1 == done.removed["dead letters"]
+    assert {0} == set(done.left.values())
     assert [each.id for each in yard.zone.micro_batches()] == ids
     assert yard.zone.lane(STREAM_LANE).position() == position
-    assert [stored.letter.raw for stored in yard.letters.list(yard.zone)] == ['{"sessionId": "stays"}']
-    assert context.warehouse.load(timeout_seconds=5).micro_batches == 0
+    assert ['{"sessionId": "stays"}'] == [stored.letter.raw for stored in yard.letters.list(yard.zone)]
+    assert 0 == context.warehouse.load(timeout_seconds=5).micro_batches
     rows = rows_of(context.warehouse)
-    assert [row[0] for row in rows] == ["i:2", "i:4"]
+    assert ["i:2", "i:4"] == [row[0] for row in rows]
     context.warehouse.rebuild(timeout_seconds=5)
     assert rows_of(context.warehouse) == rows
 
@@ -163,11 +163,11 @@ def test_a_project_goes_and_the_source_is_named(context: Context, yard: Yard, co
 
     result = purge("--project", "p", "--yes")
 
-    assert result.exit_code == 0, result.output
+    assert 0 == result.exit_code, result.output
     assert "in MongoDB: 1 documents" in result.output
     assert "MongoDB still has it" in result.output
-    assert collection.count_documents({}) == 1
-    assert [row[0] for row in rows_of(context.warehouse)] == ["i:1", "i:2", "i:4", "i:9"]
+    assert 1 == collection.count_documents({})
+    assert ["i:1", "i:2", "i:4", "i:9"] == [row[0] for row in rows_of(context.warehouse)]
     assert "nothing of it is here" in purge("--project", "p", "--yes").output
 
 
@@ -186,7 +186,7 @@ def test_a_purge_that_was_killed_is_completed(
             run(context, "session", "goes")
     assert len(yard.files()) == len(before) + 1
 
-    assert set(run(context, "session", "goes").left.values()) == {0}
+    assert {0} == set(run(context, "session", "goes").left.values())
     assert yard.files() == before
     rows = rows_of(context.warehouse)
     context.warehouse.rebuild(timeout_seconds=5)
@@ -197,7 +197,7 @@ def test_a_purge_waits_for_nobody_who_writes(context: Context, yard: Yard) -> No
     """A running stream worker would hold what it has read: it is to be stopped first."""
     with yard.zone.lane(STREAM_LANE).writing(), pytest.raises(AlreadyRunningError, match="already writes"):
         run(context, "session", "goes")
-    assert len(rows_of(context.warehouse)) == 3
+    assert 3 == len(rows_of(context.warehouse))
 
 
 def test_a_mention_is_told_and_stays(context: Context, yard: Yard) -> None:
@@ -207,8 +207,8 @@ def test_a_mention_is_told_and_stays(context: Context, yard: Yard) -> None:
 
     done = run(context, "session", "goes")
 
-    assert done.mentions == 1
-    assert [row[0] for row in rows_of(context.warehouse)] == ["i:2", "i:4", "i:9"]
+    assert 1 == done.mentions
+    assert ["i:2", "i:4", "i:9"] == [row[0] for row in rows_of(context.warehouse)]
 
 
 def test_what_is_left_is_said(context: Context, yard: Yard) -> None:
@@ -219,8 +219,8 @@ def test_what_is_left_is_said(context: Context, yard: Yard) -> None:
     result = purge("--session", "goes", "--yes")
 
     assert isinstance(result.exception, PurgeIncompleteError)
-    assert result.exception.message == "the session `goes` is not wholly gone: 1 in other files"
-    assert notes.read_text() == "about goes"
+    assert "the session `goes` is not wholly gone: 1 in other files" == result.exception.message
+    assert "about goes" == notes.read_text()
 
 
 def test_notes_keep_what_they_need(context: Context, yard: Yard) -> None:
@@ -234,26 +234,26 @@ def test_notes_keep_what_they_need(context: Context, yard: Yard) -> None:
     (ended / "plan.json").write_text('{"id": "goes", "filters": {"project": "goes", "since": null}}')
 
     done = make_purge(context, "run-2", on_step=lambda _step: None)
-    assert done.traces.remove(Target("project", "goes")) == 2
+    assert 2 == done.traces.remove(Target("project", "goes"))
 
     told = [json.loads(line) for line in journal.path.read_text().splitlines()]
-    assert [each["step"] for each in told] == ["goes", "goes"]
-    assert told[-1]["error"] == "about `(purged)`, not goes-on"
-    assert told[-1]["details"] == {"found": ["(purged)"]}
-    assert json.loads((ended / "plan.json").read_text()) == {
+    assert ["goes", "goes"] == [each["step"] for each in told]
+    assert "about `(purged)`, not goes-on" == told[-1]["error"]
+    assert {"found": ["(purged)"]} == told[-1]["details"]
+    assert {
         "id": "goes",
         "filters": {"project": "(purged)", "since": None},
-    }
+    } == json.loads((ended / "plan.json").read_text())
 
 
 def test_nothing_goes_without_a_yes(context: Context, yard: Yard) -> None:
     """The counts are shown, and the question is asked."""
     result = CliRunner().invoke(app, ["purge", "--session", "goes"], input="n\n")
 
-    assert result.exit_code == 1
+    assert 1 == result.exit_code
     assert "3 in landing zone, 1 in dead letters, 2 in warehouse" in result.output
-    assert len(rows_of(context.warehouse)) == 3
-    assert len(yard.letters.list(yard.zone)) == 2
+    assert 3 == len(rows_of(context.warehouse))
+    assert 2 == len(yard.letters.list(yard.zone))
 
 
 @pytest.mark.parametrize("arguments", [[], ["--session", "a", "--project", "b"]], ids=["none", "both"])

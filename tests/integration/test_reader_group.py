@@ -91,7 +91,7 @@ def test_an_unknown_group_is_said(name: str) -> None:
     """Exit code 2, and where groups are listed."""
     with pytest.raises(SettingsError, match="there is no such group") as caught:
         ReaderGroup.of(name)
-    assert caught.value.exit_code == 2
+    assert 2 == caught.value.exit_code
     assert "getent group" in caught.value.hint
 
 
@@ -112,4 +112,4 @@ def test_a_group_that_may_not_be_given_files_to_is_said(folder: Path) -> None:
             code = 0 if "be a member of SERVING_GROUP" in error.hint else 2
         finally:
             os._exit(code)
-    assert os.waitpid(pid, 0)[1] == 0
+    assert 0 == os.waitpid(pid, 0)[1]

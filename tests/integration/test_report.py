@@ -65,7 +65,7 @@ def test_questions_about_spend_agree(marts: duckdb.DuckDBPyConnection) -> None:
         "spend_by_thread",
     )
     for name in names:
-        assert total == pytest.approx(marts.execute(QUESTIONS[name].answer()).fetchall()[0][0]), name
+        assert pytest.approx(marts.execute(QUESTIONS[name].answer()).fetchall()[0][0]) == total, name
 
 
 def test_the_month_goes_on_as_the_last_two_weeks_went(marts: duckdb.DuckDBPyConnection) -> None:
@@ -75,7 +75,7 @@ def test_the_month_goes_on_as_the_last_two_weeks_went(marts: duckdb.DuckDBPyConn
     ).fetchall()[0]
     question = QUESTIONS["spend_of_the_month"]
     found = marts.execute(question.answer(where="part = 'expected'")).fetchall()
-    assert spent / 14 * 24 == pytest.approx(found[0][0])
+    assert pytest.approx(found[0][0]) == spent / 14 * 24
 
 
 def test_the_cache_saves_what_its_tokens_would_have_cost(marts: duckdb.DuckDBPyConnection) -> None:
@@ -100,7 +100,7 @@ def test_the_cache_saves_what_its_tokens_would_have_cost(marts: duckdb.DuckDBPyC
         """
     ).fetchall()[0]
     spent, saved, _ = marts.execute(QUESTIONS["cache_savings"].answer()).fetchall()[0]
-    assert uncached == pytest.approx(spent + saved)
+    assert pytest.approx(spent + saved) == uncached
 
 
 @pytest.mark.parametrize(
@@ -142,8 +142,8 @@ def test_the_cache_saves_at_the_prices_of_the_call(
             f"select date '2026-10-08' as date_key, 'p' as project_id, {columns}"
         )
         ((_, _, spent, saved, without),) = connection.execute(QUESTIONS["cache_savings"].query).fetchall()
-    assert without == pytest.approx(uncached + 0.01)
-    assert without == pytest.approx(spent + saved)
+    assert pytest.approx(uncached + 0.01) == without
+    assert pytest.approx(spent + saved) == without
 
 
 def test_the_report_holds_all_rows_of_all_questions(marts: duckdb.DuckDBPyConnection) -> None:
@@ -241,7 +241,7 @@ def test_the_command_writes_the_file_it_names(sample_marts: MartsWarehouse, clea
         "LOG_LEVEL": "warning",
     }
     ran = CliRunner().invoke(app, ["report", "--output", "out/mine.html"], env=environment)
-    assert ran.exit_code == 0, ran.output
+    assert 0 == ran.exit_code, ran.output
     written = clean_environment / "out" / "mine.html"
     assert str(written) in ran.output
     assert "<title>Claude Analytics</title>" in written.read_text(encoding="utf-8")

@@ -128,7 +128,7 @@ def test_no_legend_runs_into_its_chart(browser: Page, report: Path, width: int) 
         }).filter(([name]) => questions[name].display !== 'heatmap'));
     })()"""
     legends = json.loads(browser.evaluate(script))
-    assert [name for name, rows, is_clear in legends if rows and not is_clear] == []
+    assert [] == [name for name, rows, is_clear in legends if rows and not is_clear]
     most_rows = max(rows for _, rows, _ in legends)
     assert most_rows >= (3 if width < 400 else 1)
 
@@ -136,7 +136,7 @@ def test_no_legend_runs_into_its_chart(browser: Page, report: Path, width: int) 
 def test_big_numbers_equal_the_warehouse(page: Page, sample_marts: MartsWarehouse) -> None:
     """Spend, tokens, time, conversations, prompts and lines are those of the SQL."""
     (expected,) = answered(sample_marts, QUESTIONS["headline"])
-    assert [float(each) for each in expected] == pytest.approx(numbers(page), abs=1e-3)
+    assert pytest.approx(numbers(page), abs=1e-3) == [float(each) for each in expected]
 
 
 def test_filters_change_the_numbers_to_those_of_the_warehouse(
@@ -146,7 +146,7 @@ def test_filters_change_the_numbers_to_those_of_the_warehouse(
     select(page, "document.querySelector('[data-days=\"30\"]').click()")
     where = "day > date '2026-11-06' - 30"
     (expected,) = answered(sample_marts, QUESTIONS["headline"], where=where)
-    assert [float(each) for each in expected] == pytest.approx(numbers(page), abs=1e-3)
+    assert pytest.approx(numbers(page), abs=1e-3) == [float(each) for each in expected]
     select(
         page,
         "[...document.querySelectorAll('#projects label')]"
@@ -154,7 +154,7 @@ def test_filters_change_the_numbers_to_those_of_the_warehouse(
     )
     where += " and project like '%/tideline'"
     (expected,) = answered(sample_marts, QUESTIONS["headline"], where=where)
-    assert [float(each) for each in expected] == pytest.approx(numbers(page), abs=1e-3)
+    assert pytest.approx(numbers(page), abs=1e-3) == [float(each) for each in expected]
     assert "tideline" == page.evaluate("document.getElementById('project-choice').textContent")
     calls = answered(sample_marts, QUESTIONS["tools_used"], "tool", where=where)
     assert {tool: f"{succeeded:,}" for tool, succeeded, *_ in calls} == {
@@ -184,7 +184,7 @@ def test_dates_typed_by_hand_are_taken(page: Page, sample_marts: MartsWarehouse)
         select(page, f"{field}.value = '{day}'; {field}.dispatchEvent(new Event('change'))")
     where = "day between date '2026-10-05' and date '2026-10-18'"
     (expected,) = answered(sample_marts, QUESTIONS["headline"], where=where)
-    assert [float(each) for each in expected] == pytest.approx(numbers(page), abs=1e-3)
+    assert pytest.approx(numbers(page), abs=1e-3) == [float(each) for each in expected]
 
 
 def test_quantiles_and_quotients_equal_the_warehouse(page: Page, sample_marts: MartsWarehouse) -> None:

@@ -35,8 +35,8 @@ def test_nothing_is_removed_unless_it_is_asked_for(yard: Yard) -> None:
     """All files stay for ever."""
     yard.warehouse().load(timeout_seconds=5)
 
-    assert yard.maintenance().run() == []
-    assert in_sight(yard) == [0, 1, 2, 3, 4]
+    assert [] == yard.maintenance().run()
+    assert [0, 1, 2, 3, 4] == in_sight(yard)
     assert low_water_mark(yard.zone.root) is None
 
 
@@ -44,16 +44,16 @@ def test_old_files_go_once_they_are_loaded(yard: Yard) -> None:
     """Whole days; the warehouse keeps the rows."""
     with yard.warehouse().opened(timeout_seconds=5):
         pass
-    assert yard.maintenance(retention_days=2).run() == []
+    assert [] == yard.maintenance(retention_days=2).run()
     assert low_water_mark(yard.zone.root) is None
 
     yard.warehouse().load(timeout_seconds=5)
-    assert yard.maintenance(retention_days=2).run() == ["3 old landed files removed"]
+    assert ["3 old landed files removed"] == yard.maintenance(retention_days=2).run()
 
-    assert in_sight(yard) == [3, 4]
-    assert low_water_mark(yard.zone.root) == date(2026, 1, 6)
-    assert len(rows_of(yard.warehouse())) == 5
-    assert yard.warehouse().load(timeout_seconds=5).micro_batches == 0
+    assert [3, 4] == in_sight(yard)
+    assert date(2026, 1, 6) == low_water_mark(yard.zone.root)
+    assert 5 == len(rows_of(yard.warehouse()))
+    assert 0 == yard.warehouse().load(timeout_seconds=5).micro_batches
 
 
 def test_what_is_still_needed_stays(yard: Yard) -> None:
@@ -70,9 +70,9 @@ def test_what_is_still_needed_stays(yard: Yard) -> None:
     yard.warehouse().load(timeout_seconds=5)
     yard.now += 10 * DAY
 
-    assert yard.maintenance(retention_days=1).run() == ["8 old landed files removed"]
+    assert ["8 old landed files removed"] == yard.maintenance(retention_days=1).run()
 
-    assert [str(each.id)[:-9] for each in yard.zone.micro_batches()] == [
+    assert [
         "backfill-20260102T000000Z-abcd/000000000000",
         "backfill-20260102T000000Z-abcd/000000000001",
         "backfill-20260102T000000Z-abcd/000000000002",
@@ -81,7 +81,7 @@ def test_what_is_still_needed_stays(yard: Yard) -> None:
         "replay/000000000000",
         "replay/000000000002",
         "stream/000000000004",
-    ]
+    ] == [str(each.id)[:-9] for each in yard.zone.micro_batches()]
 
 
 PLAN = """{"schema_version": 1, "id": "20260102T000000Z-abcd", "created_at": "2026-01-02T00:00:00+00:00",
@@ -97,15 +97,15 @@ def test_a_merged_file_outlives_what_it_replaces(tmp_path: Path) -> None:
     yard.now += 10 * DAY
     yard.warehouse().load(timeout_seconds=5)
 
-    assert yard.maintenance(retention_days=1).run() == ["2 landed files merged into 1"]
+    assert ["2 landed files merged into 1"] == yard.maintenance(retention_days=1).run()
     yard.warehouse().load(timeout_seconds=5)
-    assert yard.maintenance(retention_days=1).run() == []
+    assert [] == yard.maintenance(retention_days=1).run()
     yard.now += HOUR
-    assert yard.maintenance(retention_days=1).run() == [
+    assert [
         "2 merged files removed",
         "1 old landed files removed",
-    ]
-    assert yard.files() == ["2 plain"]
+    ] == yard.maintenance(retention_days=1).run()
+    assert ["2 plain"] == yard.files()
 
 
 def test_a_warehouse_is_not_made_from_what_is_left(yard: Yard) -> None:
@@ -119,21 +119,21 @@ def test_a_warehouse_is_not_made_from_what_is_left(yard: Yard) -> None:
             LandingTrimmedError, match="files that landed before 2026-01-06 were removed"
         ) as told:
             refused(timeout_seconds=5)
-        assert told.value.exit_code == 2
+        assert 2 == told.value.exit_code
         assert "`claude-analytics backfill`" in told.value.hint
-    assert len(rows_of(yard.warehouse())) == 5
+    assert 5 == len(rows_of(yard.warehouse()))
 
-    assert new.rebuild(timeout_seconds=5, is_incomplete=True).rows == 2
+    assert 2 == new.rebuild(timeout_seconds=5, is_incomplete=True).rows
     yard.land(upsert(0, 99), lane="backfill-1")
-    assert new.load(timeout_seconds=5).rows == 1
-    assert len(rows_of(new)) == 3
+    assert 1 == new.load(timeout_seconds=5).rows
+    assert 3 == len(rows_of(new))
 
 
 def test_how_far_it_was_trimmed_is_never_taken_back(tmp_path: Path) -> None:
     """A longer retention later does not bring files back; a damaged note is no note of nothing."""
     raise_low_water_mark(tmp_path, before=date(2026, 1, 6))
     raise_low_water_mark(tmp_path, before=date(2026, 1, 2))
-    assert low_water_mark(tmp_path) == date(2026, 1, 6)
+    assert date(2026, 1, 6) == low_water_mark(tmp_path)
 
     (tmp_path / "low_water_mark.json").write_text("{")
     with pytest.raises(MicroBatchCorruptError, match=r"cannot read .*trimmed"):
@@ -145,13 +145,13 @@ def test_the_note_comes_first(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> No
     yard.warehouse().load(timeout_seconds=5)
 
     def killed(_files: list[MicroBatch]) -> None:
-        assert low_water_mark(yard.zone.root) == date(2026, 1, 6)
+        assert date(2026, 1, 6) == low_water_mark(yard.zone.root)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("batch.maintenance.retention.remove_files", killed)
     with pytest.raises(KeyboardInterrupt):
         yard.maintenance(retention_days=2).run()
-    assert in_sight(yard) == [0, 1, 2, 3, 4]
+    assert [0, 1, 2, 3, 4] == in_sight(yard)
 
 
 def test_lines_that_every_model_has_seen_are_forgotten(yard: Yard) -> None:
@@ -160,7 +160,7 @@ def test_lines_that_every_model_has_seen_are_forgotten(yard: Yard) -> None:
     for number in range(3):
         warehouse.load(timeout_seconds=5)
         yard.land(upsert(10 + number, 50 + number))
-    assert yard.maintenance().run() == []
+    assert [] == yard.maintenance().run()
     with warehouse.opened(timeout_seconds=5) as connection:
         connection.execute(
             "create table ops.model_inputs (model varchar, input varchar, input_sequence bigint)"
@@ -169,8 +169,8 @@ def test_lines_that_every_model_has_seen_are_forgotten(yard: Yard) -> None:
             "insert into ops.model_inputs values ('a', 'raw', 3), ('b', 'raw', 2), ('b', 'a', 1)"
         )
 
-    assert yard.maintenance().run() == ["2 changed lines forgotten"]
+    assert ["2 changed lines forgotten"] == yard.maintenance().run()
 
     with warehouse.opened(timeout_seconds=5) as connection:
-        assert connection.execute("select distinct load_id from raw.changed_lines").fetchall() == [(3,)]
-    assert yard.maintenance().run() == []
+        assert [(3,)] == connection.execute("select distinct load_id from raw.changed_lines").fetchall()
+    assert [] == yard.maintenance().run()

@@ -93,7 +93,7 @@ def test_no_access_leaves_its_memory(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (0, "") == (done.returncode, done.stderr)
     assert int(done.stdout) > CALLS / 10
 
 

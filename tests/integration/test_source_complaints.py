@@ -226,7 +226,7 @@ def test_options_without_effect_are_said(stream: StreamRunner, collection: Docum
     said = "; ".join(each["problem"] for each in runner.logged if each["event"] == "mongo_option_ignored")
     assert all(word in said for word in ("readPreference", "maxStalenessSeconds", "snappy"))
     assert "warn" == examine(mongo, tmp_path / "data")["connection"].level
-    assert verify(mongo, tmp_path / "data").counts["missing"] == 1
+    assert 1 == verify(mongo, tmp_path / "data").counts["missing"]
 
 
 def test_a_capped_collection_is_verified(stream: StreamRunner, collection: Documents) -> None:

@@ -39,9 +39,9 @@ def test_inserts_arrive(stream: StreamRunner, collection: Documents) -> None:
 
     summary = stream.catch_up()
 
-    assert assert_same(collection, stream.warehouse) == 100
-    assert summary.events == 100
-    assert summary.loaded.rows_upserted == 100
+    assert 100 == assert_same(collection, stream.warehouse)
+    assert 100 == summary.events
+    assert 100 == summary.loaded.rows_upserted
     assert summary.signal_number is None
     assert_manifest_is_sound(stream.warehouse)
 
@@ -57,11 +57,11 @@ def test_updates_replaces_and_deletes_arrive(stream: StreamRunner, collection: D
 
     summary = stream.catch_up()
 
-    assert assert_same(collection, stream.warehouse) == 3
-    assert (summary.loaded.rows_upserted, summary.loaded.rows_deleted) == (2, 1)
+    assert 3 == assert_same(collection, stream.warehouse)
+    assert (2, 1) == (summary.loaded.rows_upserted, summary.loaded.rows_deleted)
     rows = warehouse_rows(stream.warehouse)
-    assert rows["i:0"]["message_content"] == "updated"
-    assert (rows["i:1"]["type"], rows["i:1"]["extra"]) == ("assistant", '{"extra_field":[1,2]}')
+    assert "updated" == rows["i:0"]["message_content"]
+    assert ("assistant", '{"extra_field":[1,2]}') == (rows["i:1"]["type"], rows["i:1"]["extra"])
 
 
 @pytest.mark.fault(9, "thousands of changes of one document in one window", "the last wins")
@@ -75,10 +75,10 @@ def test_the_last_of_many_changes_wins(stream: StreamRunner, collection: Documen
 
     summary = stream.catch_up(STREAM_MAX_AGE_SECONDS=3600)
 
-    assert summary.events == 3001
-    assert len(stream.lane.micro_batches()) == 1
-    assert assert_same(collection, stream.warehouse) == 1
-    assert warehouse_rows(stream.warehouse)["i:1"]["message_content"] == "2999"
+    assert 3001 == summary.events
+    assert 1 == len(stream.lane.micro_batches())
+    assert 1 == assert_same(collection, stream.warehouse)
+    assert "2999" == warehouse_rows(stream.warehouse)["i:1"]["message_content"]
 
 
 @pytest.mark.fault(
@@ -94,9 +94,9 @@ def test_a_document_deleted_at_the_end_is_gone(stream: StreamRunner, collection:
 
     stream.catch_up()
 
-    assert [row["op"] for row in stream.landed_rows()] == ["upsert", "delete", "delete", "upsert"]
-    assert [each["dead_letters"] for each in stream.logged if each["event"] == "micro_batch_landed"] == [0]
-    assert assert_same(collection, stream.warehouse) == 1
+    assert ["upsert", "delete", "delete", "upsert"] == [row["op"] for row in stream.landed_rows()]
+    assert [0] == [each["dead_letters"] for each in stream.logged if each["event"] == "micro_batch_landed"]
+    assert 1 == assert_same(collection, stream.warehouse)
 
 
 def test_changes_of_one_document_in_one_transaction_keep_their_order(
@@ -112,9 +112,9 @@ def test_changes_of_one_document_in_one_transaction_keep_their_order(
 
     stream.catch_up()
 
-    assert len({row["source_version"] for row in stream.landed_rows()}) == 1
-    assert assert_same(collection, stream.warehouse) == 4
-    assert warehouse_rows(stream.warehouse)["i:1"]["message_content"] == "third"
+    assert 1 == len({row["source_version"] for row in stream.landed_rows()})
+    assert 4 == assert_same(collection, stream.warehouse)
+    assert "third" == warehouse_rows(stream.warehouse)["i:1"]["message_content"]
 
 
 def test_delete_and_insert_again_in_one_transaction(stream: StreamRunner, collection: Documents) -> None:
@@ -131,9 +131,9 @@ def test_delete_and_insert_again_in_one_transaction(stream: StreamRunner, collec
 
     stream.catch_up()
 
-    assert assert_same(collection, stream.warehouse) == 3
+    assert 3 == assert_same(collection, stream.warehouse)
     rows = warehouse_rows(stream.warehouse)
-    assert [rows[key]["type"] for key in ("i:1", "i:2", "i:3")] == ["reborn", "user", "reborn"]
+    assert ["reborn", "user", "reborn"] == [rows[key]["type"] for key in ("i:1", "i:2", "i:3")]
 
 
 @pytest.mark.fault(
@@ -152,9 +152,9 @@ def test_one_transaction_over_several_micro_batches(stream: StreamRunner, collec
 
     stream.catch_up(BATCH_SIZE=1, STREAM_MAX_ROWS=1)
 
-    assert len(stream.lane.micro_batches()) == 3 * 8 + 5
-    assert len({row["source_version"] for row in stream.landed_rows()}) == 1
-    assert assert_same(collection, stream.warehouse) == 3
+    assert 3 * 8 + 5 == len(stream.lane.micro_batches())
+    assert 1 == len({row["source_version"] for row in stream.landed_rows()})
+    assert 3 == assert_same(collection, stream.warehouse)
 
 
 def test_a_restart_neither_repeats_nor_loses(stream: StreamRunner, collection: Documents) -> None:
@@ -166,9 +166,9 @@ def test_a_restart_neither_repeats_nor_loses(stream: StreamRunner, collection: D
     second = stream.catch_up()
     third = stream.catch_up()
 
-    assert [run.events for run in (first, second, third)] == [10, 20, 0]
+    assert [10, 20, 0] == [run.events for run in (first, second, third)]
     assert [row["_id"] for row in stream.landed_rows()] == [f"i:{number}" for number in range(30)]
-    assert assert_same(collection, stream.warehouse) == 30
+    assert 30 == assert_same(collection, stream.warehouse)
     assert_manifest_is_sound(stream.warehouse)
 
 
@@ -186,8 +186,8 @@ def test_until_idle_waits_for_a_slow_trickle(stream: StreamRunner, collection: D
     summary = stream.catch_up(idle_seconds=1.5)
     writer.join()
 
-    assert summary.events == 8
-    assert assert_same(collection, stream.warehouse) == 8
+    assert 8 == summary.events
+    assert 8 == assert_same(collection, stream.warehouse)
 
 
 @pytest.mark.fault(11, "numbers, text, dates, binaries, sub-documents as `_id`", "each document exactly once")

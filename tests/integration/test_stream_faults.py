@@ -76,7 +76,7 @@ def test_an_unreachable_server_is_said(tmp_path: Path) -> None:
     for start in (make_worker(mongo, tmp_path).run, make_worker(mongo, tmp_path).take_position):
         with pytest.raises(SourceUnreachableError, match="cannot connect to MongoDB for") as caught:
             start()
-        assert caught.value.exit_code == 1
+        assert 1 == caught.value.exit_code
         assert "claude-analytics mongo" in caught.value.hint
         assert "geheim" not in caught.value.message
 
@@ -108,7 +108,7 @@ def test_a_server_without_replica_set_is_said(standalone: str, tmp_path: Path) -
 
     with pytest.raises(SourceUnsuitableError, match="not part of a replica set") as caught:
         make_worker(mongo, tmp_path / "data").run()
-    assert caught.value.exit_code == 2
+    assert 2 == caught.value.exit_code
     assert "rs.initiate()" in caught.value.hint
 
 
@@ -151,7 +151,7 @@ def test_a_refused_account_is_said_at_once(
     with pytest.raises(AccessDeniedError) as caught:
         make_worker(mongo, tmp_path).run()
     assert time.monotonic() - begun < patience(5)
-    assert caught.value.exit_code == 2
+    assert 2 == caught.value.exit_code
     assert "`find` and `changeStream`" in caught.value.hint
     assert guarded[1] not in str(caught.value)
 
@@ -172,8 +172,8 @@ def test_a_privilege_taken_away_is_said(guarded: tuple[str, str], tmp_path: Path
 
         with pytest.raises(AccessDeniedError) as caught, meanwhile(leave):
             runner.worker().run()
-    assert caught.value.exit_code == 2
-    assert [row["_id"] for row in runner.landed_rows()] == ["i:2"]
+    assert 2 == caught.value.exit_code
+    assert ["i:2"] == [row["_id"] for row in runner.landed_rows()]
 
 
 def test_no_credentials_are_said(guarded: tuple[str, str], tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_reader_of_the_logs_is_enough(guarded: tuple[str, str], tmp_path: Path
     with MongoClient[dict[str, Any]](uri, username="admin", password=password) as client:
         client.claude_logs.conversations.insert_one(line(1))
 
-    assert runner.catch_up(idle_seconds=1).events == 1
+    assert 1 == runner.catch_up(idle_seconds=1).events
     assert "oplog_not_readable" in runner.events_logged()
     position = runner.lane.position()
     assert position is not None
@@ -223,10 +223,10 @@ def test_an_outage_is_waited_out(own_set: EmbeddedMongo, tmp_path: Path) -> None
             summary = worker.run(until_idle_seconds=1.5)
 
         assert time.monotonic() > back_at[0]
-        assert summary.events == 9
+        assert 9 == summary.events
         assert "source_unavailable" in runner.events_logged()
         assert worker.registry.get_sample_value("claude_analytics_stream_reconnects_total") >= 1
-        assert assert_same(collection, runner.warehouse) == 9
+        assert 9 == assert_same(collection, runner.warehouse)
         assert [row["_id"] for row in runner.landed_rows()] == [f"i:{number}" for number in range(9)]
 
 
@@ -250,8 +250,8 @@ def test_a_lost_cursor_is_opened_again(stream: StreamRunner, collection: Documen
         stream.catch_up(idle_seconds=2)
 
     assert "source_unavailable" in stream.events_logged()
-    assert assert_same(collection, stream.warehouse) == 6
-    assert len(stream.landed_rows()) == 6
+    assert 6 == assert_same(collection, stream.warehouse)
+    assert 6 == len(stream.landed_rows())
 
 
 @pytest.mark.fault(8, "documents of nearly 16 MB are inserted, updated and replaced", "each version arrives")
@@ -267,8 +267,8 @@ def test_documents_of_nearly_16_mb_pass(stream: StreamRunner, collection: Docume
 
     summary = stream.catch_up(idle_seconds=1)
 
-    assert summary.events == 5
-    assert assert_same(collection, stream.warehouse) == 2
+    assert 5 == summary.events
+    assert 2 == assert_same(collection, stream.warehouse)
 
 
 @pytest.mark.fault(8, "an event over 16 MB that the server cannot split", "all before it lands; exit 2")
@@ -282,9 +282,9 @@ def test_an_event_that_the_server_cannot_send_is_said(stream: StreamRunner, coll
     for _ in range(2):
         with pytest.raises(EventTooLargeError, match="a change event is over 16 MB") as caught:
             stream.catch_up()
-        assert caught.value.exit_code == 2
+        assert 2 == caught.value.exit_code
         assert "x" * 100 not in caught.value.message
-        assert [row["_id"] for row in stream.landed_rows()] == ["i:0", "i:1", "i:2"]
+        assert ["i:0", "i:1", "i:2"] == [row["_id"] for row in stream.landed_rows()]
 
 
 @pytest.mark.fault(
@@ -302,15 +302,15 @@ def test_poisonous_documents_are_kept_as_dead_letters(stream: StreamRunner, coll
 
     stream.catch_up()
 
-    assert list(warehouse_rows(stream.warehouse)) == ["i:1", "i:6"]
+    assert ["i:1", "i:6"] == list(warehouse_rows(stream.warehouse))
     landing = LandingZone(stream.folder / "landing", clock=utc_now)
     stored = DeadLetterStore(stream.folder / "dead_letter", clock=utc_now).list(landing)
-    assert [(one.letter.reason, one.letter.document_id) for one in stored] == [
+    assert [
         ("undecodable", "i:2"),
         ("missing_type", "i:3"),
         ("bad_timestamp", "i:4"),
         ("bad_envelope", "i:5"),
-    ]
+    ] == [(one.letter.reason, one.letter.document_id) for one in stored]
 
 
 @pytest.mark.fault(12, "every document is rejected", "exit 2; all are kept, and replayed after a fix")
@@ -321,7 +321,7 @@ def test_a_worker_that_only_rejects_stops(stream: StreamRunner, collection: Docu
 
     with pytest.raises(TooManyDeadLettersError, match="more than 20 documents a minute") as caught:
         stream.catch_up(STREAM_MAX_DEAD_LETTERS_PER_MINUTE=20, BATCH_SIZE=10)
-    assert caught.value.exit_code == 2
+    assert 2 == caught.value.exit_code
     stream.catch_up()
 
     landing = LandingZone(stream.folder / "landing", clock=utc_now)
@@ -331,8 +331,8 @@ def test_a_worker_that_only_rejects_stops(stream: StreamRunner, collection: Docu
         found = replay(store.list(landing), store=store, landing=landing, clock=utc_now, as_is=True)
         assert left == len(found.replayed)
     stream.warehouse.load(timeout_seconds=5)
-    assert len(warehouse_rows(stream.warehouse)) == 50
-    assert store.count(landing) == 0
+    assert 50 == len(warehouse_rows(stream.warehouse))
+    assert 0 == store.count(landing)
 
 
 def scraped(port: int) -> dict[str, float]:
@@ -363,18 +363,18 @@ def test_metrics_tell_what_happened(stream: StreamRunner, collection: Documents)
     found = {name.removeprefix("claude_analytics_stream_"): value for name, value in scraped(port).items()}
     server.shutdown()
     server.server_close()
-    assert {name: value for name, value in found.items() if name.startswith("events_total")} == {
+    assert {
         "events_total{op=insert}": 6,
         "events_total{op=update}": 1,
         "events_total{op=replace}": 1,
         "events_total{op=delete}": 1,
-    }
+    } == {name: value for name, value in found.items() if name.startswith("events_total")}
     assert found["rows_landed_total"] == found["rows_loaded_total"] == 8
-    assert found["dead_letters_total{reason=missing_type}"] == 1
-    assert found["dead_letters_total{reason=too_deep}"] == 0
+    assert 1 == found["dead_letters_total{reason=missing_type}"]
+    assert 0 == found["dead_letters_total{reason=too_deep}"]
     assert found["flush_seconds_count"] == len(stream.lane.micro_batches())
-    assert found["pending_micro_batches"] == 0
-    assert found["reconnects_total"] == 0
+    assert 0 == found["pending_micro_batches"]
+    assert 0 == found["reconnects_total"]
     assert 0 <= found["source_lag_seconds"] <= 2
     assert 0 <= found["durable_lag_seconds"] <= 2
     assert found["oplog_window_seconds"] > 0
@@ -402,10 +402,10 @@ def test_landing_goes_on_while_the_warehouse_is_held(stream: StreamRunner, colle
     with meanwhile(hold):
         worker.run(until_idle_seconds=2)
 
-    assert pending == [3]
+    assert [3] == pending
     assert "load_waits" in stream.events_logged()
-    assert assert_same(collection, stream.warehouse) == 3
-    assert worker.registry.get_sample_value("claude_analytics_stream_pending_micro_batches") == 0
+    assert 3 == assert_same(collection, stream.warehouse)
+    assert 0 == worker.registry.get_sample_value("claude_analytics_stream_pending_micro_batches")
 
 
 def test_a_run_that_cannot_load_says_so(stream: StreamRunner, collection: Documents) -> None:
@@ -416,13 +416,13 @@ def test_a_run_that_cannot_load_says_so(stream: StreamRunner, collection: Docume
     object.__setattr__(worker, "duckdb", worker.duckdb.model_copy(update={"lease_timeout_seconds": 0.2}))
     with make_warehouse(stream.folder).lock.held(timeout_seconds=5), pytest.raises(WarehouseBusyError):
         worker.run(until_idle_seconds=0.3)
-    assert len(stream.landed_rows()) == 1
+    assert 1 == len(stream.landed_rows())
 
     stream.warehouse.path.write_bytes(b"this is no database" * 1000)
     with pytest.raises(WarehouseCorruptError):
         stream.catch_up()
     stream.warehouse.rebuild(timeout_seconds=5)
-    assert assert_same(collection, stream.warehouse) == 1
+    assert 1 == assert_same(collection, stream.warehouse)
 
 
 def test_the_reason_to_stop_comes_before_a_trouble_with_the_warehouse(
@@ -437,7 +437,7 @@ def test_the_reason_to_stop_comes_before_a_trouble_with_the_warehouse(
     with pytest.raises(CollectionInvalidatedError):
         stream.catch_up(STREAM_ON_DROP="stop")
     assert "load_left_for_later" in stream.events_logged()
-    assert len(stream.landed_rows()) == 1
+    assert 1 == len(stream.landed_rows())
 
 
 class Failing:
@@ -470,13 +470,13 @@ def test_a_full_disk_is_waited_out(
 
     stream.catch_up(at_failpoint=failing, idle_seconds=1)
 
-    assert failing.left == 0
-    assert stream.events_logged().count("disk_full") == 3
-    assert list(warehouse_rows(stream.warehouse)) == ["i:1", "i:2"]
+    assert 0 == failing.left
+    assert 3 == stream.events_logged().count("disk_full")
+    assert ["i:1", "i:2"] == list(warehouse_rows(stream.warehouse))
     landing = LandingZone(stream.folder / "landing", clock=utc_now)
-    assert DeadLetterStore(stream.folder / "dead_letter", clock=utc_now).count(landing) == 1
-    assert len(list((stream.folder / "dead_letter").rglob("*"))) == 2
-    assert list(stream.folder.rglob("*.inflight")) == []
+    assert 1 == DeadLetterStore(stream.folder / "dead_letter", clock=utc_now).count(landing)
+    assert 2 == len(list((stream.folder / "dead_letter").rglob("*")))
+    assert [] == list(stream.folder.rglob("*.inflight"))
     assert_manifest_is_sound(stream.warehouse)
 
 
@@ -500,13 +500,13 @@ def test_a_disk_that_stays_full_stops_the_worker_when_told(
     with meanwhile(stop), pytest.raises(LandingFullError, match="No space left") as caught:
         worker.run()
     assert time.monotonic() - begun < patience(10)
-    assert caught.value.exit_code == 1
-    assert runner.lane.micro_batches() == []
-    assert list(runner.lane.folder.rglob("*.inflight")) == []
+    assert 1 == caught.value.exit_code
+    assert [] == runner.lane.micro_batches()
+    assert [] == list(runner.lane.folder.rglob("*.inflight"))
 
     ballast.unlink()
-    assert runner.catch_up().events == 10
-    assert assert_same(collection, runner.warehouse) == 10
+    assert 10 == runner.catch_up().events
+    assert 10 == assert_same(collection, runner.warehouse)
 
 
 def test_a_folder_that_cannot_be_written_is_said(
@@ -518,7 +518,7 @@ def test_a_folder_that_cannot_be_written_is_said(
         for start in (make_worker(mongo, folder).run, make_worker(mongo, folder).take_position):
             with pytest.raises(LandingNotWritableError, match="cannot write") as caught:
                 start()
-            assert caught.value.exit_code == 2
+            assert 2 == caught.value.exit_code
             assert "DATA_DIR" in caught.value.hint
 
 
@@ -531,9 +531,9 @@ def test_a_disk_that_turns_read_only_stops_the_worker(stream: StreamRunner, coll
 
     with pytest.raises(LandingNotWritableError, match="Read-only file system"):
         stream.catch_up(at_failpoint=failing)
-    assert stream.lane.micro_batches() == []
+    assert [] == stream.lane.micro_batches()
     stream.catch_up()
-    assert assert_same(collection, stream.warehouse) == 1
+    assert 1 == assert_same(collection, stream.warehouse)
 
 
 @pytest.mark.parametrize(
@@ -558,7 +558,7 @@ def test_the_loader_survives_what_nobody_foresaw(
     [told] = [entry for entry in stream.logged if entry["event"] == "load_waits"]
     assert type(error).__name__ in told["problem"]
     assert "load_recovered" in stream.events_logged()
-    assert assert_same(collection, stream.warehouse) == 2
+    assert 2 == assert_same(collection, stream.warehouse)
 
 
 def test_an_unforeseen_error_in_a_step_is_not_swallowed(
@@ -574,10 +574,10 @@ def test_an_unforeseen_error_in_a_step_is_not_swallowed(
     ):
         stream.catch_up(at_failpoint=Failing("window_closed", ValueError("unforeseen"), times=1))
     assert not stream.lane.is_being_written
-    assert stream.landed_rows() == []
-    assert stream.catch_up().events == 8
-    assert assert_same(collection, stream.warehouse) == 8
-    assert capfd.readouterr().err == ""
+    assert [] == stream.landed_rows()
+    assert 8 == stream.catch_up().events
+    assert 8 == assert_same(collection, stream.warehouse)
+    assert "" == capfd.readouterr().err
 
 
 def test_a_damaged_newest_file_stops_the_start(stream: StreamRunner, collection: Documents) -> None:
@@ -594,5 +594,5 @@ def test_a_damaged_newest_file_stops_the_start(stream: StreamRunner, collection:
     with pytest.raises(MicroBatchCorruptError, match=f"`{newest.path}` is corrupt"):
         stream.catch_up()
     newest.path.unlink()
-    assert stream.catch_up().events == 1
-    assert assert_same(collection, stream.warehouse) == 2
+    assert 1 == stream.catch_up().events
+    assert 2 == assert_same(collection, stream.warehouse)

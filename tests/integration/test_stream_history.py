@@ -47,11 +47,11 @@ def test_lost_history_is_said(away: StreamRunner) -> None:
     for _ in range(2):
         with pytest.raises(HistoryLostError, match=r"cannot follow `lost\.conversations`") as caught:
             away.catch_up()
-        assert caught.value.exit_code == 2
+        assert 2 == caught.value.exit_code
         assert f"changes from {taken.instant:%Y-%m-%dT%H:%M:%SZ} to 20" in caught.value.message
         assert "--on-history-lost=resnapshot" in caught.value.hint
         assert away.lane.position() == taken
-    assert len(away.landed_rows()) == 200
+    assert 200 == len(away.landed_rows())
 
 
 @pytest.mark.fault(
@@ -68,23 +68,23 @@ def test_everything_is_resnapshot(away: StreamRunner, lost: LostHistory) -> None
     reading_anew(away, at_failpoint=look).run(until_idle_seconds=0.5)
 
     assert seen == [{f"i:{number}" for number in range(220)}]
-    assert assert_same(lost.collection, away.warehouse) == 200
+    assert 200 == assert_same(lost.collection, away.warehouse)
     [told] = [entry for entry in away.logged if entry["event"] == "history_lost"]
     assert "changes from 20" in told["problem"]
     away.warehouse.rebuild(timeout_seconds=10)
-    assert assert_same(lost.collection, away.warehouse) == 200
+    assert 200 == assert_same(lost.collection, away.warehouse)
     assert_manifest_is_sound(away.warehouse)
-    assert away.catch_up().events == 0
+    assert 0 == away.catch_up().events
 
 
 def test_only_landed_it_is_right_after_the_load(away: StreamRunner, lost: LostHistory) -> None:
     """`extract` reads anew without the warehouse; the load does the rest."""
     reading_anew(away).run(until_idle_seconds=0.5, is_landing_only=True)
-    assert len(warehouse_rows(away.warehouse)) == 200
+    assert 200 == len(warehouse_rows(away.warehouse))
 
     away.warehouse.load(timeout_seconds=10)
 
-    assert assert_same(lost.collection, away.warehouse) == 200
+    assert 200 == assert_same(lost.collection, away.warehouse)
 
 
 def test_another_backfill_is_no_obstacle(away: StreamRunner, lost: LostHistory) -> None:
@@ -100,7 +100,7 @@ def test_another_backfill_is_no_obstacle(away: StreamRunner, lost: LostHistory) 
     reading_anew(away).run(until_idle_seconds=0.5)
 
     assert "backfill_abandoned" in away.events_logged()
-    assert assert_same(lost.collection, away.warehouse) == 200
+    assert 200 == assert_same(lost.collection, away.warehouse)
 
 
 def test_a_backfill_at_work_is_waited_for(
@@ -124,7 +124,7 @@ def test_a_backfill_at_work_is_waited_for(
         wait_until(lambda: len(backfill.landing.lanes()) == 2, seconds=60)
         worker.run(until_idle_seconds=0.5)
 
-    assert assert_same(lost.collection, away.warehouse) == 200
+    assert 200 == assert_same(lost.collection, away.warehouse)
 
 
 def assert_finished(summary: BackfillSummary) -> None:
@@ -140,7 +140,7 @@ def test_one_under_way_goes_on_whatever_the_setting(away: StreamRunner, lost: Lo
     reading_anew(away, STREAM_ON_HISTORY_LOST="stop").run(until_idle_seconds=0.5)
 
     assert ResnapshotStore(away.lane).load() is None
-    assert assert_same(lost.collection, away.warehouse) == 200
+    assert 200 == assert_same(lost.collection, away.warehouse)
 
 
 def test_a_collection_that_is_dropped_meanwhile_is_read_again(
@@ -163,7 +163,7 @@ def test_a_collection_that_is_dropped_meanwhile_is_read_again(
     reading_anew(stream, at_failpoint=drop).run(until_idle_seconds=0.5)
 
     assert "resnapshot_waits" in stream.events_logged()
-    assert assert_same(collection, stream.warehouse) == 2
+    assert 2 == assert_same(collection, stream.warehouse)
     assert ResnapshotStore(stream.lane).load() is None
 
 
@@ -196,7 +196,7 @@ def test_a_position_that_is_lost_at_once_ends_it(away: StreamRunner, lost: LostH
 
     with pytest.raises(HistoryLostError, match="have left the oplog unread"):
         reading_anew(away, at_failpoint=push).run(until_idle_seconds=0.5)
-    assert away.events_logged().count("history_lost") == 1
+    assert 1 == away.events_logged().count("history_lost")
 
 
 @pytest.mark.fault(6, "an idle collection while others fill the oplog over and over", "a restart goes on")
@@ -218,7 +218,7 @@ def test_an_idle_stream_outlives_the_oplog(lost: LostHistory, tmp_path: Path) ->
 
     assert position_of(stream).cluster_time > taken.cluster_time
     lost.collection.database["idle"].insert_one(line(1))
-    assert stream.catch_up().events == 1
+    assert 1 == stream.catch_up().events
 
 
 def position_of(stream: StreamRunner) -> Position:

@@ -73,12 +73,12 @@ def test_what_happened_while_the_worker_was_down(
 
     stream.catch_up()
 
-    assert stream.events_logged().count("collection_dropped") == 3
-    assert assert_same(collection, stream.warehouse) == 1
+    assert 3 == stream.events_logged().count("collection_dropped")
+    assert 1 == assert_same(collection, stream.warehouse)
     stream.warehouse.rebuild(timeout_seconds=10)
-    assert assert_same(collection, stream.warehouse) == 1
+    assert 1 == assert_same(collection, stream.warehouse)
     assert_manifest_is_sound(stream.warehouse)
-    assert stream.catch_up().events == 0
+    assert 0 == stream.catch_up().events
 
 
 @pytest.mark.fault(
@@ -102,9 +102,9 @@ def test_what_happens_while_the_worker_runs(
     with meanwhile(change):
         worker.run(until_idle_seconds=2)
 
-    assert assert_same(collection, stream.warehouse) == 1
-    assert [row["op"] for row in stream.landed_rows()] == [*["upsert"] * 3, "truncate", "upsert"]
-    assert worker.registry.get_sample_value("claude_analytics_stream_reconnects_total") == 0
+    assert 1 == assert_same(collection, stream.warehouse)
+    assert [*["upsert"] * 3, "truncate", "upsert"] == [row["op"] for row in stream.landed_rows()]
+    assert 0 == worker.registry.get_sample_value("claude_analytics_stream_reconnects_total")
 
 
 def test_rows_may_be_kept(stream: StreamRunner, collection: Documents) -> None:
@@ -116,8 +116,8 @@ def test_rows_may_be_kept(stream: StreamRunner, collection: Documents) -> None:
 
     stream.catch_up(STREAM_ON_DROP="keep")
 
-    assert list(warehouse_rows(stream.warehouse)) == ["i:1", "i:2"]
-    assert stream.catch_up().events == 0
+    assert ["i:1", "i:2"] == list(warehouse_rows(stream.warehouse))
+    assert 0 == stream.catch_up().events
 
 
 @pytest.mark.fault(7, "the same with `STREAM_ON_DROP=stop`", "all changes before it land; exit 2 naming it")
@@ -131,12 +131,12 @@ def test_the_stream_may_stop_before_it(stream: StreamRunner, collection: Documen
     for _ in range(2):
         with pytest.raises(CollectionInvalidatedError, match="as a whole: `drop`") as caught:
             stream.catch_up(STREAM_ON_DROP="stop")
-        assert caught.value.exit_code == 2
+        assert 2 == caught.value.exit_code
         assert "--on-drop=keep" in caught.value.hint
-        assert list(warehouse_rows(stream.warehouse)) == ["i:0", "i:1", "i:2"]
+        assert ["i:0", "i:1", "i:2"] == list(warehouse_rows(stream.warehouse))
 
     stream.catch_up()
-    assert assert_same(collection, stream.warehouse) == 1
+    assert 1 == assert_same(collection, stream.warehouse)
 
 
 @pytest.mark.fault(
@@ -155,7 +155,7 @@ def test_a_replaced_collection_stops_the_stream(
         with pytest.raises(CollectionInvalidatedError, match="has been replaced as a whole") as caught:
             stream.catch_up()
         assert "--on-history-lost=resnapshot" in caught.value.hint
-    assert list(warehouse_rows(stream.warehouse)) == ["i:0", "i:1", "i:2"]
+    assert ["i:0", "i:1", "i:2"] == list(warehouse_rows(stream.warehouse))
 
 
 @REPLACED
@@ -172,12 +172,12 @@ def test_a_replaced_collection_is_resnapshot(
 
     reading_anew(stream).run(until_idle_seconds=0.5)
 
-    assert assert_same(collection, stream.warehouse) == 3
+    assert 3 == assert_same(collection, stream.warehouse)
     assert "collection_replaced" in stream.events_logged()
     assert not (stream.lane.folder / "resnapshot.json").exists()
     stream.warehouse.rebuild(timeout_seconds=10)
-    assert assert_same(collection, stream.warehouse) == 3
-    assert stream.catch_up().events == 0
+    assert 3 == assert_same(collection, stream.warehouse)
+    assert 0 == stream.catch_up().events
 
 
 def test_a_replaced_collection_may_leave_the_rows(stream: StreamRunner, collection: Documents) -> None:
@@ -189,6 +189,6 @@ def test_a_replaced_collection_may_leave_the_rows(stream: StreamRunner, collecti
 
     stream.catch_up(STREAM_ON_DROP="keep")
 
-    assert list(warehouse_rows(stream.warehouse)) == ["i:1", "i:9"]
+    assert ["i:1", "i:9"] == list(warehouse_rows(stream.warehouse))
     [told] = [entry for entry in stream.logged if entry["event"] == "collection_replaced"]
     assert "`claude-analytics backfill`" in told["hint"]

@@ -32,11 +32,11 @@ def test_a_first_start_on_history_begins_at_the_present(stream: StreamRunner, co
     stream.catch_up()
     [told] = [entry for entry in stream.logged if entry["event"] == "history_not_read"]
     assert "claude-analytics backfill" in told["hint"]
-    assert told["log_level"] == "warning"
+    assert "warning" == told["log_level"]
 
     collection.insert_one(line(3))
     stream.catch_up()
-    assert [row["_id"] for row in stream.landed_rows()] == ["i:3"]
+    assert ["i:3"] == [row["_id"] for row in stream.landed_rows()]
     assert "history_not_read" not in stream.events_logged()
 
 
@@ -56,7 +56,7 @@ def test_a_taken_position_is_kept(stream: StreamRunner, collection: Documents) -
 
     stream.catch_up()
 
-    assert assert_same(collection, stream.warehouse) == 1
+    assert 1 == assert_same(collection, stream.warehouse)
 
 
 def test_from_now_leaves_out_what_is_between(stream: StreamRunner, collection: Documents) -> None:
@@ -70,7 +70,7 @@ def test_from_now_leaves_out_what_is_between(stream: StreamRunner, collection: D
     collection.insert_one(line(3))
     stream.catch_up()
 
-    assert [row["_id"] for row in stream.landed_rows()] == ["i:1", "i:3"]
+    assert ["i:1", "i:3"] == [row["_id"] for row in stream.landed_rows()]
 
 
 @pytest.mark.fault(6, "only other collections change", "the saved position moves on")
@@ -94,9 +94,9 @@ def test_the_position_moves_on_while_the_collection_is_idle(
     position = stream.lane.position()
     assert position is not None
     assert position.cluster_time > taken.cluster_time
-    assert stream.lane.micro_batches() == []
+    assert [] == stream.lane.micro_batches()
     saved = json.loads((stream.lane.folder / "position.json").read_text())
-    assert (saved["behind"], cluster_time_of(*saved["position"]["time"])) == (None, position.cluster_time)
+    assert (None, position.cluster_time) == (saved["behind"], cluster_time_of(*saved["position"]["time"]))
 
 
 def test_the_idle_position_continues_behind_what_landed(stream: StreamRunner, collection: Documents) -> None:
@@ -111,7 +111,7 @@ def test_the_idle_position_continues_behind_what_landed(stream: StreamRunner, co
     assert newest is not None
     assert json.loads((stream.lane.folder / "position.json").read_text())["behind"] == newest.id
     collection.insert_one(line(2))
-    assert stream.catch_up().events == 1
+    assert 1 == stream.catch_up().events
 
 
 def test_a_newest_file_moved_away_is_read_again(
@@ -129,8 +129,8 @@ def test_a_newest_file_moved_away_is_read_again(
 
     stream.catch_up()
 
-    assert [row["_id"] for row in stream.landed_rows()] == ["i:1", "i:2"]
-    assert assert_same(collection, stream.warehouse) == 2
+    assert ["i:1", "i:2"] == [row["_id"] for row in stream.landed_rows()]
+    assert 2 == assert_same(collection, stream.warehouse)
 
 
 def test_a_second_worker_is_refused(stream: StreamRunner, collection: Documents) -> None:
@@ -170,7 +170,7 @@ def test_a_position_of_another_namespace_is_refused(stream: StreamRunner, mongo:
 
     with pytest.raises(PositionMismatchError, match=r"namespace is `test_.*\.other`, was") as caught:
         make_worker(other, stream.folder).run(until_idle_seconds=0.3)
-    assert caught.value.exit_code == 2
+    assert 2 == caught.value.exit_code
     assert "another DATA_DIR" in caught.value.hint
 
 

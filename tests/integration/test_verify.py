@@ -217,11 +217,11 @@ def test_a_drop_that_is_not_loaded_yet_is_pending(
     collection.insert_one({"_id": "new", "type": "user"})
     pending = NOTHING | {"pending": 301}
     result = verifier_of(filled).run()
-    assert (result.is_same, result.counts) == (True, pending)
+    assert (True, pending) == (result.is_same, result.counts)
 
     filled.worker().run(until_idle_seconds=0.3, is_landing_only=True)
     result = verifier_of(filled).run()
-    assert (result.is_same, result.counts) == (True, pending)
+    assert (True, pending) == (result.is_same, result.counts)
 
     filled.catch_up()
     assert {} == found(verifier_of(filled).run())

@@ -63,7 +63,7 @@ def held_by_another_process(path: Path, acquire: str) -> Iterator[None]:
     ) as process:
         try:
             assert process.stdout is not None
-            assert process.stdout.readline() == b"held\n"
+            assert b"held\n" == process.stdout.readline()
             yield
         finally:
             process.kill()
@@ -96,10 +96,10 @@ def test_a_held_warehouse_is_waited_for(tmp_path: Path, acquire: str, message: s
     with held_by_another_process(warehouse.path, acquire):
         with pytest.raises(WarehouseBusyError, match=message) as caught:
             warehouse.load(timeout_seconds=0.1)
-        assert caught.value.exit_code == 1
+        assert 1 == caught.value.exit_code
         assert "not lost" in caught.value.hint
 
-    assert warehouse.load(timeout_seconds=5).rows == 1
+    assert 1 == warehouse.load(timeout_seconds=5).rows
 
 
 def test_a_lease_is_waited_for_as_long_as_told(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_lease_is_waited_for_as_long_as_told(tmp_path: Path) -> None:
 
     with meanwhile(hold):
         holding.wait()
-        assert warehouse.load(timeout_seconds=20).rows == 1
+        assert 1 == warehouse.load(timeout_seconds=20).rows
 
 
 def test_two_processes_may_load_at_once(tmp_path: Path) -> None:
@@ -134,17 +134,17 @@ def test_two_processes_may_load_at_once(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
 
-    assert sorted(rows) == [0, 0, 20]
+    assert [0, 0, 20] == sorted(rows)
     assert_manifest_is_sound(loads[0])
 
 
 def test_the_holder_of_a_free_lease_is_nobody_known(tmp_path: Path) -> None:
     """The note about the holder is for messages only; without or with a damaged one nothing fails."""
     warehouse = make_warehouse(tmp_path)
-    assert warehouse.lock.holder() == "another process"
+    assert "another process" == warehouse.lock.holder()
     for damaged in ("", "[]", "{}", "no json"):
         (tmp_path / "analytics.duckdb.lease.json").write_text(damaged)
-        assert warehouse.lock.holder() == "another process"
+        assert "another process" == warehouse.lock.holder()
 
 
 def test_the_note_about_the_holder_may_fail(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_the_note_about_the_holder_may_fail(tmp_path: Path) -> None:
     (tmp_path / "analytics.duckdb.lease.json").mkdir()
     warehouse = with_rows(tmp_path)
 
-    assert len(warehouse_rows(warehouse)) == 3
+    assert 3 == len(warehouse_rows(warehouse))
 
 
 def flip(path: Path, at: int) -> None:
@@ -192,7 +192,7 @@ def test_a_file_that_has_become_smaller_is_sound(tmp_path: Path) -> None:
         connection.execute("drop table large")
 
     assert warehouse.path.stat().st_size < before_bytes
-    assert len(warehouse_rows(warehouse)) == 1
+    assert 1 == len(warehouse_rows(warehouse))
 
 
 @pytest.mark.fault(
@@ -215,16 +215,16 @@ def test_a_damaged_file_is_said_and_rebuilt(tmp_path: Path, damage: Callable[[Pa
         WarehouseCorruptError, match=r"cannot use the DuckDB file `.*analytics\.duckdb`"
     ) as caught:
         warehouse.load(timeout_seconds=5)
-    assert caught.value.exit_code == 2
+    assert 2 == caught.value.exit_code
     assert "claude-analytics load --full-refresh" in caught.value.hint
     warehouse.rebuild(timeout_seconds=5)
 
     after = warehouse_rows(warehouse)
-    assert after.pop("i:5")["type"] == "after"
+    assert "after" == after.pop("i:5")["type"]
     before.pop("i:5")
     assert after == before
     assert_manifest_is_sound(warehouse)
-    assert len(list(tmp_path.glob("analytics.duckdb.corrupt-*"))) == 1
+    assert 1 == len(list(tmp_path.glob("analytics.duckdb.corrupt-*")))
 
 
 def test_a_file_that_a_crash_leaves_is_no_damage(tmp_path: Path) -> None:
@@ -261,8 +261,8 @@ def test_an_empty_file_is_a_new_one(tmp_path: Path) -> None:
     (tmp_path / "analytics.duckdb.wal").write_bytes(b"left over")
     (tmp_path / ".analytics.duckdb.inflight").write_bytes(b"half a database")
 
-    assert len(warehouse_rows(with_rows(tmp_path))) == 3
-    assert list(tmp_path.glob(".*.inflight*")) == []
+    assert 3 == len(warehouse_rows(with_rows(tmp_path)))
+    assert [] == list(tmp_path.glob(".*.inflight*"))
 
 
 def test_a_deleted_warehouse_is_made_anew(tmp_path: Path) -> None:
@@ -271,8 +271,8 @@ def test_a_deleted_warehouse_is_made_anew(tmp_path: Path) -> None:
     warehouse.path.unlink()
     land(tmp_path, [upsert(7, 20)])
 
-    assert warehouse.load(timeout_seconds=5).micro_batches == 2
-    assert len(warehouse_rows(warehouse)) == 4
+    assert 2 == warehouse.load(timeout_seconds=5).micro_batches
+    assert 4 == len(warehouse_rows(warehouse))
 
 
 def test_a_warehouse_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
@@ -297,8 +297,8 @@ def test_settings_that_duckdb_refuses_are_said(tmp_path: Path, settings: dict[st
         with pytest.raises(SettingsError, match="DuckDB refuses its settings") as caught:
             act(timeout_seconds=5)
         assert "DUCKDB_MEMORY_LIMIT" in caught.value.hint
-    assert list(tmp_path.glob("*corrupt*")) == []
-    assert len(warehouse_rows(good)) == 3
+    assert [] == list(tmp_path.glob("*corrupt*"))
+    assert 3 == len(warehouse_rows(good))
 
 
 def test_too_little_memory_is_no_damage(tmp_path: Path) -> None:
@@ -310,8 +310,8 @@ def test_too_little_memory_is_no_damage(tmp_path: Path) -> None:
     with pytest.raises(StepFailedError, match="Out of Memory") as caught:
         starved.load(timeout_seconds=5)
     assert "DUCKDB_MEMORY_LIMIT" in caught.value.hint
-    assert caught.value.exit_code == 1
-    assert good.load(timeout_seconds=5).rows == 2000
+    assert 1 == caught.value.exit_code
+    assert 2000 == good.load(timeout_seconds=5).rows
 
 
 @pytest.mark.fault(13, "DuckDB refuses a load", "halved until it fits; all up to the file at fault loads")
@@ -340,7 +340,7 @@ def test_a_load_that_duckdb_refuses_is_halved(tmp_path: Path, error: type[duckdb
         assert [f"i:{number}" for number in range(6)] == list(warehouse_rows(warehouse))
     assert [9, 9, 9, 7, 9, 7] == refused
 
-    assert make_warehouse(tmp_path).load(timeout_seconds=5).rows == 3
+    assert 3 == make_warehouse(tmp_path).load(timeout_seconds=5).rows
     assert_manifest_is_sound(warehouse)
 
 
@@ -371,7 +371,7 @@ def test_the_memory_of_a_stream_worker_is_enough_for_the_largest_documents(tmp_p
             land(
                 tmp_path, [upsert(number, version, message=random.Random(number).randbytes(7_800_000).hex())]
             )
-        assert warehouse.load(timeout_seconds=5).rows_upserted == 2
+        assert 2 == warehouse.load(timeout_seconds=5).rows_upserted
 
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
@@ -398,8 +398,8 @@ def test_a_full_disk_of_the_warehouse_loses_nothing(tmp_path: Path, small_disk: 
 
     with pytest.raises(LandingFullError, match=r"cannot write `.*x\.duckdb`: .*[Nn]o space left") as caught:
         warehouse.load(timeout_seconds=5)
-    assert caught.value.exit_code == 1
-    assert list(tmp_path.glob("**/*corrupt*")) == []
+    assert 1 == caught.value.exit_code
+    assert [] == list(tmp_path.glob("**/*corrupt*"))
 
 
 def test_a_load_can_be_broken_off(tmp_path: Path) -> None:
@@ -419,7 +419,7 @@ def test_a_load_can_be_broken_off(tmp_path: Path) -> None:
         meanwhile(interrupt),
     ):
         warehouse.load(timeout_seconds=5)
-    assert warehouse.load(timeout_seconds=5).rows == 20_000
+    assert 20_000 == warehouse.load(timeout_seconds=5).rows
 
 
 def corrupt_a_landed_file(path: Path, how: str) -> None:
@@ -466,12 +466,12 @@ def test_a_damaged_landed_file_is_named(tmp_path: Path, how: str) -> None:
     for _ in range(2):
         with pytest.raises(MicroBatchCorruptError, match=f"`{files[1].path}` is corrupt") as caught:
             warehouse.load(timeout_seconds=5)
-        assert caught.value.exit_code == 2
+        assert 2 == caught.value.exit_code
         assert "restore it from a backup" in caught.value.hint
-        assert list(warehouse_rows(warehouse)) == ["i:0"]
+        assert ["i:0"] == list(warehouse_rows(warehouse))
 
     files[1].path.write_bytes(good)
-    assert warehouse.load(timeout_seconds=5).rows == 2
+    assert 2 == warehouse.load(timeout_seconds=5).rows
     assert_manifest_is_sound(warehouse)
 
 
@@ -488,7 +488,7 @@ def test_every_flipped_bit_is_noticed(tmp_path: Path) -> None:
         with pytest.raises(MicroBatchCorruptError, match="its checksum is"):
             warehouse.load(timeout_seconds=5)
         landed.path.write_bytes(good)
-    assert warehouse.load(timeout_seconds=5).rows == 50
+    assert 50 == warehouse.load(timeout_seconds=5).rows
 
 
 def test_a_rebuild_forgets_nothing_that_it_cannot_restore(tmp_path: Path) -> None:
@@ -500,7 +500,7 @@ def test_a_rebuild_forgets_nothing_that_it_cannot_restore(tmp_path: Path) -> Non
 
     with pytest.raises(MicroBatchCorruptError):
         warehouse.rebuild(timeout_seconds=5)
-    assert len(warehouse_rows(warehouse)) == 4
+    assert 4 == len(warehouse_rows(warehouse))
 
 
 def test_a_landed_file_that_vanishes_is_named(tmp_path: Path) -> None:
@@ -530,4 +530,4 @@ def test_a_landed_file_that_vanishes_during_the_load_is_named(
 
     with pytest.raises(MicroBatchCorruptError, match=f"`{gone.path}` is corrupt: No such file"):
         warehouse.load(timeout_seconds=5)
-    assert len(warehouse_rows(warehouse)) == 3
+    assert 3 == len(warehouse_rows(warehouse))

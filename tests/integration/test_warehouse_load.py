@@ -41,19 +41,19 @@ def test_a_load_says_what_it_did(warehouse: Warehouse, tmp_path: Path) -> None:
 
     result = warehouse.load(timeout_seconds=5)
 
-    assert result == load.LoadResult(micro_batches=2, rows=5, rows_upserted=1, rows_deleted=0)
-    assert types_of(warehouse) == {"i:2": "assistant"}
-    assert query(
+    assert load.LoadResult(micro_batches=2, rows=5, rows_upserted=1, rows_deleted=0) == result
+    assert {"i:2": "assistant"} == types_of(warehouse)
+    assert [
+        (first.id, "stream", 0, 2, 2, 0, 0, 10, 11, 1),
+        (second.id, "stream", 1, 3, 1, 2, 0, 12, 14, 1),
+    ] == query(
         warehouse,
         "select micro_batch_id, lane, sequence, rows, upserts, deletes, dead_letters, first_cluster_time, "
         "last_cluster_time, load_id from raw.micro_batches order by sequence",
-    ) == [
-        (first.id, "stream", 0, 2, 2, 0, 0, 10, 11, 1),
-        (second.id, "stream", 1, 3, 1, 2, 0, 12, 14, 1),
-    ]
-    assert query(
+    )
+    assert [(1, 2, 1, 0, False)] == query(
         warehouse, "select load_id, micro_batches, rows_upserted, rows_deleted, is_bulk from raw.loads"
-    ) == [(1, 2, 1, 0, False)]
+    )
     assert query(warehouse, "select micro_batch_id from raw.conversations") == [(second.id,)]
 
 
@@ -63,8 +63,8 @@ def test_loading_again_changes_nothing(warehouse: Warehouse, tmp_path: Path) -> 
     warehouse.load(timeout_seconds=5)
 
     for again in (warehouse, make_warehouse(tmp_path)):
-        assert again.load(timeout_seconds=5) == load.LoadResult()
-    assert query(warehouse, "select count(*) from raw.loads") == [(1,)]
+        assert load.LoadResult() == again.load(timeout_seconds=5)
+    assert [(1,)] == query(warehouse, "select count(*) from raw.loads")
     assert_manifest_is_sound(warehouse)
 
 
@@ -76,15 +76,15 @@ def test_deletes_are_counted(warehouse: Warehouse, tmp_path: Path) -> None:
 
     result = warehouse.load(timeout_seconds=5)
 
-    assert (result.rows_upserted, result.rows_deleted) == (0, 1)
-    assert list(types_of(warehouse)) == ["i:2"]
+    assert (0, 1) == (result.rows_upserted, result.rows_deleted)
+    assert ["i:2"] == list(types_of(warehouse))
 
 
 def test_an_empty_micro_batch_is_in_the_manifest(warehouse: Warehouse, tmp_path: Path) -> None:
     """A window of dead letters only lands without rows, and is loaded like any other."""
     land(tmp_path, [])
 
-    assert warehouse.load(timeout_seconds=5) == load.LoadResult(micro_batches=1)
+    assert load.LoadResult(micro_batches=1) == warehouse.load(timeout_seconds=5)
     assert_manifest_is_sound(warehouse)
 
 
@@ -98,11 +98,11 @@ def test_a_stale_row_of_another_lane_changes_nothing(warehouse: Warehouse, tmp_p
 
     result = warehouse.load(timeout_seconds=5)
 
-    assert (result.rows_upserted, result.rows_deleted) == (1, 0)
-    assert types_of(warehouse) == {"i:1": "new", "i:2": "new", "i:3": "first"}
-    assert query(warehouse, "select distinct session_id from raw.changed_lines where load_id = 2") == [
-        (None,)
-    ]
+    assert (1, 0) == (result.rows_upserted, result.rows_deleted)
+    assert {"i:1": "new", "i:2": "new", "i:3": "first"} == types_of(warehouse)
+    assert [(None,)] == query(
+        warehouse, "select distinct session_id from raw.changed_lines where load_id = 2"
+    )
 
 
 @pytest.mark.fault(10, "a row read before its document was deleted loads late", "the document stays deleted")
@@ -115,7 +115,7 @@ def test_a_stale_row_does_not_bring_a_deleted_document_back(warehouse: Warehouse
     land(tmp_path, [upsert(1, 15), upsert(2, 15), upsert(3, 15)], lane="backfill-1")
     warehouse.load(timeout_seconds=5)
 
-    assert list(types_of(warehouse)) == ["i:3"]
+    assert ["i:3"] == list(types_of(warehouse))
 
 
 def test_a_document_comes_back_with_a_newer_version(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_document_comes_back_with_a_newer_version(warehouse: Warehouse, tmp_pa
     land(tmp_path, [upsert(1, 21, type="reborn")])
     warehouse.load(timeout_seconds=5)
 
-    assert types_of(warehouse) == {"i:1": "reborn"}
+    assert {"i:1": "reborn"} == types_of(warehouse)
 
 
 def test_one_cluster_time_is_told_apart_by_order(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -134,11 +134,11 @@ def test_one_cluster_time_is_told_apart_by_order(warehouse: Warehouse, tmp_path:
     land(tmp_path, [upsert(3, 10, type="a"), upsert(4, 10), delete(5, 10)])
     land(tmp_path, [upsert(3, 10, type="b"), delete(4, 10), upsert(5, 10, type="b")])
     warehouse.load(timeout_seconds=5)
-    assert types_of(warehouse) == {"i:1": "b", "i:3": "b", "i:5": "b"}
+    assert {"i:1": "b", "i:3": "b", "i:5": "b"} == types_of(warehouse)
 
     land(tmp_path, [upsert(1, 10, type="c"), delete(3, 10), upsert(2, 10, type="c")])
     warehouse.load(timeout_seconds=5)
-    assert types_of(warehouse) == {"i:1": "c", "i:2": "c", "i:5": "b"}
+    assert {"i:1": "c", "i:2": "c", "i:5": "b"} == types_of(warehouse)
 
 
 OPERATIONS = st.sampled_from(["upsert", "upsert", "delete", "truncate"])
@@ -191,18 +191,18 @@ def test_a_truncate_marker_removes_what_is_older(warehouse: Warehouse, tmp_path:
 
     result = warehouse.load(timeout_seconds=5)
 
-    assert result == load.LoadResult(micro_batches=1, rows=2, rows_upserted=1, rows_deleted=3)
-    assert types_of(warehouse) == {"i:2": "reborn"}
-    assert query(warehouse, "select * from raw.truncate_markers") == [(20, dropped.id)]
-    assert query(warehouse, "select * from raw.tombstones") == []
-    assert query(warehouse, "select rows_deleted, is_bulk from raw.loads") == [(0, False), (3, True)]
-    assert query(warehouse, "select rows, upserts, deletes from raw.micro_batches where sequence = 1") == [
-        (2, 1, 0)
-    ]
+    assert load.LoadResult(micro_batches=1, rows=2, rows_upserted=1, rows_deleted=3) == result
+    assert {"i:2": "reborn"} == types_of(warehouse)
+    assert [(20, dropped.id)] == query(warehouse, "select * from raw.truncate_markers")
+    assert [] == query(warehouse, "select * from raw.tombstones")
+    assert [(0, False), (3, True)] == query(warehouse, "select rows_deleted, is_bulk from raw.loads")
+    assert [(2, 1, 0)] == query(
+        warehouse, "select rows, upserts, deletes from raw.micro_batches where sequence = 1"
+    )
 
     make_warehouse(tmp_path).rebuild(timeout_seconds=5)
-    assert types_of(warehouse) == {"i:2": "reborn"}
-    assert query(warehouse, "select * from raw.truncate_markers") == [(20, dropped.id)]
+    assert {"i:2": "reborn"} == types_of(warehouse)
+    assert [(20, dropped.id)] == query(warehouse, "select * from raw.truncate_markers")
 
 
 def test_what_is_older_than_a_truncate_marker_stays_away(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -214,9 +214,9 @@ def test_what_is_older_than_a_truncate_marker_stays_away(warehouse: Warehouse, t
 
     result = warehouse.load(timeout_seconds=5)
 
-    assert result == load.LoadResult(micro_batches=2, rows=5, rows_upserted=2)
-    assert sorted(types_of(warehouse)) == ["i:4", "i:5"]
-    assert query(warehouse, "select is_bulk from raw.loads") == [(False,), (False,)]
+    assert load.LoadResult(micro_batches=2, rows=5, rows_upserted=2) == result
+    assert ["i:4", "i:5"] == sorted(types_of(warehouse))
+    assert [(False,), (False,)] == query(warehouse, "select is_bulk from raw.loads")
     assert_manifest_is_sound(warehouse)
 
 
@@ -231,7 +231,7 @@ def test_a_file_without_its_free_blocks_is_whole(warehouse: Warehouse, tmp_path:
         land(tmp_path, [upsert(1, version)])
         warehouse.load(timeout_seconds=5)
 
-    assert list(types_of(warehouse)) == ["i:1"]
+    assert ["i:1"] == list(types_of(warehouse))
 
 
 def test_a_lower_truncate_marker_changes_nothing(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -241,8 +241,8 @@ def test_a_lower_truncate_marker_changes_nothing(warehouse: Warehouse, tmp_path:
     land(tmp_path, [truncate_marker(15), upsert(2, 16)], lane="other")
     warehouse.load(timeout_seconds=5)
 
-    assert list(types_of(warehouse)) == ["i:1"]
-    assert query(warehouse, "select is_bulk from raw.loads") == [(False,), (False,)]
+    assert ["i:1"] == list(types_of(warehouse))
+    assert [(False,), (False,)] == query(warehouse, "select is_bulk from raw.loads")
 
 
 def test_a_warehouse_from_before_truncate_markers_learns_them(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -256,8 +256,8 @@ def test_a_warehouse_from_before_truncate_markers_learns_them(warehouse: Warehou
 
     warehouse.load(timeout_seconds=5)
 
-    assert list(types_of(warehouse)) == ["i:1"]
-    assert query(warehouse, "select cluster_time from raw.truncate_markers") == [(10,)]
+    assert ["i:1"] == list(types_of(warehouse))
+    assert [(10,)] == query(warehouse, "select cluster_time from raw.truncate_markers")
 
 
 def changed(warehouse: Warehouse, load_id: int) -> list[Any]:
@@ -284,19 +284,19 @@ def test_changed_lines_name_old_and_new(warehouse: Warehouse, tmp_path: Path) ->
     """A load lists the lines of what it inserted, of both versions of what it changed, of what it deleted."""
     land(tmp_path, [a_line(1, 10, "one"), a_line(2, 10, "two"), a_line(3, 10, "three")])
     warehouse.load(timeout_seconds=5)
-    assert changed(warehouse, 1) == [
+    assert [
         ("one", "p/one.jsonl", "u1", "m1"),
         ("three", "p/three.jsonl", "u3", "m3"),
         ("two", "p/two.jsonl", "u2", "m2"),
-    ]
+    ] == changed(warehouse, 1)
 
     land(tmp_path, [a_line(1, 20, "moved"), delete(2, 20), delete(9, 20), a_line(3, 5, "stale")])
     warehouse.load(timeout_seconds=5)
-    assert changed(warehouse, 2) == [
+    assert [
         ("moved", "p/moved.jsonl", "u1", "m1"),
         ("one", "p/one.jsonl", "u1", "m1"),
         ("two", "p/two.jsonl", "u2", "m2"),
-    ]
+    ] == changed(warehouse, 2)
 
 
 def test_changed_lines_are_listed_once(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -322,9 +322,9 @@ def test_a_bulk_load_says_that_all_may_have_changed(
     land(tmp_path, [upsert(7, 12)])
     warehouse.load(timeout_seconds=5)
 
-    assert query(warehouse, "select is_bulk from raw.loads order by load_id") == [(True,), (True,), (False,)]
-    assert query(warehouse, "select distinct load_id from raw.changed_lines") == [(3,)]
-    assert sorted(types_of(warehouse)) == ["i:0", "i:1", "i:7"]
+    assert [(True,), (True,), (False,)] == query(warehouse, "select is_bulk from raw.loads order by load_id")
+    assert [(3,)] == query(warehouse, "select distinct load_id from raw.changed_lines")
+    assert ["i:0", "i:1", "i:7"] == sorted(types_of(warehouse))
 
 
 def test_large_backlogs_load_in_several_transactions(
@@ -338,10 +338,10 @@ def test_large_backlogs_load_in_several_transactions(
 
     result = warehouse.load(timeout_seconds=5, on_progress=lambda *done: told.append(done))
 
-    assert result.micro_batches == 6
-    assert told == [(2, 6), (4, 6), (6, 6)]
-    assert query(warehouse, "select count(*) from raw.loads") == [(3,)]
-    assert len(warehouse_rows(warehouse)) == 12
+    assert 6 == result.micro_batches
+    assert [(2, 6), (4, 6), (6, 6)] == told
+    assert [(3,)] == query(warehouse, "select count(*) from raw.loads")
+    assert 12 == len(warehouse_rows(warehouse))
 
 
 def the_state(warehouse: Warehouse) -> list[Any]:
@@ -364,11 +364,11 @@ def test_a_rebuild_gives_the_same_state(warehouse: Warehouse, tmp_path: Path) ->
 
     for again in (warehouse, make_warehouse(tmp_path)):
         result = again.rebuild(timeout_seconds=5)
-        assert result.micro_batches == 15
+        assert 15 == result.micro_batches
         assert the_state(again) == before
         assert_manifest_is_sound(again)
-    assert query(warehouse, "select count(*) from raw.loads where is_bulk and micro_batches = 0") == [(2,)]
-    assert query(warehouse, "select count(*) = count(distinct load_id) from raw.loads") == [(True,)]
+    assert [(2,)] == query(warehouse, "select count(*) from raw.loads where is_bulk and micro_batches = 0")
+    assert [(True,)] == query(warehouse, "select count(*) = count(distinct load_id) from raw.loads")
 
 
 def test_a_rebuild_half_done_by_another_process_is_completed(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -380,8 +380,8 @@ def test_a_rebuild_half_done_by_another_process_is_completed(warehouse: Warehous
     with other.opened(timeout_seconds=5) as connection:
         other._forget(connection)  # and killed
 
-    assert warehouse.load(timeout_seconds=5).micro_batches == 4
-    assert len(warehouse_rows(warehouse)) == 4
+    assert 4 == warehouse.load(timeout_seconds=5).micro_batches
+    assert 4 == len(warehouse_rows(warehouse))
 
 
 @pytest.mark.parametrize("name", ["memory", "main", "temp", "a b", "quo'te\"d", "über"])
@@ -391,8 +391,8 @@ def test_any_name_of_a_file_will_do(tmp_path: Path, name: str) -> None:
     plain = make_warehouse(tmp_path)
     warehouse = Warehouse(tmp_path / f"{name}.duckdb", landing=plain._landing, clock=plain._clock, threads=1)
 
-    assert warehouse.load(timeout_seconds=5).rows == 1
-    assert list(warehouse_rows(warehouse)) == ["i:1"]
+    assert 1 == warehouse.load(timeout_seconds=5).rows
+    assert ["i:1"] == list(warehouse_rows(warehouse))
 
 
 @pytest.mark.parametrize("folder", ["{braces}", "100%", "quo'te", "blocks and locks", "semi;colon", "#"])
@@ -400,7 +400,7 @@ def test_any_name_of_a_folder_will_do(tmp_path: Path, folder: str) -> None:
     """A DATA_DIR is taken literally; only what DuckDB takes for patterns is refused, by the settings."""
     land(tmp_path / folder, [upsert(1, 10)])
 
-    assert make_warehouse(tmp_path / folder).load(timeout_seconds=5).rows == 1
+    assert 1 == make_warehouse(tmp_path / folder).load(timeout_seconds=5).rows
 
 
 def test_odd_text_survives(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -416,8 +416,8 @@ def test_odd_text_survives(warehouse: Warehouse, tmp_path: Path) -> None:
     [row] = warehouse_rows(warehouse).values()
     assert row["message_content"] == text
     assert row["content_length"] == len(text)
-    assert row["session_id"] == "'; drop table x;--"
-    assert row["extra"].count('{"in":[') == 100
+    assert "'; drop table x;--" == row["session_id"]
+    assert 100 == row["extra"].count('{"in":[')
 
 
 def test_the_failpoints_are_reached_in_order(tmp_path: Path) -> None:
@@ -428,4 +428,4 @@ def test_the_failpoints_are_reached_in_order(tmp_path: Path) -> None:
 
     make_warehouse(tmp_path, at_failpoint=at).load(timeout_seconds=5)
 
-    assert reached == ["load_before_commit", "load_committed"]
+    assert ["load_before_commit", "load_committed"] == reached

@@ -83,7 +83,7 @@ def assert_same(collection: Collection[dict[str, Any]], warehouse: Warehouse) ->
     assert not {letter.document_id for letter in dead_letters} & actual.keys()
     assert sorted(expected) == sorted(actual), _difference(expected, actual)
     different = {key: (expected[key], actual[key]) for key in expected if expected[key] != actual[key]}
-    assert different == {}
+    assert {} == different
     return len(actual)
 
 

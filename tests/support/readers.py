@@ -1,8 +1,10 @@
 """Readers of published marts, as processes of their own."""
 
 import json
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,3 +33,16 @@ def reading(script: Path, arguments: Sequence[Sequence[object]]) -> Iterator[lis
         for process in processes:
             process.kill()
             process.wait()
+
+
+def end_of_input() -> threading.Event:
+    """Return what is set when standard input closes: in such a process, when the block has ended."""
+    stop = threading.Event()
+
+    def wait() -> None:
+        while os.read(0, 1024):
+            pass
+        stop.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    return stop

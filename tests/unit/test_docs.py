@@ -56,19 +56,6 @@ def test_the_tables_are_those_of_the_code(name: str) -> None:
     assert dict(docs_tables.pages())[path] == path.read_text(encoding="utf-8")
 
 
-def test_every_setting_has_a_row() -> None:
-    """Settings are in the table with their defaults."""
-    table = docs_tables.settings_table()
-    assert "| `MONGO_URI` | `mongodb://localhost:27017` |" in table
-    assert "| `STREAM_MAX_AGE_SECONDS` | `2` |" in table
-    assert "| `DUCKDB_PATH` |  |" in table
-
-
-def test_every_command_has_a_row() -> None:
-    """Commands show their options."""
-    assert "| `load [--full-refresh] [--incomplete] [--stats]` |" in docs_tables.commands_table()
-
-
 def test_every_group_of_faults_has_a_row() -> None:
     """What the platform promises to survive is tried, group by group."""
     faults = fault_matrix.faults()

@@ -11,11 +11,12 @@ import typer
 from batch.cli.alerts import send_alerts
 from batch.cli.context import Context
 from batch.cli.cycle import make_cycle, make_pipeline
+from batch.cli.options import FullRefresh
 from batch.cli.prefect import run_flow
 from batch.cli.printing.runs import print_run
 from batch.cli.resident import serve_runs
 from batch.pipeline.runner import Options
-from batch.runs.journal import EXTRACT, LOAD, TRANSFORM, new_run_id
+from batch.runs.journal import new_run_id
 from stream.clock import utc_now
 
 _TRIGGERS = ("manual", "schedule", "daily")
@@ -31,12 +32,7 @@ def command(  # noqa: PLR0917 - options, all of them by name
     skip_transform: Annotated[
         bool, typer.Option("--skip-transform", help="Skip transform: keep the marts as they are.")
     ] = False,
-    full_refresh: Annotated[
-        bool,
-        typer.Option(
-            "--full-refresh", help="Rebuild every model from scratch, not only changed conversations."
-        ),
-    ] = False,
+    full_refresh: FullRefresh = False,
     full_backfill: Annotated[
         bool,
         typer.Option(
@@ -70,12 +66,13 @@ def command(  # noqa: PLR0917 - options, all of them by name
     if supervised:
         _end_with_parent()
     context = Context.from_environment()
-    skipped = {EXTRACT: skip_extract, LOAD: skip_load, TRANSFORM: skip_transform}
-    options = Options(
-        skipped=frozenset(step for step, is_skipped in skipped.items() if is_skipped),
+    options = Options.skipping(
+        extract=skip_extract,
+        load=skip_load,
+        transform=skip_transform,
+        select=select,
         full_refresh=full_refresh,
         full_backfill=full_backfill,
-        select=tuple(select or ()),
         trigger=trigger if trigger in _TRIGGERS else "manual",
     )
     with context.pipeline_locked():

@@ -6,6 +6,7 @@ import typer
 
 from batch.cli.context import Context
 from batch.cli.cycle import make_cycle, make_pipeline
+from batch.cli.options import FullRefresh
 from batch.cli.printing.progress import counting
 from batch.runs.journal import TRANSFORM, new_run_id
 from stream.clock import utc_now
@@ -16,12 +17,7 @@ def command(
         list[str] | None,
         typer.Option("--models", metavar="SELECTOR", help="Build only these models (dbt selection syntax)."),
     ] = None,
-    full_refresh: Annotated[
-        bool,
-        typer.Option(
-            "--full-refresh", help="Rebuild every model from scratch, not only changed conversations."
-        ),
-    ] = False,
+    full_refresh: FullRefresh = False,
 ) -> None:
     context = Context.from_environment(quiet=True)
     with (

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console
 from rich.progress import (
@@ -10,8 +10,8 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
-    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -20,53 +20,43 @@ from rich.progress import (
 
 from batch.backfill.progress import STATES, BackfillProgress
 
+Show = Callable[[int, int], None]
+"""Takes how many are done and how many there are."""
 
-@contextmanager
-def reading(title: str, console: Console) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar in bytes; the function given takes how many are done and how many there are."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task: TaskID = progress.add_task(title, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+def reading(title: str, console: Console) -> AbstractContextManager[Show]:
+    """Show a bar in bytes."""
+    return _of_all(title, console, DownloadColumn(), TransferSpeedColumn())
+
+
+def counting(title: str, console: Console) -> AbstractContextManager[Show]:
+    """Show a bar."""
+    return _of_all(title, console, MofNCompleteColumn(), TimeElapsedColumn())
 
 
 @contextmanager
-def counting(title: str, console: Console) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar; the function given takes how many are done and how many there are."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task: TaskID = progress.add_task(title, total=None)
+def _of_all(title: str, console: Console, *columns: ProgressColumn) -> Iterator[Show]:
+    with _bar(console, *columns, TimeRemainingColumn()) as progress:
+        task = progress.add_task(title, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _bar(console: Console, *columns: ProgressColumn) -> Progress:
+    first = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
+    return Progress(*first, *columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 @contextmanager
 def backfilling(title: str, console: Console) -> Iterator[Callable[[BackfillProgress], None]]:
     """Show a bar in documents, with speed, time left and ranges; the function given takes one look."""
     columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
         TextColumn("{task.completed:,.0f}/{task.total:,.0f} documents"),
         TextColumn("{task.fields[speed]}"),
         TimeRemainingColumn(),
         TextColumn("[dim]{task.fields[ranges]}"),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task: TaskID = progress.add_task(title, total=0, speed="", ranges="")
+    with _bar(console, *columns) as progress:
+        task = progress.add_task(title, total=0, speed="", ranges="")
         began = time.monotonic()
 
         def show(look: BackfillProgress) -> None:

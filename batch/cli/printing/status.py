@@ -4,9 +4,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from batch.cli.printing.tables import age_text, duration_text, facts, size_text
+from batch.cli.printing.tables import duration_text, facts, size_text
 from batch.status.cycle import CycleStatus
 from batch.status.status import Status
+from stream.clock import age_text
 
 _COLOURS = {"succeeded": "green", "running": "cyan", "failed": "bold red", "killed": "bold red"}
 _SECOND = "%Y-%m-%d %H:%M:%S"

@@ -22,14 +22,6 @@ def size_text(size_bytes: float) -> str:
     return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
 
 
-def age_text(seconds: float) -> str:
-    """Write an age, e.g. `3 s`, `12 min`, `5 h`, `2 d`."""
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(0, seconds):.0f} s"
-
-
 def print_unreadable(report: ImportReport, console: Console) -> None:
     """Name what an import left out or could not read."""
     if not report.unreadable_count:

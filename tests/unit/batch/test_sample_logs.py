@@ -114,7 +114,7 @@ def test_the_counter_equals_the_reference_on_real_logs(shared_logs: Path) -> Non
     }
     assert expected == {kind: sum(model[kind] for model in models) for kind in expected}
     assert totals["cacheCreationTokens"] == writes
-    assert totals["totalCost"] == pytest.approx(float(counted["cost_usd"]), abs=0.005)
+    assert pytest.approx(float(counted["cost_usd"]), abs=0.005) == totals["totalCost"]
     assert metrics["tool"] == counted["tools"]
     assert (metrics["lines_added"], metrics["lines_removed"]) == (
         counted["lines_added"] - counted["notebook_lines"],

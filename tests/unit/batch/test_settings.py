@@ -18,9 +18,9 @@ def test_folders_are_spelled_as_in_the_marts(
         "PROJECT_ALIASES", json.dumps({"c:\\work\\1\\": " shop ", "/srv/1/": "/home/ana/shop"})
     )
     expected = {"C:/work/1": "shop", "/srv/1": "/home/ana/shop"}
-    assert read(PipelineSettings).project_aliases == expected
+    assert expected == read(PipelineSettings).project_aliases
     (shown,) = (each for each in Settings.from_environment().describe() if each.name == "PROJECT_ALIASES")
-    assert (json.loads(shown.value), shown.default) == (expected, "{}")
+    assert (expected, "{}") == (json.loads(shown.value), shown.default)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ def test_each_leaf_says_whether_to_try_again(leaf: type[AnalyticsError]) -> None
     error = leaf("it failed", hint="do this")
 
     assert error.exit_code == {TransientError: 1, TerminalError: 2}[leaf.__mro__[1]]
-    assert (str(error), error.message, error.hint) == ("it failed", "it failed", "do this")
+    assert ("it failed", "it failed", "do this") == (str(error), error.message, error.hint)
     assert leaf.__doc__
 
 
@@ -40,8 +40,8 @@ def test_message_and_hint_are_masked() -> None:
         "cannot reach mongodb://app:geheim@db:27017/x", hint="try mongodb+srv://app:geheim@db"
     )
 
-    assert error.message == "cannot reach mongodb://app:***@db:27017/x"
-    assert error.hint == "try mongodb+srv://app:***@db"
+    assert "cannot reach mongodb://app:***@db:27017/x" == error.message
+    assert "try mongodb+srv://app:***@db" == error.hint
     assert "geheim" not in repr(error)
 
 
@@ -73,4 +73,4 @@ def test_message_and_hint_are_masked() -> None:
 )  # fmt: skip
 def test_passwords_are_masked_however_odd(text: str, expected: str) -> None:
     """User and host stay, to tell accounts apart; a password that is not encoded properly is masked too."""
-    assert mask_secrets(text) == expected
+    assert expected == mask_secrets(text)

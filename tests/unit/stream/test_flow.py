@@ -12,7 +12,7 @@ def test_a_guarded_step_does_what_it_did() -> None:
     guard = Guard(stop)
     double = guard.guarded(lambda number: number * 2)
 
-    assert [double(1), double(2)] == [2, 4]
+    assert [2, 4] == [double(1), double(2)]
     assert guard.error is None
     assert not stop.is_set
 
@@ -34,8 +34,8 @@ def test_after_an_error_no_step_does_anything(error: Exception) -> None:
 
     first, second = guard.guarded(land), guard.guarded(land)
 
-    assert [first(1), first(2), first(3), second(4), second(2)] == [1, None, None, None, None]
-    assert landed == [1]
+    assert [1, None, None, None, None] == [first(1), first(2), first(3), second(4), second(2)]
+    assert [1] == landed
     assert guard.error is error
     assert stop.is_set
     assert stop.error is None

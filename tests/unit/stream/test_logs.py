@@ -35,7 +35,7 @@ def test_a_line_is_one_json_object() -> None:
 
     line = json.loads(output.getvalue())
     assert line.pop("timestamp").endswith("Z")
-    assert line == {"event": "micro_batch_landed", "part": "stream", "level": "info", "upserts": 3}
+    assert {"event": "micro_batch_landed", "part": "stream", "level": "info", "upserts": 3} == line
 
 
 def test_lines_below_the_level_are_left_out() -> None:
@@ -45,7 +45,7 @@ def test_lines_below_the_level_are_left_out() -> None:
     logs.logger("stream").info("not said")
     logs.logger("stream").warning("said")
 
-    assert [json.loads(line)["event"] for line in output.getvalue().splitlines()] == ["said"]
+    assert ["said"] == [json.loads(line)["event"] for line in output.getvalue().splitlines()]
 
 
 @pytest.mark.parametrize("form", ["json", "console"])

@@ -24,7 +24,7 @@ def test_the_names_are_those_of_the_contract() -> None:
 
     kinds = {metric.name: metric.type for metric in registry.collect()}
     prefix = "claude_analytics_stream_"
-    assert {name.removeprefix(prefix): kind for name, kind in kinds.items()} == {
+    assert {
         "events": "counter",
         "rows_landed": "counter",
         "rows_loaded": "counter",
@@ -45,7 +45,7 @@ def test_the_names_are_those_of_the_contract() -> None:
         "load_lag_seconds": "gauge",
         "source_timestamp_seconds": "gauge",
         "position_timestamp_seconds": "gauge",
-    }
+    } == {name.removeprefix(prefix): kind for name, kind in kinds.items()}
     exposed = generate_latest(registry).decode()
     for name in ("events", "rows_landed", "rows_loaded", "dead_letters", "reconnects"):
         assert f"# TYPE {prefix}{name}_total counter" in exposed
@@ -57,10 +57,10 @@ def test_closed_label_sets_are_there_from_the_start() -> None:
     StreamMetrics(registry)
 
     for operation in OPERATIONS:
-        assert registry.get_sample_value("claude_analytics_stream_events_total", {"op": operation}) == 0
+        assert 0 == registry.get_sample_value("claude_analytics_stream_events_total", {"op": operation})
     for reason in REASONS:
-        assert (
-            registry.get_sample_value("claude_analytics_stream_dead_letters_total", {"reason": reason}) == 0
+        assert 0 == registry.get_sample_value(
+            "claude_analytics_stream_dead_letters_total", {"reason": reason}
         )
 
 
@@ -170,7 +170,7 @@ def test_other_addresses_of_this_machine_are_not_served() -> None:
     server = serve(CollectorRegistry(), host=MetricsSettings().host, port=port)
     assert server is not None
     try:
-        assert ask(port)[0] == 200
+        assert 200 == ask(port)[0]
         with pytest.raises(urllib.error.URLError):
             ask(port, host="127.0.0.2")
     finally:

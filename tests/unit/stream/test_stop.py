@@ -19,7 +19,7 @@ def test_it_begins_unset() -> None:
 
     assert not stop.is_set
     assert not stop.wait(0.01)
-    assert (stop.error, stop.signal_number) == (None, None)
+    assert (None, None) == (stop.error, stop.signal_number)
 
 
 @pytest.mark.parametrize(

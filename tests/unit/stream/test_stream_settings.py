@@ -22,18 +22,18 @@ def test_without_an_environment_the_documented_defaults_hold(clean_environment: 
     """Groups, names and defaults are a contract."""
     mongo, data, stream = read(MongoSettings), read(DataSettings), read(StreamSettings)
 
-    assert mongo.uri.get_secret_value() == "mongodb://localhost:27017"
-    assert mongo.namespace == "claude_logs.conversations"
-    assert data.data_dir == Path("data")
-    assert (data.landing_dir, data.dead_letter_dir, data.serving_dir) == (
+    assert "mongodb://localhost:27017" == mongo.uri.get_secret_value()
+    assert "claude_logs.conversations" == mongo.namespace
+    assert Path("data") == data.data_dir
+    assert (
         Path("data/landing"),
         Path("data/dead_letter"),
         Path("data/serving"),
-    )
-    assert (stream.batch_size, stream.max_age) == (10_000, timedelta(seconds=2))
+    ) == (data.landing_dir, data.dead_letter_dir, data.serving_dir)
+    assert (10_000, timedelta(seconds=2)) == (stream.batch_size, stream.max_age)
     assert read(DuckDBSettings).path is None
-    assert read(MetricsSettings).host == "127.0.0.1"
-    assert read(LoggingSettings).level == "info"
+    assert "127.0.0.1" == read(MetricsSettings).host
+    assert "info" == read(LoggingSettings).level
 
 
 def test_the_environment_counts(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,10 +49,10 @@ def test_the_environment_counts(clean_environment: Path, monkeypatch: pytest.Mon
 
     mongo = read(MongoSettings)
 
-    assert mongo.uri.get_secret_value() == "mongodb+srv://app:geheim@db.example"
-    assert mongo.namespace == "a.b"
-    assert read(StreamSettings).max_age == timedelta(seconds=0.5)
-    assert read(LoggingSettings).level == "debug"
+    assert "mongodb+srv://app:geheim@db.example" == mongo.uri.get_secret_value()
+    assert "a.b" == mongo.namespace
+    assert timedelta(seconds=0.5) == read(StreamSettings).max_age
+    assert "debug" == read(LoggingSettings).level
 
 
 def test_the_file_counts_less_than_the_environment(
@@ -64,7 +64,7 @@ def test_the_file_counts_less_than_the_environment(
     )
     monkeypatch.setenv("MONGO_COLLECTION", "environment")
 
-    assert read(MongoSettings).namespace == "aus_der_Datei_ä.environment"
+    assert "aus_der_Datei_ä.environment" == read(MongoSettings).namespace
 
 
 def test_a_secret_is_not_in_the_repr(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,15 +81,15 @@ def test_a_file_may_hold_the_value(clean_environment: Path, monkeypatch: pytest.
     (clean_environment / ".env").write_text("STREAM_MAX_ROWS_FILE=rows\n", "utf-8")
     monkeypatch.setenv("MONGO_URI_FILE", str(clean_environment / "uri"))
 
-    assert read(MongoSettings).uri.get_secret_value() == "mongodb://app:geheim@db/?replicaSet=rs0"
-    assert read(StreamSettings).max_rows == 5
+    assert "mongodb://app:geheim@db/?replicaSet=rs0" == read(MongoSettings).uri.get_secret_value()
+    assert 5 == read(StreamSettings).max_rows
 
 
 def test_an_empty_file_setting_is_none(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compose files pass on variables that nobody has set as empty ones."""
     monkeypatch.setenv("MONGO_URI_FILE", "")
 
-    assert read(MongoSettings).uri.get_secret_value() == "mongodb://localhost:27017"
+    assert "mongodb://localhost:27017" == read(MongoSettings).uri.get_secret_value()
 
 
 def test_a_value_and_a_file_are_too_much(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:

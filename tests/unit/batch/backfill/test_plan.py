@@ -44,7 +44,7 @@ def test_a_saved_plan_is_unfinished(store: PlanStore) -> None:
     """What was saved comes back whole."""
     store.save(PLAN)
 
-    assert store.unfinished() == PLAN
+    assert PLAN == store.unfinished()
     assert [0, 1, 2] == [piece.number for piece in PLAN.ranges]
 
 

@@ -41,14 +41,14 @@ def test_a_line_becomes_a_document_as_it_is() -> None:
     """Every field stays what it is in the line; three fields and the `_id` are added."""
     [document] = documents([LINE])
 
-    assert document == {
+    assert {
         "_id": document["_id"],
         "type": "user",
         "timestamp": "2025-06-25T10:17:07.201Z",
         "projectId": "app",
         "sourceFile": "app/one.jsonl",
         "ingestedAt": NOW,
-    }
+    } == document
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_line_becomes_a_document_as_it_is() -> None:
 )  # fmt: skip
 def test_what_is_no_object_is_unreadable(line: bytes, reason: str) -> None:
     """The reason says what is wrong and where, never what is in the line."""
-    assert parse(line) == Unreadable(reason)
+    assert Unreadable(reason) == parse(line)
 
 
 @pytest.mark.parametrize(
@@ -141,14 +141,14 @@ def test_nesting_beyond_the_limit_becomes_text() -> None:
     for name in ["v"] + ["a"] * MAX_NESTING:
         value = value[name]
 
-    assert json.loads(value) == {"deep": [1, "é"]}
+    assert {"deep": [1, "é"]} == json.loads(value)
 
 
 def test_own_fields_of_a_line_step_aside() -> None:
     """A line's own `_id` and the names that the import needs are kept under another name."""
     [document] = documents([b'{"_id": 1, "sourceFile": "x", "original_sourceFile": "y"}'])
 
-    assert document == {
+    assert {
         "_id": document["_id"],
         "original__id": 1,
         "original_sourceFile": "y",
@@ -156,7 +156,7 @@ def test_own_fields_of_a_line_step_aside() -> None:
         "projectId": "app",
         "sourceFile": "app/one.jsonl",
         "ingestedAt": NOW,
-    }
+    } == document
     assert isinstance(document["_id"], ObjectId)
 
 
@@ -196,12 +196,12 @@ def test_a_line_without_time_takes_the_last_one_before() -> None:
 
     times = [int(str(object_id)[:8], 16) for object_id in ids([timeless, LINE, timeless])]
 
-    assert times == [0, SECONDS, SECONDS]
+    assert [0, SECONDS, SECONDS] == times
 
 
 def test_equal_lines_all_survive() -> None:
     """Equal lines of one log get different `_id`s."""
-    assert len(set(ids([LINE] * 50))) == 50
+    assert 50 == len(set(ids([LINE] * 50)))
 
 
 def test_equal_lines_of_two_logs_both_survive() -> None:
@@ -224,8 +224,8 @@ def test_a_byte_order_mark_is_only_one_at_the_start() -> None:
     one = cursor()
     one.take(LINE, ingested_at=NOW)
 
-    assert one.take(b"\xef\xbb\xbf" + LINE, ingested_at=NOW) == Unreadable(
-        "not JSON at column 1: unexpected utf-8 bom (decode using utf-8-sig)"
+    assert Unreadable("not JSON at column 1: unexpected utf-8 bom (decode using utf-8-sig)") == one.take(
+        b"\xef\xbb\xbf" + LINE, ingested_at=NOW
     )
 
 
@@ -233,8 +233,8 @@ def test_empty_lines_are_nothing() -> None:
     """An empty line is counted, so that line numbers are right, and gives nothing."""
     one = cursor()
 
-    assert [one.take(line, ingested_at=NOW) for line in (b"\n", b" \r\n")] == [None, None]
-    assert one.line_number == 2
+    assert [None, None] == [one.take(line, ingested_at=NOW) for line in (b"\n", b" \r\n")]
+    assert 2 == one.line_number
 
 
 def test_a_peek_changes_nothing() -> None:
@@ -244,7 +244,7 @@ def test_a_peek_changes_nothing() -> None:
     peeked = one.peek(LINE, ingested_at=NOW)
 
     assert peeked == one.take(LINE + b"\n", ingested_at=NOW)
-    assert one.line_number == 2
+    assert 2 == one.line_number
 
 
 @pytest.mark.parametrize("end", range(len(LINE)))
@@ -315,7 +315,7 @@ def test_documents_stay_what_earlier_versions_made() -> None:
         ]
     )
 
-    assert [(str(each["_id"]), sha256(bson.encode(each)).hexdigest()[:16]) for each in made] == [
+    assert [
         ("6958e8a09a035c2f030c86d3", "555c2dcbfee9002e"),
         ("6958e8a04d1750652098f09f", "1305f640ac824933"),
         ("6958e8a07cc6def4b9f1d788", "6c94c144072c6a02"),
@@ -323,4 +323,4 @@ def test_documents_stay_what_earlier_versions_made() -> None:
         ("6958e8a0e0fc4eb0ba7e096f", "fd2793ea3662f9d9"),
         ("6958e8a0194ae93180c615ef", "6d092fea7c210fdf"),
         ("6958e8a0103816afc255b2dc", "b7191ee03577251e"),
-    ]
+    ] == [(str(each["_id"]), sha256(bson.encode(each)).hexdigest()[:16]) for each in made]

@@ -46,7 +46,7 @@ def test_a_log_has_one_name(path: str, root: str, name: str) -> None:
 
 def test_the_project_is_the_first_folder_of_the_name() -> None:
     """The folder below `projects` is the project."""
-    assert LogFile(Path("/x"), "-home-me-app/one.jsonl", 0).project_id == "-home-me-app"
+    assert "-home-me-app" == LogFile(Path("/x"), "-home-me-app/one.jsonl", 0).project_id
 
 
 def test_every_way_to_name_a_folder_agrees(tmp_path: Path) -> None:
@@ -55,9 +55,9 @@ def test_every_way_to_name_a_folder_agrees(tmp_path: Path) -> None:
     claude = tmp_path / ".claude"
     expected = ["app/one.jsonl", "app/one/subagents/a.jsonl"]
 
-    assert names_at(claude) == expected
-    assert names_at(claude / "projects") == expected
-    assert names_at(claude / "projects" / "app") == expected
+    assert expected == names_at(claude)
+    assert expected == names_at(claude / "projects")
+    assert expected == names_at(claude / "projects" / "app")
     assert names_at(claude / "projects" / "app" / "one.jsonl") == expected[:1]
 
 
@@ -65,25 +65,25 @@ def test_beside_projects_nothing_is_searched(tmp_path: Path) -> None:
     """The prompt history beside `projects` is no conversation."""
     logs_in(tmp_path, "projects/app/one.jsonl", "history.jsonl")
 
-    assert names_at(tmp_path) == ["app/one.jsonl"]
+    assert ["app/one.jsonl"] == names_at(tmp_path)
 
 
 def test_other_files_are_no_logs(tmp_path: Path) -> None:
     """Only `*.jsonl` counts in a folder; a file that is named itself may be called anything."""
     logs_in(tmp_path, "app/one.jsonl", "app/one.meta.json", "app/notes.txt")
 
-    assert names_at(tmp_path) == ["app/one.jsonl"]
-    assert names_at(tmp_path / "app" / "notes.txt") == ["app/notes.txt"]
+    assert ["app/one.jsonl"] == names_at(tmp_path)
+    assert ["app/notes.txt"] == names_at(tmp_path / "app" / "notes.txt")
 
 
 def test_a_log_is_found_once(tmp_path: Path) -> None:
     """Paths that overlap lead to each log once."""
     logs_in(tmp_path, "app/one.jsonl", "app/two.jsonl")
 
-    assert names_at(tmp_path, tmp_path / "app", tmp_path / "app" / "one.jsonl") == [
+    assert [
         "app/one.jsonl",
         "app/two.jsonl",
-    ]
+    ] == names_at(tmp_path, tmp_path / "app", tmp_path / "app" / "one.jsonl")
 
 
 def test_links_that_lead_out_are_refused(tmp_path: Path) -> None:
@@ -96,12 +96,12 @@ def test_links_that_lead_out_are_refused(tmp_path: Path) -> None:
 
     found = find_logs([inside])
 
-    assert [log.source_file for log in found.files] == ["app/one.jsonl"]
-    assert sorted(found.refused, key=lambda refused: refused.path) == [
+    assert ["app/one.jsonl"] == [log.source_file for log in found.files]
+    assert [
         Refused(inside / "app" / "gone.jsonl", "a symbolic link that leads nowhere"),
         Refused(inside / "app" / "linked.jsonl", "a symbolic link that leads out of the folder"),
         Refused(inside / "folder", "a symbolic link that leads out of the folder"),
-    ]
+    ] == sorted(found.refused, key=lambda refused: refused.path)
 
 
 def test_links_inside_are_read_under_their_own_name_only(tmp_path: Path) -> None:
@@ -112,8 +112,8 @@ def test_links_inside_are_read_under_their_own_name_only(tmp_path: Path) -> None
 
     found = find_logs([tmp_path])
 
-    assert [log.source_file for log in found.files] == ["app/one.jsonl"]
-    assert found.refused == []
+    assert ["app/one.jsonl"] == [log.source_file for log in found.files]
+    assert [] == found.refused
 
 
 def test_a_link_that_is_given_is_followed(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_link_that_is_given_is_followed(tmp_path: Path) -> None:
     logs_in(tmp_path, "real/projects/app/one.jsonl")
     (tmp_path / "link").symlink_to(tmp_path / "real")
 
-    assert names_at(tmp_path / "link") == ["app/one.jsonl"]
+    assert ["app/one.jsonl"] == names_at(tmp_path / "link")
 
 
 def test_a_pipe_is_refused(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_pipe_is_refused(tmp_path: Path) -> None:
     logs_in(tmp_path, "app/one.jsonl")
     os.mkfifo(tmp_path / "app" / "pipe.jsonl")
 
-    assert find_logs([tmp_path]).refused == [Refused(tmp_path / "app" / "pipe.jsonl", "not a regular file")]
+    assert [Refused(tmp_path / "app" / "pipe.jsonl", "not a regular file")] == find_logs([tmp_path]).refused
     with pytest.raises(ImportPathError, match="not a regular file"):
         find_logs([tmp_path / "app" / "pipe.jsonl"])
 
@@ -150,7 +150,7 @@ def test_an_empty_folder_is_said(tmp_path: Path) -> None:
     with pytest.raises(ImportPathError, match=r"cannot import `.*`: no `\*\.jsonl` in it"):
         find_logs([tmp_path])
 
-    assert search_again([tmp_path, tmp_path / "none"]).files == []
+    assert [] == search_again([tmp_path, tmp_path / "none"]).files
 
 
 def test_an_empty_folder_beside_another_is_named(tmp_path: Path) -> None:
@@ -161,8 +161,8 @@ def test_an_empty_folder_beside_another_is_named(tmp_path: Path) -> None:
 
     found = find_logs(given)
 
-    assert [log.source_file for log in found.files] == ["full/one.jsonl"]
-    assert found.refused == [Refused(tmp_path / "empty", "no `*.jsonl` in it")]
+    assert ["full/one.jsonl"] == [log.source_file for log in found.files]
+    assert [Refused(tmp_path / "empty", "no `*.jsonl` in it")] == found.refused
     assert find_logs(reversed(given)) == found
     with pytest.raises(ImportPathError, match="no such file"):
         find_logs([*given, tmp_path / "none"])
@@ -174,14 +174,14 @@ def test_a_name_that_is_no_utf8_is_replaced(tmp_path: Path) -> None:
     Path(os.fsdecode(folder)).mkdir()
     Path(os.fsdecode(folder + b"/\xff.jsonl")).write_text("{}")
 
-    assert names_at(tmp_path) == ["app/\ufffd.jsonl"]
+    assert ["app/\ufffd.jsonl"] == names_at(tmp_path)
 
 
 def test_sizes_add_up(tmp_path: Path) -> None:
     """The size of all logs is known before the first is read."""
     logs_in(tmp_path, "app/one.jsonl", "app/two.jsonl")
 
-    assert find_logs([tmp_path]).size_bytes == 6
+    assert 6 == find_logs([tmp_path]).size_bytes
 
 
 def test_the_folder_to_watch(tmp_path: Path) -> None:

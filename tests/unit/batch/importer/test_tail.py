@@ -36,11 +36,11 @@ def test_only_what_is_new_is_read(path: Path) -> None:
     """A second reading starts where the first ended, with line numbers going on."""
     path.write_text('{"v": 1}\n{"v": 2}\n')
     tail = tail_of(path)
-    assert values(tail) == [1, 2]
-    assert values(tail) == []
+    assert [1, 2] == values(tail)
+    assert [] == values(tail)
 
     append(path, '\n{"v": 3}\n')
-    assert [(line.number, line.size_bytes) for line in tail.read(ingested_at=NOW)] == [(3, 1), (4, 9)]
+    assert [(3, 1), (4, 9)] == [(line.number, line.size_bytes) for line in tail.read(ingested_at=NOW)]
 
 
 def test_a_half_line_waits_for_its_rest(path: Path) -> None:
@@ -48,10 +48,10 @@ def test_a_half_line_waits_for_its_rest(path: Path) -> None:
     path.write_text('{"v": 1}\n{"v":')
     tail = tail_of(path)
     [_, half] = tail.read(ingested_at=NOW)
-    assert (half.content, half.is_open) == (None, True)
+    assert (None, True) == (half.content, half.is_open)
 
     append(path, " 2}\n")
-    assert values(tail) == [2]
+    assert [2] == values(tail)
 
 
 def test_a_whole_object_without_line_end_counts(path: Path) -> None:
@@ -68,17 +68,22 @@ def test_a_whole_object_without_line_end_counts(path: Path) -> None:
     assert second.content["_id"] != before.content["_id"]
 
 
-def test_a_truncated_log_is_resnapshot(path: Path) -> None:
-    """A log that became shorter is read from its start."""
-    path.write_text('{"v": 1}\n{"v": 2}\n')
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [([1, 2], [9]), ([1], [8, 9])],
+    ids=["shorter", "other bytes before the place reached, and longer"],
+)
+def test_a_log_written_again_is_read_from_its_start(path: Path, before: list[int], after: list[int]) -> None:
+    """It is another log, even if it grew."""
+    path.write_text("".join(f'{{"v": {value}}}\n' for value in before))
     tail = tail_of(path)
     values(tail)
-    path.write_text('{"v": 9}\n')
+    path.write_text("".join(f'{{"v": {value}}}\n' for value in after))
 
-    assert values(tail) == [9]
+    assert after == values(tail)
 
 
-def test_a_log_replaced_under_its_name_is_resnapshot(path: Path) -> None:
+def test_a_log_replaced_under_its_name_is_read_from_its_start(path: Path) -> None:
     """Another file under the same name is read from its start, with the same `_id`s for the same lines."""
     path.write_text('{"v": 1}\n')
     tail = tail_of(path)
@@ -90,17 +95,7 @@ def test_a_log_replaced_under_its_name_is_resnapshot(path: Path) -> None:
     again = list(tail.read(ingested_at=NOW))
 
     assert again[0].content == first.content
-    assert len(again) == 2
-
-
-def test_a_log_rewritten_in_place_is_resnapshot(path: Path) -> None:
-    """Other bytes before the place reached tell that the log is another, even if it grew."""
-    path.write_text('{"v": 1}\n')
-    tail = tail_of(path)
-    values(tail)
-    path.write_text('{"v": 8}\n{"v": 9}\n')
-
-    assert values(tail) == [8, 9]
+    assert 2 == len(again)
 
 
 def test_a_change_is_noticed(path: Path) -> None:
@@ -128,7 +123,7 @@ def test_a_monstrous_line_is_passed_over(path: Path) -> None:
 
     tail = LogTail(LogFile(path, "app/one.jsonl", 0), max_line_bytes=100)
 
-    assert values(tail) == [1, Unreadable("too large: 1,010 bytes"), 3]
+    assert [1, Unreadable("too large: 1,010 bytes"), 3] == values(tail)
 
 
 RECORD = '{"type": "user", "sessionId": "s", "v": %d}'
@@ -143,8 +138,8 @@ def test_whole_records_in_a_damaged_line_are_saved(path: Path) -> None:
     lines = list(tail_of(path).read(ingested_at=NOW))
 
     reason = "not JSON at column 43: extra data; whole records in it are saved: 2"
-    assert (lines[0].number, lines[0].content) == (1, Unreadable(reason))
-    assert [line.number for line in lines[1:]] == [1, 1, 2]
+    assert (1, Unreadable(reason)) == (lines[0].number, lines[0].content)
+    assert [1, 1, 2] == [line.number for line in lines[1:]]
     expected = LogTail(LogFile(alone, "app/one.jsonl", 0)).read(ingested_at=NOW)
     assert [line.content for line in lines[1:]] == [line.content for line in expected]
     assert sum(line.size_bytes for line in lines) == path.stat().st_size
@@ -169,4 +164,4 @@ def test_a_log_that_speaks_of_audits_is_none(path: Path) -> None:
     """What somebody said about such a field makes no audit log of a conversation."""
     path.write_text('{"sessionId": "s", "_audit_timestamp": 1, "v": 1}\n{"v": "\\"_audit_timestamp\\""}\n')
 
-    assert values(tail_of(path)) == [1, '"_audit_timestamp"']
+    assert [1, '"_audit_timestamp"'] == values(tail_of(path))

@@ -76,9 +76,9 @@ def test_every_document_is_inserted() -> None:
 
     report = write(collection, [line(number) for number in range(10)], batch=3)
 
-    assert counted(report) == (10, 0, 0)
-    assert len(collection.ids) == 10
-    assert collection.asked == 0
+    assert (10, 0, 0) == counted(report)
+    assert 10 == len(collection.ids)
+    assert 0 == collection.asked
 
 
 def test_known_documents_are_asked_for_once_that_pays() -> None:
@@ -89,8 +89,8 @@ def test_known_documents_are_asked_for_once_that_pays() -> None:
 
     report = write(collection, lines, batch=3)
 
-    assert counted(report) == (3, 9, 0)
-    assert collection.asked == 2
+    assert (3, 9, 0) == counted(report)
+    assert 2 == collection.asked
 
 
 @pytest.mark.parametrize("batch", [1, 3, 10])
@@ -112,25 +112,25 @@ def test_a_failed_batch_is_sent_again(batch: int) -> None:
                 except SourceUnreachableError:
                     outages += 1
 
-    assert outages == 2
-    assert counted(report) == (10, 0, 0)
-    assert len(collection.ids) == 10
+    assert 2 == outages
+    assert (10, 0, 0) == counted(report)
+    assert 10 == len(collection.ids)
 
 
-def test_a_refused_document_is_named() -> None:
-    """The server's reason is reported with file and line; its neighbours are inserted."""
-    report = write(ACollection(), [line(1), line(2, bad=True), line(3)], batch=3)
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        ({"bad": True}, "refused by MongoDB: Document failed validation"),
+        ({"v": 2**70}, "no BSON: OverflowError"),
+    ],
+    ids=["refused by the server", "no BSON"],
+)
+def test_a_document_that_cannot_be_inserted_is_named(bad: dict[str, Any], reason: str) -> None:
+    """With file, line and the kind of the problem, not with its content; its neighbours are inserted."""
+    report = write(ACollection(), [line(1), line(2, **bad), line(3)], batch=3)
 
-    assert counted(report) == (2, 0, 1)
-    assert report.unreadable == [UnreadableLine(LOG, 2, "refused by MongoDB: Document failed validation")]
-
-
-def test_a_document_without_bson_is_named() -> None:
-    """What cannot be encoded is reported by the kind of the problem, not by its content."""
-    report = write(ACollection(), [line(1, v=2**70), line(2)], batch=3)
-
-    assert counted(report) == (1, 0, 1)
-    assert report.unreadable == [UnreadableLine(LOG, 1, "no BSON: OverflowError")]
+    assert (2, 0, 1) == counted(report)
+    assert [UnreadableLine(LOG, 2, reason)] == report.unreadable
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_empty_and_open_lines_are_counted_only() -> None:
 
     report = write(ACollection(), lines, batch=2)
 
-    assert (report.lines, report.incomplete, counted(report)) == (0, 1, (0, 0, 0))
+    assert (0, 1, (0, 0, 0)) == (report.lines, report.incomplete, counted(report))
 
 
 def test_a_report_does_not_grow_for_ever() -> None:
@@ -162,4 +162,4 @@ def test_a_report_does_not_grow_for_ever() -> None:
 
     report = write(ACollection(), lines, batch=100)
 
-    assert (len(report.unreadable), report.unreadable_count) == (MAX_LISTED, MAX_LISTED + 5)
+    assert (MAX_LISTED, MAX_LISTED + 5) == (len(report.unreadable), report.unreadable_count)

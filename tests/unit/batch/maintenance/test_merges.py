@@ -25,9 +25,9 @@ def test_only_closed_days_with_something_to_merge() -> None:
     merged = file(3, 2, ending=".merged.parquet")
     lane = [file(0, 1), file(1, 1), merged, file(4, 2), *(file(n) for n in (5, 6, 7)), file(8, 4), file(9, 4)]
 
-    assert sequences(days_worth_a_look(lane, today=TODAY)) == [[0, 1], [5, 6, 7]]
-    assert sequences(days_worth_a_look(lane, today=date(2026, 1, 3))) == [[0, 1]]
-    assert days_worth_a_look([], today=TODAY) == []
+    assert [[0, 1], [5, 6, 7]] == sequences(days_worth_a_look(lane, today=TODAY))
+    assert [[0, 1]] == sequences(days_worth_a_look(lane, today=date(2026, 1, 3)))
+    assert [] == days_worth_a_look([], today=TODAY)
 
 
 def landed(*sizes: int | None) -> list[LandedFile]:
@@ -53,9 +53,9 @@ def landed(*sizes: int | None) -> list[LandedFile]:
 )
 def test_runs_of_neighbours(day: list[LandedFile], expected: list[list[int]]) -> None:
     """As many as a load takes in one transaction; the order of files never changes."""
-    assert sequences(plan_merges(day, max_rows=6, max_size_bytes=1000)) == expected
+    assert expected == sequences(plan_merges(day, max_rows=6, max_size_bytes=1000))
 
 
 def test_runs_are_bounded_by_their_size() -> None:
     """Bytes count as well as rows."""
-    assert sequences(plan_merges(landed(1, 1, 1, 1), max_rows=100, max_size_bytes=20)) == [[0, 1], [2, 3]]
+    assert [[0, 1], [2, 3]] == sequences(plan_merges(landed(1, 1, 1, 1), max_rows=100, max_size_bytes=20))

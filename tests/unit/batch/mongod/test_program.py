@@ -75,7 +75,7 @@ def test_another_process_with_a_reused_pid_is_left_alone(tmp_path: Path) -> None
         other.communicate(b"\n")
 
     assert is_alive
-    assert other.returncode == 0
+    assert 0 == other.returncode
 
 
 def test_a_pid_that_nobody_has_is_no_mongod(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_damaged_state_file_is_no_obstacle(tmp_path: Path, content: bytes) -> 
     """Who ran last is unknown then, which costs only the ports."""
     (tmp_path / "mongo.json").write_bytes(content)
 
-    assert read_members(tmp_path) == []
+    assert [] == read_members(tmp_path)
 
 
 def test_a_stale_state_file_names_nothing_that_runs(tmp_path: Path) -> None:
@@ -104,10 +104,10 @@ def test_a_stale_state_file_names_nothing_that_runs(tmp_path: Path) -> None:
         f'{{"members": [{{"db_path": "{tmp_path}/node-0", "port": 27017, "pid": {os.getpid()}}}]}}'
     )
 
-    assert read_members(tmp_path) == [Member(f"{tmp_path}/node-0", 27017, os.getpid())]
+    assert [Member(f"{tmp_path}/node-0", 27017, os.getpid())] == read_members(tmp_path)
     assert running_uri(tmp_path) is None
 
 
 def test_the_uri_names_every_member() -> None:
     """A client that knows all members survives the loss of any."""
-    assert uri_of([1, 2, 3]) == "mongodb://127.0.0.1:1,127.0.0.1:2,127.0.0.1:3/?replicaSet=claude_analytics"
+    assert "mongodb://127.0.0.1:1,127.0.0.1:2,127.0.0.1:3/?replicaSet=claude_analytics" == uri_of([1, 2, 3])

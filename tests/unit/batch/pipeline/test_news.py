@@ -106,8 +106,8 @@ def test_without_a_build_everything_is_done() -> None:
 def test_marts_are_as_old_as_the_last_proof() -> None:
     """A run that found nothing new proves that the build is current; one of another build does not."""
     steps = run("a", AT) + run("b", SOON, left_out="a")
-    assert current_at(steps, "a") == SOON
-    assert current_at(steps[:5], "a") == AT
+    assert SOON == current_at(steps, "a")
+    assert AT == current_at(steps[:5], "a")
     assert current_at(steps, "c") is None
 
 

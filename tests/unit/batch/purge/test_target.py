@@ -39,7 +39,7 @@ def test_a_conversation_is_told_the_same_way_everywhere(document: dict[str, Any]
         f"select {SESSION.is_row_of_it} from (select ?::varchar as session_id, ?::varchar as source_file)",
         row,
     ).fetchall()
-    assert found == [(expected,)]
+    assert [(expected,)] == found
     by_id, by_file = SESSION.query["$or"]
     pattern = by_file["sourceFile"]["$regex"]
     is_of_file = document.get("sessionId") is None and re.search(pattern, document.get("sourceFile", ""))
@@ -101,7 +101,7 @@ def test_a_project_is_what_lines_say() -> None:
     found = duckdb.execute(
         f"select {PROJECT.is_row_of_it} from (values (?), (null), ('x')) as rows (project_id)", [text]
     ).fetchall()
-    assert found == [(True,), (False,), (False,)]
+    assert [(True,), (False,), (False,)] == found
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def test_everything_that_dbt_writes_is_under_the_data_folder(tmp_path: Path) -> 
         project_aliases={"/b": "/shop", "/a": "/shop"},
         usage_week_start_hour=33,
     ).environment()
-    assert environment == {
+    assert {
         "DUCKDB_PATH": str(tmp_path / "a.duckdb"),
         "DUCKDB_CATALOG": "a",
         "DUCKDB_THREADS": "3",
@@ -38,7 +38,7 @@ def test_everything_that_dbt_writes_is_under_the_data_folder(tmp_path: Path) -> 
         "DBT_TARGET_PATH": str(tmp_path / "data" / "dbt" / "target"),
         "DBT_LOG_PATH": str(tmp_path / "data" / "dbt" / "logs"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-    }
+    } == environment
 
 
 def test_dbt_has_as_many_threads_as_the_loader(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_database_is_called_as_duckdb_calls_it(tmp_path: Path, name: str) -> N
     [(expected,)] = connection.execute("select current_database()").fetchall()
     connection.close()
     environment = DbtProject(warehouse=tmp_path / name, data_dir=tmp_path).environment()
-    assert environment["DUCKDB_CATALOG"] == expected
+    assert expected == environment["DUCKDB_CATALOG"]
 
 
 def test_a_changed_macro_changes_what_dbt_is_told(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_changed_macro_changes_what_dbt_is_told(tmp_path: Path) -> None:
     before = project(tmp_path, folder=folder).arguments("build")
     macro.write_text("another")
     after = project(tmp_path, folder=folder).arguments("build")
-    assert before[0] == "build"
+    assert "build" == before[0]
     assert str(folder) in before
     checksums = [json.loads(each[each.index("--vars") + 1])["macros_checksum"] for each in (before, after)]
     assert checksums[0] != checksums[1]

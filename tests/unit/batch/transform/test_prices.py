@@ -53,17 +53,17 @@ def periods(rows: list[dict[str, str | None]]) -> list[tuple[str | None, str | N
 )
 def test_an_own_price_takes_its_days(first: str, last: str, expected: list[tuple[str, ...]]) -> None:
     """The list's price holds on all others, and each day has one."""
-    assert periods(merged([LISTED], [price(first, last)])) == expected  # type: ignore[arg-type]
+    assert expected == periods(merged([LISTED], [price(first, last)]))  # type: ignore[arg-type]
 
 
 def test_other_models_keep_their_prices() -> None:
     """A price is of one model, however the log spells it."""
     rows = merged([LISTED], [price("0001-01-01", model="gpt-9")])
-    assert sorted(row["model_family"] or "" for row in rows) == ["claude-opus-5", "gpt-9"]
-    assert [
+    assert ["claude-opus-5", "gpt-9"] == sorted(row["model_family"] or "" for row in rows)
+    assert ["claude-opus-5"] == [
         row["model_family"]
         for row in merged([LISTED], [price("0001-01-01", model="anthropic/claude-opus-5")])
-    ] == ["claude-opus-5"]
+    ]
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:
@@ -98,21 +98,21 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         "cache_read_usd",
         "input_long_usd",
     )
-    assert [own[kind] for kind in kinds] == ["2026-02-01", "4.0", "5.0", "8.0", "1.0", None]
+    assert ["2026-02-01", "4.0", "5.0", "8.0", "1.0", None] == [own[kind] for kind in kinds]
     assert len(terms.prices) > 20
-    assert terms.variables()["discounts"] == [
-        {"share": 0.15, "valid_from": "0001-01-01", "valid_to": "9999-12-31"}
+    assert [{"share": 0.15, "valid_from": "0001-01-01", "valid_to": "9999-12-31"}] == terms.variables()[
+        "discounts"
     ]
-    assert terms.variables()["subscriptions"] == [
+    assert [
         {"name": "Team", "usd_per_month": 150, "valid_from": "2026-03-01", "valid_to": "2026-03-31"}
-    ]
+    ] == terms.variables()["subscriptions"]
 
 
 def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
     """Then dbt gets no variable, and need not parse the project again."""
     path = tmp_path / "prices.toml"
     path.write_text("")
-    assert read_terms(path, price_list()).variables() == {}
+    assert {} == read_terms(path, price_list()).variables()
 
 
 @pytest.mark.parametrize(
@@ -168,12 +168,12 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
 def test_the_shipped_list_has_one_price_a_day() -> None:
     """No two rows of a model share a day, and names are in the form that logs' names are brought to."""
     rows = merged([], [])
-    assert rows == []
+    assert [] == rows
     with price_list().open(newline="") as file:
         listed = list(csv.DictReader(file))
-    assert [
+    assert [] == [
         row["model_family"] for row in listed if model_family(row["model_family"]) != row["model_family"]
-    ] == []
+    ]
     spans = sorted(
         (
             row["model_family"],
@@ -183,4 +183,4 @@ def test_the_shipped_list_has_one_price_a_day() -> None:
         for row in listed
     )
     overlapping = [one for one, other in pairwise(spans) if one[0] == other[0] and one[2] >= other[1]]
-    assert overlapping == []
+    assert [] == overlapping

@@ -27,9 +27,9 @@ def test_a_broken_model_is_named_with_its_cause_and_its_sql() -> None:
     nodes = [node("fct_messages", "error", message=message, sql=COMPILED), node("dim_sessions", "skipped")]
     with pytest.raises(StepFailedError) as raised:
         raise_failures(nodes)
-    assert raised.value.message == 'model `fct_messages` failed: Binder Error: no column "x" (1 skipped)'
+    assert 'model `fct_messages` failed: Binder Error: no column "x" (1 skipped)' == raised.value.message
     assert raised.value.hint == f"see the SQL that ran: `{COMPILED}`"
-    assert raised.value.exit_code == 1
+    assert 1 == raised.value.exit_code
 
 
 def test_a_failed_check_is_data_that_a_person_must_look_at() -> None:
@@ -43,7 +43,7 @@ def test_a_failed_check_is_data_that_a_person_must_look_at() -> None:
         raised.value.hint
         == f"see the SQL that ran: `{COMPILED}`; that query gives the rows that break the rule"
     )
-    assert raised.value.exit_code == 2
+    assert 2 == raised.value.exit_code
 
 
 def test_a_broken_node_goes_before_a_failed_check() -> None:
@@ -51,8 +51,8 @@ def test_a_broken_node_goes_before_a_failed_check() -> None:
     nodes = [node("check", "fail", kind="test"), node("model", "runtime error")]
     with pytest.raises(StepFailedError) as raised:
         raise_failures(nodes)
-    assert raised.value.message == "model `model` failed: no reason given"
-    assert raised.value.hint == "see dbt's log"
+    assert "model `model` failed: no reason given" == raised.value.message
+    assert "see dbt's log" == raised.value.hint
 
 
 def test_a_result_tells_models_and_warnings() -> None:

@@ -22,7 +22,7 @@ def test_a_reply_is_taken_apart(name: str) -> None:
 
     reply = parse_reply(raw_reply(events, token=token_at(60), name=name))
 
-    assert (reply.cursor_id, reply.token, reply.operation_time) == (7, token_at(60), cluster_time_of(100, 1))
+    assert (7, token_at(60), cluster_time_of(100, 1)) == (reply.cursor_id, reply.token, reply.operation_time)
     assert not reply.is_empty
     assert decode_batch(reply.batch) == events
 
@@ -33,19 +33,19 @@ def test_an_empty_reply_still_has_a_token() -> None:
 
     assert reply.is_empty
     assert reply.token == token_at(60)
-    assert decode_batch(reply.batch) == []
+    assert [] == decode_batch(reply.batch)
 
 
 def test_a_reply_without_token_or_time_is_read() -> None:
     """Old servers and proxies may leave them out."""
     reply = parse_reply(bson.encode({"ok": 1.0, "cursor": {"nextBatch": [], "id": bson.Int64(0)}}))
 
-    assert (reply.token, reply.operation_time, reply.cursor_id) == (None, 0, 0)
+    assert (None, 0, 0) == (reply.token, reply.operation_time, reply.cursor_id)
 
 
 def test_no_batch_decodes_to_nothing() -> None:
     """A reply that has no batch at all is like an empty one."""
-    assert decode_batch(b"") == []
+    assert [] == decode_batch(b"")
     assert Reply(0, b"", None, 0).is_empty
 
 

@@ -66,8 +66,8 @@ def test_a_written_document_becomes_its_row(operation: str) -> None:
     assert rows_of(changes.batch.table) == [
         normalise(document(1, message="text"), source_version=cluster_time_of(50, 2), extracted_at=NOW)
     ]
-    assert changes.operations == {operation: 1}
-    assert changes.batch.dead_letters == []
+    assert {operation: 1} == changes.operations
+    assert [] == changes.batch.dead_letters
     assert changes.ended_by is None
 
 
@@ -83,8 +83,8 @@ def test_an_update_whose_document_is_gone_is_a_delete(fields: dict[str, None]) -
     """The look-up found nothing: never an empty document."""
     changes = changes_of([event("update", 50, documentKey={"_id": 1}, **fields)], token=token_at(60))
 
-    assert rows_of(changes.batch.table) == [Row("i:1", "delete", cluster_time_of(50, 1))]
-    assert changes.operations == {"update": 1}
+    assert [Row("i:1", "delete", cluster_time_of(50, 1))] == rows_of(changes.batch.table)
+    assert {"update": 1} == changes.operations
 
 
 def test_the_stream_order_is_kept() -> None:
@@ -98,13 +98,13 @@ def test_the_stream_order_is_kept() -> None:
 
     changes = changes_of(events, token=token_at(60))
 
-    assert [(row.id, row.op, row.uuid) for row in rows_of(changes.batch.table)] == [
+    assert [
         ("i:1", "upsert", None),
         ("i:1", "delete", None),
         ("i:1", "upsert", "again"),
         ("i:2", "upsert", None),
-    ]
-    assert changes.operations == {"insert": 3, "delete": 1}
+    ] == [(row.id, row.op, row.uuid) for row in rows_of(changes.batch.table)]
+    assert {"insert": 3, "delete": 1} == changes.operations
 
 
 def test_the_position_is_the_one_behind_the_reply() -> None:
@@ -131,8 +131,8 @@ def test_a_token_without_time_takes_the_server_s() -> None:
     """Another server version may write other tokens."""
     position = changes_of([], token={"_data": "new form"}).batch.position
 
-    assert (position.token, position.cluster_time) == ({"_data": "new form"}, cluster_time_of(100, 1))
-    assert position.fingerprint == SOURCE
+    assert ({"_data": "new form"}, cluster_time_of(100, 1)) == (position.token, position.cluster_time)
+    assert SOURCE == position.fingerprint
 
 
 @pytest.mark.parametrize("operation", ["drop", "rename", "dropDatabase"])
@@ -149,16 +149,16 @@ def test_a_dropped_collection_becomes_a_truncate_marker(operation: str) -> None:
 
     changes = changes_of(events, token=token_at(60))
 
-    assert [(row.id, row.op, row.source_version) for row in rows_of(changes.batch.table)] == [
+    assert [
         ("i:1", "upsert", cluster_time_of(50, 1)),
         ("", "truncate", cluster_time_of(52, 1)),
         ("i:4", "upsert", cluster_time_of(54, 1)),
-    ]
-    assert [letter.document_id for letter in changes.batch.dead_letters] == ["i:3"]
+    ] == [(row.id, row.op, row.source_version) for row in rows_of(changes.batch.table)]
+    assert ["i:3"] == [letter.document_id for letter in changes.batch.dead_letters]
     assert changes.batch.has_truncate_marker
     assert changes.batch.position == position_at(60)
     assert [each.operation for each in changes.invalidating_events] == [operation]
-    assert changes.operations == {"insert": 4}
+    assert {"insert": 4} == changes.operations
     assert changes.ended_by is None
 
 
@@ -166,9 +166,9 @@ def test_a_drop_may_leave_the_rows() -> None:
     """Nothing lands for it, and the position moves on all the same."""
     changes = changes_of([event("drop", 51)], token=token_at(60), policy=InvalidationPolicy("keep"))
 
-    assert (rows_of(changes.batch.table), changes.batch.has_truncate_marker) == ([], False)
+    assert ([], False) == (rows_of(changes.batch.table), changes.batch.has_truncate_marker)
     assert changes.batch.position == position_at(60)
-    assert [each.action for each in changes.invalidating_events] == ["keep"]
+    assert ["keep"] == [each.action for each in changes.invalidating_events]
 
 
 @pytest.mark.parametrize("operation", ["drop", "rename", "dropDatabase"])
@@ -178,22 +178,22 @@ def test_the_end_of_the_collection_cuts_the_batch(operation: str) -> None:
 
     changes = changes_of(events, token=token_at(60), policy=STOPPING)
 
-    assert [row.id for row in rows_of(changes.batch.table)] == ["i:1"]
+    assert ["i:1"] == [row.id for row in rows_of(changes.batch.table)]
     assert changes.batch.position == position_at(50)
-    assert changes.operations == {"insert": 1}
+    assert {"insert": 1} == changes.operations
     assert changes.ended_by is not None
     assert changes.ended_by.message == (
         f"the collection `claude_logs.conversations` has been changed as a whole: `{operation}`"
     )
     assert "--on-drop=delete" in changes.ended_by.hint
-    assert changes.ended_by.exit_code == 2
+    assert 2 == changes.ended_by.exit_code
 
 
 def test_the_end_at_the_beginning_of_a_batch_leaves_the_position() -> None:
     """Nothing was read, nothing moves."""
     changes = changes_of([event("drop", 51)], token=token_at(60), policy=STOPPING)
 
-    assert len(changes.batch) == 0
+    assert 0 == len(changes.batch)
     assert changes.batch.position is BEGINNING
 
 
@@ -210,8 +210,8 @@ def test_events_about_no_document_are_passed_over() -> None:
     """An operation that a later server adds neither makes a row nor stops the stream."""
     changes = changes_of([event("createIndexes", 50), insert(document(1), 51)], token=token_at(60))
 
-    assert [row.id for row in rows_of(changes.batch.table)] == ["i:1"]
-    assert changes.operations == {"insert": 1}
+    assert ["i:1"] == [row.id for row in rows_of(changes.batch.table)]
+    assert {"insert": 1} == changes.operations
 
 
 def test_bad_documents_become_dead_letters() -> None:
@@ -220,12 +220,12 @@ def test_bad_documents_become_dead_letters() -> None:
 
     changes = changes_of(events, token=token_at(60))
 
-    assert [row.id for row in rows_of(changes.batch.table)] == ["i:2"]
-    assert [(letter.document_id, letter.reason) for letter in changes.batch.dead_letters] == [
+    assert ["i:2"] == [row.id for row in rows_of(changes.batch.table)]
+    assert [
         ("i:1", "missing_type"),
         ("i:3", "bad_message"),
-    ]
-    assert changes.operations == {"insert": 3}
+    ] == [(letter.document_id, letter.reason) for letter in changes.batch.dead_letters]
+    assert {"insert": 3} == changes.operations
 
 
 def test_undecodable_events_become_dead_letters_with_their_bytes() -> None:
@@ -236,7 +236,7 @@ def test_undecodable_events_become_dead_letters_with_their_bytes() -> None:
     changes = read_changes(reply, behind=BEGINNING, extracted_at=NOW)
 
     [letter] = changes.batch.dead_letters
-    assert (letter.reason, letter.document_id) == ("undecodable", "i:2")
+    assert ("undecodable", "i:2") == (letter.reason, letter.document_id)
     assert json_util.loads(letter.raw)["$bson"] == poisoned(bson.encode(document(2, message="BAD")))
     assert changes.batch.position == position_at(60)
 
@@ -249,7 +249,7 @@ def test_an_undecodable_event_before_the_end_leaves_the_position() -> None:
     changes = read_changes(reply, behind=BEGINNING, extracted_at=NOW, policy=STOPPING)
 
     assert changes.batch.position is BEGINNING
-    assert len(changes.batch.dead_letters) == 1
+    assert 1 == len(changes.batch.dead_letters)
 
 
 def test_the_size_is_that_of_the_bson() -> None:

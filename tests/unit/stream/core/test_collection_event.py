@@ -39,8 +39,8 @@ def test_an_invalidating_event_says_what_and_when() -> None:
     """The new name tells a collection that went away from one that came."""
     away = InvalidationPolicy().judge(AWAY, NAMESPACE)
 
-    assert (away.operation, away.cluster_time) == ("rename", cluster_time_of(7, 1))
-    assert (away.target, away.is_replacement) == ("claude_logs.old.conversations", False)
+    assert ("rename", cluster_time_of(7, 1)) == (away.operation, away.cluster_time)
+    assert ("claude_logs.old.conversations", False) == (away.target, away.is_replacement)
     assert InvalidationPolicy().judge(ONTO, NAMESPACE).is_replacement
     assert InvalidationPolicy().judge(event("drop", 7), NAMESPACE).target is None
 
@@ -49,9 +49,9 @@ def test_the_error_of_a_replacement_names_the_way() -> None:
     """Exit code 2, and that nothing else tells what the collection holds."""
     error = InvalidationPolicy().judge(ONTO, NAMESPACE).error(NAMESPACE)
 
-    assert error.message == (
+    assert (
         "the collection `claude_logs.conversations` has been replaced as a whole: "
         "`rename` to `claude_logs.conversations`"
-    )
+    ) == error.message
     assert "--on-history-lost=resnapshot" in error.hint
-    assert error.exit_code == 2
+    assert 2 == error.exit_code

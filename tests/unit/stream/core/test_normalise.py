@@ -95,25 +95,28 @@ def test_a_whole_document_becomes_a_whole_row() -> None:
         isSidechain=False,
     )
 
-    assert row == Row(
-        id="65a000000000000000000001",
-        op="upsert",
-        source_version=7,
-        type="assistant",
-        session_id="s1",
-        project_id="p1",
-        timestamp=at("2026-01-03T10:00:00.123Z"),
-        ingested_at=at("2026-01-04T00:00:00Z"),
-        extracted_at=NOW,
-        message_role="assistant",
-        message_content="hi",
-        message_raw=b'{"role":"assistant","id":"m1","content":[{"type":"text","text":"hi"}],"usage":{"x":1}}',
-        source_file="p1/s1.jsonl",
-        date=20456,
-        content_length=2,
-        uuid="u1",
-        message_id="m1",
-        extra=b'{"cwd":"/home","isSidechain":false}',
+    assert (
+        Row(
+            id="65a000000000000000000001",
+            op="upsert",
+            source_version=7,
+            type="assistant",
+            session_id="s1",
+            project_id="p1",
+            timestamp=at("2026-01-03T10:00:00.123Z"),
+            ingested_at=at("2026-01-04T00:00:00Z"),
+            extracted_at=NOW,
+            message_role="assistant",
+            message_content="hi",
+            message_raw=b'{"role":"assistant","id":"m1","content":[{"type":"text","text":"hi"}],"usage":{"x":1}}',
+            source_file="p1/s1.jsonl",
+            date=20456,
+            content_length=2,
+            uuid="u1",
+            message_id="m1",
+            extra=b'{"cwd":"/home","isSidechain":false}',
+        )
+        == row
     )
 
 
@@ -122,7 +125,7 @@ def test_a_bare_document_becomes_a_bare_row() -> None:
     row = row_of()
 
     given_columns = {name: value for name, value in row._asdict().items() if value is not None}
-    assert given_columns == {
+    assert {
         "id": "i:1",
         "op": "upsert",
         "source_version": 7,
@@ -130,7 +133,7 @@ def test_a_bare_document_becomes_a_bare_row() -> None:
         "extracted_at": NOW,
         "date": NOW // 86_400_000_000,
         "content_length": 0,
-    }
+    } == given_columns
 
 
 def test_nulls_are_like_missing_fields() -> None:
@@ -197,7 +200,7 @@ def test_what_is_no_time_is_rejected(timestamp: object, detail: str) -> None:
     """Never a guess: the document is kept with the reason."""
     letter = letter_of(timestamp=timestamp)
 
-    assert (letter.reason, letter.detail) == ("bad_timestamp", detail)
+    assert ("bad_timestamp", detail) == (letter.reason, letter.detail)
     assert letter_of(ingestedAt=timestamp).detail == detail.replace("timestamp`", "ingestedAt`")
 
 
@@ -254,7 +257,7 @@ def test_every_shape_of_a_message_is_read(
 @pytest.mark.parametrize("message", [1, 1.5, True, datetime(2026, 1, 1, tzinfo=UTC), ObjectId(), b"bytes"])
 def test_a_message_of_another_type_is_rejected(message: object) -> None:
     """It has no text, and no reader expects it."""
-    assert letter_of(message=message).reason == "bad_message"
+    assert "bad_message" == letter_of(message=message).reason
 
 
 @pytest.mark.parametrize(
@@ -274,7 +277,7 @@ def test_an_envelope_of_wrong_types_is_rejected(fields: dict[str, Any], reason: 
     """All that is wrong is named, without the values."""
     letter = letter_of(**fields)
 
-    assert (letter.reason, letter.detail, letter.document_id) == (reason, detail, "i:1")
+    assert (reason, detail, "i:1") == (letter.reason, letter.detail, letter.document_id)
 
 
 def test_a_missing_type_is_rejected() -> None:
@@ -282,16 +285,16 @@ def test_a_missing_type_is_rejected() -> None:
     letter = normalise({"_id": "x", "message": "text"}, source_version=1, extracted_at=NOW)
 
     assert isinstance(letter, DeadLetter)
-    assert (letter.reason, letter.document_id) == ("missing_type", "s:x")
-    assert json.loads(letter.raw) == {"_id": "x", "message": "text"}
+    assert ("missing_type", "s:x") == (letter.reason, letter.document_id)
+    assert {"_id": "x", "message": "text"} == json.loads(letter.raw)
 
 
 def test_code_is_no_text_for_the_envelope() -> None:
     """A type or a session that is JavaScript code is a defect of whoever wrote it; so is a message."""
     for fields in ({"type": Code("user")}, {"sessionId": Code("s")}):
         letter = letter_of(**fields)
-        assert (letter.reason, letter.detail) == ("bad_envelope", "JavaScript code stands where text should")
-    assert letter_of(message=Code("text")).reason == "bad_message"
+        assert ("bad_envelope", "JavaScript code stands where text should") == (letter.reason, letter.detail)
+    assert "bad_message" == letter_of(message=Code("text")).reason
     content = [Code("a"), {"type": "text", "text": Code("b")}]
     assert row_of(message={"content": Code("a")}).message_content is None
     assert row_of(message={"content": content}).message_content is None
@@ -347,8 +350,8 @@ def test_nul_characters_become_replacement_characters() -> None:
     assert (row.type, row.session_id, row.project_id, row.source_file, row.uuid) == tuple(
         f"{letter}\ufffd" for letter in "tspfu"
     )
-    assert (row.message_role, row.message_id, row.message_content) == ("r\ufffd", "m\ufffd", "c\ufffdd")
-    assert row.content_length == 3
+    assert ("r\ufffd", "m\ufffd", "c\ufffdd") == (row.message_role, row.message_id, row.message_content)
+    assert 3 == row.content_length
     assert row.id == f"x:{bson.encode({'': chr(97) + chr(0)}).hex()}"
 
 
@@ -362,7 +365,7 @@ def nested(levels: int) -> dict[str, Any]:
 def test_a_hundred_levels_pass() -> None:
     """More than MongoDB itself accepts from its clients by default."""
     assert (
-        row_of(toolUseResult=nested(100)).extra == b'{"toolUseResult":' + b'{"in":' * 100 + b"{}" + b"}" * 101
+        b'{"toolUseResult":' + b'{"in":' * 100 + b"{}" + b"}" * 101 == row_of(toolUseResult=nested(100)).extra
     )
 
 
@@ -370,7 +373,7 @@ def test_what_is_too_deep_is_rejected() -> None:
     """It is kept whole even so, as BSON if it is too deep for JSON too."""
     for levels in (300, 450):
         letter = letter_of(x=nested(levels))
-        assert (letter.reason, letter.document_id) == ("too_deep", "i:1")
+        assert ("too_deep", "i:1") == (letter.reason, letter.document_id)
 
 
 def test_a_document_that_nothing_can_write_is_still_a_dead_letter() -> None:
@@ -400,7 +403,7 @@ def test_what_nobody_foresaw_is_kept_with_its_reason() -> None:
     letter = normalise(document, source_version=1, extracted_at=NOW)
 
     assert isinstance(letter, DeadLetter)
-    assert (letter.reason, letter.detail) == ("undecodable", "ZeroDivisionError: unforeseen")
+    assert ("undecodable", "ZeroDivisionError: unforeseen") == (letter.reason, letter.detail)
 
 
 class Unforeseen(int):
@@ -414,22 +417,22 @@ def test_undecodable_bytes_are_kept() -> None:
     """They come back from the dead letter as they were."""
     letter = undecodable(b"\x00\xff", "InvalidBSON: odd")
 
-    assert (letter.reason, letter.detail, letter.document_id) == ("undecodable", "InvalidBSON: odd", None)
-    assert json_util.loads(letter.raw) == {"$bson": b"\x00\xff"}
+    assert ("undecodable", "InvalidBSON: odd", None) == (letter.reason, letter.detail, letter.document_id)
+    assert {"$bson": b"\x00\xff"} == json_util.loads(letter.raw)
 
 
 def test_a_deletion_is_a_key_and_a_version() -> None:
     """Nothing else is known."""
-    assert deletion(ObjectId("65a000000000000000000001"), source_version=9) == Row(
-        "65a000000000000000000001", "delete", 9
+    assert Row("65a000000000000000000001", "delete", 9) == deletion(
+        ObjectId("65a000000000000000000001"), source_version=9
     )
 
 
 def test_microseconds_of_an_instant() -> None:
     """Exact, before 1970 too."""
-    assert microseconds(datetime(1970, 1, 1, tzinfo=UTC)) == 0
-    assert microseconds(datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)) == -1
-    assert microseconds(datetime(2026, 1, 3, 10, 0, 0, 1, tzinfo=UTC)) == 1_767_434_400_000_001
+    assert 0 == microseconds(datetime(1970, 1, 1, tzinfo=UTC))
+    assert -1 == microseconds(datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC))
+    assert 1_767_434_400_000_001 == microseconds(datetime(2026, 1, 3, 10, 0, 0, 1, tzinfo=UTC))
 
 
 @pytest.mark.parametrize(
@@ -546,8 +549,8 @@ def test_rows_and_columns_match() -> None:
     """Python, Parquet and DuckDB name the same things in one place."""
     landing = ["_id" if name == "id" else name for name in Row._fields]
     assert landing == LANDING_SCHEMA.names
-    assert set(RAW_CONVERSATIONS_COLUMNS) - set(landing) == {"micro_batch_id"}
-    assert set(landing) - set(RAW_CONVERSATIONS_COLUMNS) == {"op", "message_id"}
+    assert {"micro_batch_id"} == set(RAW_CONVERSATIONS_COLUMNS) - set(landing)
+    assert {"op", "message_id"} == set(landing) - set(RAW_CONVERSATIONS_COLUMNS)
 
 
 def real_lines(folder: Path) -> list[tuple[Path, int, Any]]:

@@ -31,7 +31,7 @@ def test_cluster_times_order_like_the_server_s(one: tuple[int, int], other: tupl
 
 def test_the_instant_of_a_cluster_time_is_its_second_in_utc() -> None:
     """The increment does not count."""
-    assert instant_of(cluster_time_of(1_767_434_400, 7)) == datetime(2026, 1, 3, 10, tzinfo=UTC)
+    assert datetime(2026, 1, 3, 10, tzinfo=UTC) == instant_of(cluster_time_of(1_767_434_400, 7))
 
 
 def test_a_token_tells_its_cluster_time() -> None:

@@ -54,11 +54,11 @@ def test_no_position_inside_an_event_is_given() -> None:
     events = SplitEvents()
 
     first = events.joined(reply(insert(document(1), 10), parts[0]))
-    assert (ids(first), first and first.token) == ([1], token_at(10))
+    assert ([1], token_at(10)) == (ids(first), first and first.token)
     assert events.joined(reply(parts[1])) is None
     assert events.joined(reply()) is None
     last = events.joined(reply(parts[2], insert(document(3), 12)))
-    assert (ids(last), last and last.token) == ([2, 3], token_at(12))
+    assert ([2, 3], token_at(12)) == (ids(last), last and last.token)
 
 
 def test_whole_events_pass_as_they_are() -> None:
@@ -67,14 +67,14 @@ def test_whole_events_pass_as_they_are() -> None:
     events = SplitEvents()
 
     assert events.joined(plain) is plain
-    assert ids(events.joined(alike)) == [1]
+    assert [1] == ids(events.joined(alike))
 
 
 def test_several_split_events_in_a_row() -> None:
     """Each becomes one event."""
     found = SplitEvents().joined(reply(*fragments(document(1), 10, of=2), *fragments(document(2), 11, of=4)))
 
-    assert ids(found) == [1, 2]
+    assert [1, 2] == ids(found)
 
 
 def test_what_cannot_be_decoded_stays_as_it_is() -> None:
@@ -119,5 +119,5 @@ def test_numbers_of_any_width_count() -> None:
         for part in fragments(document(1), 10)
     ]
 
-    assert ids(SplitEvents().joined(reply(*parts))) == [1]
+    assert [1] == ids(SplitEvents().joined(reply(*parts)))
     assert bson.encode(parts[0]) != bson.encode(fragments(document(1), 10)[0])

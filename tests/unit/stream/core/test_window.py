@@ -55,17 +55,17 @@ def test_a_policy_says_when_it_is_due() -> None:
 def test_the_age_is_that_of_the_first_row() -> None:
     """A steady trickle does not put the flush off."""
     waiting = window()
-    assert waiting.add(batch(1, rows=1), 5.0) == []
-    assert waiting.add(batch(2, rows=1), 6.0) == []
-    assert waiting.add(batch(3, rows=1), 6.9) == []
+    assert [] == waiting.add(batch(1, rows=1), 5.0)
+    assert [] == waiting.add(batch(2, rows=1), 6.0)
+    assert [] == waiting.add(batch(3, rows=1), 6.9)
 
     [closed] = waiting.add(batch(4, rows=1), 7.0)
 
-    assert sizes([closed]) == [(4, 0)]
+    assert [(4, 0)] == sizes([closed])
     assert closed.position == position_at(4)
-    assert waiting.add(batch(5, rows=1), 7.1) == []
-    assert waiting.due(9.0) == []
-    assert sizes(waiting.due(9.1)) == [(1, 0)]
+    assert [] == waiting.add(batch(5, rows=1), 7.1)
+    assert [] == waiting.due(9.0)
+    assert [(1, 0)] == sizes(waiting.due(9.1))
 
 
 def test_a_truncate_marker_begins_a_window() -> None:
@@ -75,8 +75,8 @@ def test_a_truncate_marker_begins_a_window() -> None:
 
     [closed] = waiting.add(replace(batch(2, rows=1, letters=1), has_truncate_marker=True), 0.0)
 
-    assert (sizes([closed]), closed.position) == ([(1, 1)], position_at(1))
-    assert len(waiting) == 2
+    assert ([(1, 1)], position_at(1)) == (sizes([closed]), closed.position)
+    assert 2 == len(waiting)
 
 
 def test_a_tick_closes_what_is_old() -> None:
@@ -84,19 +84,19 @@ def test_a_tick_closes_what_is_old() -> None:
     waiting = window()
     waiting.add(batch(1, rows=3, letters=1), 5.0)
 
-    assert waiting.add(batch(1), 6.9) == []
-    assert sizes(waiting.add(batch(1), 7.0)) == [(3, 1)]
-    assert waiting.add(batch(1), 9.9) == []
+    assert [] == waiting.add(batch(1), 6.9)
+    assert [(3, 1)] == sizes(waiting.add(batch(1), 7.0))
+    assert [] == waiting.add(batch(1), 9.9)
 
 
 def test_rows_and_dead_letters_close_it_together() -> None:
     """Both count."""
     waiting = window()
-    assert waiting.add(batch(1, rows=5, letters=4), 0.0) == []
-    assert len(waiting) == 9
+    assert [] == waiting.add(batch(1, rows=5, letters=4), 0.0)
+    assert 9 == len(waiting)
 
-    assert sizes(waiting.add(batch(2, letters=1), 0.0)) == [(5, 5)]
-    assert len(waiting) == 0
+    assert [(5, 5)] == sizes(waiting.add(batch(2, letters=1), 0.0))
+    assert 0 == len(waiting)
 
 
 def test_bytes_close_it() -> None:
@@ -106,8 +106,8 @@ def test_bytes_close_it() -> None:
 
     closed = waiting.add(batch(2, rows=1, size_bytes=500), 0.0)
 
-    assert [(one.table["_id"][0].as_py(), one.position) for one in closed] == [("s:1-0", position_at(1))]
-    assert sizes(waiting.close(0.0)) == [(1, 0)]
+    assert [("s:1-0", position_at(1))] == [(one.table["_id"][0].as_py(), one.position) for one in closed]
+    assert [(1, 0)] == sizes(waiting.close(0.0))
 
 
 def test_a_batch_is_never_divided() -> None:
@@ -117,10 +117,10 @@ def test_a_batch_is_never_divided() -> None:
 
     closed = waiting.add(batch(2, rows=25), 0.5)
 
-    assert [(one.table.num_rows, one.position) for one in closed] == [
+    assert [
         (4, position_at(1)),
         (25, position_at(2)),
-    ]
+    ] == [(one.table.num_rows, one.position) for one in closed]
 
 
 def test_the_position_moves_on_with_an_open_window() -> None:
@@ -137,28 +137,28 @@ def test_the_position_moves_on_with_an_open_window() -> None:
 def test_an_idle_position_is_handed_on_from_time_to_time() -> None:
     """Only if it has moved, and not before its time since the last flush of any kind."""
     waiting = window()
-    assert waiting.add(batch(1), 9.9) == []
+    assert [] == waiting.add(batch(1), 9.9)
     [closed] = waiting.add(batch(2), 10.0)
     assert closed.is_empty
     assert closed.position == position_at(2)
 
-    assert waiting.add(batch(2), 20.0) == []
-    assert waiting.add(batch(3), 29.9) == []
+    assert [] == waiting.add(batch(2), 20.0)
+    assert [] == waiting.add(batch(3), 29.9)
     assert [one.position for one in waiting.add(batch(3), 30.0)] == [position_at(3)]
 
     waiting.add(batch(4, rows=1), 31.0)
-    assert sizes(waiting.add(batch(4), 33.0)) == [(1, 0)]
-    assert waiting.add(batch(5), 40.0) == []
-    assert [one.is_empty for one in waiting.add(batch(5), 43.0)] == [True]
+    assert [(1, 0)] == sizes(waiting.add(batch(4), 33.0))
+    assert [] == waiting.add(batch(5), 40.0)
+    assert [True] == [one.is_empty for one in waiting.add(batch(5), 43.0)]
 
 
 def test_closing_nothing_gives_nothing() -> None:
     """A stop right after the start, or after a flush, writes no file."""
     waiting = window()
-    assert waiting.close(0.0) == []
+    assert [] == waiting.close(0.0)
     waiting.add(batch(1, rows=1), 0.0)
-    assert len(waiting.close(0.0)) == 1
-    assert waiting.close(0.0) == []
+    assert 1 == len(waiting.close(0.0))
+    assert [] == waiting.close(0.0)
 
 
 def test_a_closed_window_of_dead_letters_is_not_empty() -> None:
@@ -166,7 +166,7 @@ def test_a_closed_window_of_dead_letters_is_not_empty() -> None:
     [closed] = (waiting := window()).add(batch(1, letters=10), 0.0)
 
     assert not closed.is_empty
-    assert len(waiting) == 0
+    assert 0 == len(waiting)
 
 
 STEPS = st.lists(

@@ -65,6 +65,6 @@ def test_a_compiled_way_that_is_wrong_or_idle_is_found_out(change, expected: str
 def test_without_the_extension_python_does_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """And says why."""
     monkeypatch.setattr(compiled, "_problem", "no module")
-    assert self_check.problem() == "not built: no module"
+    assert "not built: no module" == self_check.problem()
     assert tabulate_in_python == self_check.tabulate_way(None).func  # type: ignore[attr-defined]
     assert self_check.transcribe_way() is None

@@ -53,25 +53,25 @@ def test_a_landed_file_holds_the_rows_in_order(tmp_path: Path) -> None:
     landed = land(tmp_path, rows)
 
     table = pq.read_table(landed.path, partitioning=None)
-    assert table.schema.remove_metadata() == LANDING_SCHEMA
-    assert table["_id"].to_pylist() == ["s:b", "s:b", "s:a"]
-    assert table["op"].to_pylist() == ["upsert", "delete", "upsert"]
-    assert table["source_version"].to_pylist() == [10, 11, 12]
-    assert table["extra"].to_pylist() == ['{"cwd":"/home"}', None, None]
-    assert table["timestamp"].to_pylist()[0] == datetime(2026, 1, 3, 10, tzinfo=UTC)
-    assert table["date"].to_pylist() == [
+    assert LANDING_SCHEMA == table.schema.remove_metadata()
+    assert ["s:b", "s:b", "s:a"] == table["_id"].to_pylist()
+    assert ["upsert", "delete", "upsert"] == table["op"].to_pylist()
+    assert [10, 11, 12] == table["source_version"].to_pylist()
+    assert ['{"cwd":"/home"}', None, None] == table["extra"].to_pylist()
+    assert datetime(2026, 1, 3, 10, tzinfo=UTC) == table["timestamp"].to_pylist()[0]
+    assert [
         datetime(2026, 1, 3, tzinfo=UTC).date(),
         None,
         table["date"][2].as_py(),
-    ]
+    ] == table["date"].to_pylist()
 
 
 def test_no_rows_make_a_file_too(tmp_path: Path) -> None:
     """A window of dead letters only."""
     landed = land(tmp_path, [])
 
-    assert pq.read_table(landed.path, partitioning=None).num_rows == 0
-    assert to_table([]).schema == LANDING_SCHEMA
+    assert 0 == pq.read_table(landed.path, partitioning=None).num_rows
+    assert LANDING_SCHEMA == to_table([]).schema
 
 
 def test_the_name_tells_order_and_checksum(tmp_path: Path) -> None:
@@ -82,9 +82,9 @@ def test_the_name_tells_order_and_checksum(tmp_path: Path) -> None:
     name = NAME.fullmatch(first.path.name)
     assert name is not None
     assert first.path.parent == tmp_path / "landing" / "stream" / "date=2026-01-03"
-    assert (name["sequence"], name["checksum"]) == ("000000000000", checksum_of(first.path)[0])
+    assert ("000000000000", checksum_of(first.path)[0]) == (name["sequence"], name["checksum"])
     assert first.id == f"stream/{name['stem']}"
-    assert second.sequence == 1
+    assert 1 == second.sequence
     assert first.path.name < second.path.name
 
 
@@ -92,7 +92,7 @@ def test_the_footer_comes_back(tmp_path: Path) -> None:
     """Counts, versions and position, without reading the rows."""
     landed = land(tmp_path, [upsert(1, 30), delete(2, 20), delete(3, 25)], clock=lambda: LATE)
 
-    assert read_footer(landed) == Footer(
+    assert Footer(
         micro_batch_id=landed.id,
         rows=3,
         upserts=1,
@@ -102,12 +102,12 @@ def test_the_footer_comes_back(tmp_path: Path) -> None:
         last_cluster_time=30,
         position=position_at(30),
         landed_at=LATE,
-    )
+    ) == read_footer(landed)
 
 
 def test_a_footer_without_a_position_comes_back() -> None:
     """Backfill lanes have none."""
-    assert Footer.from_metadata(EMPTY.to_metadata(), what="it") == EMPTY
+    assert EMPTY == Footer.from_metadata(EMPTY.to_metadata(), what="it")
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_truncate_marker_is_a_row_and_in_the_footer(tmp_path: Path) -> None:
         land(tmp_path, [upsert(1, 10), truncate_marker(20), truncate_marker(15), upsert(1, 21)])
     )
 
-    assert (footer.rows, footer.upserts, footer.deletes, footer.truncate_marker) == (4, 2, 0, 20)
+    assert (4, 2, 0, 20) == (footer.rows, footer.upserts, footer.deletes, footer.truncate_marker)
 
 
 def test_a_vanished_file_is_said(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_files_are_listed_in_their_order(lane: Lane, tmp_path: Path) -> None:
 
 def test_an_absent_lane_is_empty(lane: Lane) -> None:
     """Before the first start nothing exists."""
-    assert lane.micro_batches() == []
+    assert [] == lane.micro_batches()
     assert lane.newest() is None
     assert lane.position() is None
     assert not lane.is_being_written
@@ -213,7 +213,7 @@ def test_a_zone_lists_its_lanes(tmp_path: Path) -> None:
     ]
     (tmp_path / "landing" / "file").touch()
 
-    assert [lane.name for lane in zone.lanes()] == ["backfill-1", "stream"]
+    assert ["backfill-1", "stream"] == [lane.name for lane in zone.lanes()]
     assert zone.micro_batches() == landed
 
 
@@ -245,7 +245,7 @@ def test_a_writer_clears_away_what_a_crash_left(lane: Lane) -> None:
     with lane.writing():
         assert not half.exists()
         assert kept.exists()
-    assert list(lane.folder.glob(".position*")) == []
+    assert [] == list(lane.folder.glob(".position*"))
 
 
 def test_the_position_is_the_newest_files(lane: Lane, tmp_path: Path) -> None:
@@ -327,12 +327,12 @@ def test_the_failpoints_are_reached_in_order(tmp_path: Path) -> None:
     land(tmp_path, [upsert(1, 10)], at_failpoint=look)
     lane_of(tmp_path, at_failpoint=look).save_position(position_at(1), behind=None)
 
-    assert reached == [
+    assert [
         ("file_written", 0, 1),
         ("file_synced", 0, 1),
         ("file_renamed", 1, 0),
         ("position_saved", 1, 0),
-    ]
+    ] == reached
 
 
 def failing_at(failpoint: str, error: Exception, tmp_path: Path) -> Lane:
@@ -365,7 +365,7 @@ def test_a_disk_that_fails_leaves_nothing(
 
     with pytest.raises(expected, match="cannot write `.*`: " + os.strerror(number)):
         lane.land(named, to_table([upsert(1, 10)]), footer_for(named))
-    assert [path for path in lane.folder.rglob("*") if path.is_file()] == []
+    assert [] == [path for path in lane.folder.rglob("*") if path.is_file()]
 
 
 def test_landing_again_under_the_same_name_leaves_one_file(tmp_path: Path) -> None:
@@ -389,8 +389,8 @@ def test_a_really_full_disk_leaves_nothing(small_disk: Path) -> None:
 
     with pytest.raises(LandingFullError, match="No space left on device") as caught:
         lane.land(named, to_table(rows), footer_for(named))
-    assert caught.value.exit_code == 1
-    assert [path for path in lane.folder.rglob("*") if path.is_file()] == []
+    assert 1 == caught.value.exit_code
+    assert [] == [path for path in lane.folder.rglob("*") if path.is_file()]
     assert lane.land(named, to_table(rows[:10]), footer_for(named)).path.exists()
 
 
@@ -412,7 +412,7 @@ def test_a_folder_that_cannot_be_written_is_said(unwritable: list[Path]) -> None
             lane.land(named, to_table([]), footer_for(named))
         with pytest.raises(LandingNotWritableError, match="cannot write") as caught:
             lane.save_position(position_at(1), behind=None)
-        assert caught.value.exit_code == 2
+        assert 2 == caught.value.exit_code
         assert "DATA_DIR" in caught.value.hint
 
 
@@ -431,12 +431,12 @@ def test_a_small_file_is_written_as_a_whole(tmp_path: Path) -> None:
     path = tmp_path / "position.json"
     disk.write_durably(path, b"one")
     disk.write_durably(path, b"two")
-    assert path.read_bytes() == b"two"
+    assert b"two" == path.read_bytes()
 
     (tmp_path / f".{path.name}.inflight").mkdir()
     with pytest.raises(IsADirectoryError):
         disk.write_durably(path, b"three")
-    assert path.read_bytes() == b"two"
+    assert b"two" == path.read_bytes()
 
 
 def test_a_small_file_on_a_full_disk_leaves_nothing(small_disk: Path) -> None:
@@ -445,7 +445,7 @@ def test_a_small_file_on_a_full_disk_leaves_nothing(small_disk: Path) -> None:
     disk.write_durably(path, b"old")
     with pytest.raises(LandingFullError), disk.disk_errors(path):
         disk.write_durably(path, b"x" * 13_000_000)
-    assert {entry.name: entry.read_bytes() for entry in small_disk.iterdir()} == {"x.json": b"old"}
+    assert {"x.json": b"old"} == {entry.name: entry.read_bytes() for entry in small_disk.iterdir()}
 
 
 def test_position_json_can_be_read_by_people(lane: Lane) -> None:
@@ -453,8 +453,8 @@ def test_position_json_can_be_read_by_people(lane: Lane) -> None:
     lane.save_position(position_at(1_767_434_400 << 31), behind=None)
 
     saved = json.loads((lane.folder / "position.json").read_text())
-    assert saved["position"]["instant"] == "2026-01-03T10:00:00Z"
-    assert saved["position"]["fingerprint"]["namespace"] == "claude_logs.conversations"
+    assert "2026-01-03T10:00:00Z" == saved["position"]["instant"]
+    assert "claude_logs.conversations" == saved["position"]["fingerprint"]["namespace"]
 
 
 def test_a_folder_is_made_with_those_above_it(tmp_path: Path) -> None:
@@ -492,4 +492,4 @@ def test_a_truncate_marker_is_never_listed_without_what_landed_before_it(tmp_pat
     """Or a load would remove rows for a moment whose new version has landed already."""
     listed = RacingZone(tmp_path / "landing", clock=lambda: LATE).micro_batches()
 
-    assert [micro_batch.lane for micro_batch in listed] == ["backfill-1"]
+    assert ["backfill-1"] == [micro_batch.lane for micro_batch in listed]

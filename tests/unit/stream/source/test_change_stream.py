@@ -115,11 +115,11 @@ def test_replies_come_in_their_order() -> None:
     """From the position on; cursor and session are given back at the end."""
     fixture = Fixture(reply(10), reply(11))
 
-    assert fixture.ids() == [10, 11]
+    assert [10, 11] == fixture.ids()
     assert fixture.server.starts() == [token_at(5)]
-    assert fixture.server.commands[-1] == {"killCursors": ("b",)}
-    assert fixture.server.open_sessions == 0
-    assert fixture.reconnects == 0
+    assert {"killCursors": ("b",)} == fixture.server.commands[-1]
+    assert 0 == fixture.server.open_sessions
+    assert 0 == fixture.reconnects
 
 
 def test_the_pipeline_leaves_out_what_is_not_needed() -> None:
@@ -128,9 +128,9 @@ def test_the_pipeline_leaves_out_what_is_not_needed() -> None:
     fixture.ids()
 
     opening = fixture.server.commands[0]
-    assert opening["pipeline"][0]["$changeStream"]["fullDocument"] == "updateLookup"
-    assert opening["pipeline"][1]["$project"]["updateDescription"] == 0
-    assert opening["readConcern"] == {"level": "majority"}
+    assert "updateLookup" == opening["pipeline"][0]["$changeStream"]["fullDocument"]
+    assert 0 == opening["pipeline"][1]["$project"]["updateDescription"]
+    assert {"level": "majority"} == opening["readConcern"]
 
 
 def test_the_server_splits_large_events_if_it_can() -> None:
@@ -139,12 +139,12 @@ def test_the_server_splits_large_events_if_it_can() -> None:
 
     assert able.ids() == unable.ids() == [10]
     stages = [next(iter(one)) for one in able.server.commands[0]["pipeline"]]
-    assert stages == ["$changeStream", "$project", "$changeStreamSplitLargeEvent"]
-    assert [len(command["pipeline"]) for command in unable.server.commands if "aggregate" in command] == [
+    assert ["$changeStream", "$project", "$changeStreamSplitLargeEvent"] == stages
+    assert [
         3,
         2,
-    ]
-    assert unable.reconnects == 0
+    ] == [len(command["pipeline"]) for command in unable.server.commands if "aggregate" in command]
+    assert 0 == unable.reconnects
 
 
 def test_fragments_come_again_behind_the_last_whole_event() -> None:
@@ -157,7 +157,7 @@ def test_fragments_come_again_behind_the_last_whole_event() -> None:
     first, second = (raw_reply([part], token=part["_id"]) for part in parts)
     fixture = Fixture(reply(10), first, AutoReconnect("closed"), first, second, reply(12))
 
-    assert fixture.ids() == [10, 11, 12]
+    assert [10, 11, 12] == fixture.ids()
     assert fixture.server.starts() == [token_at(5), token_at(10)]
 
 
@@ -170,10 +170,10 @@ def test_an_event_that_is_too_large_is_come_up_to_one_by_one() -> None:
     assert [next(replies).token, next(replies).token] == [token_at(9), token_at(10)]
     with pytest.raises(EventTooLargeError, match="a change event is over 16 MB") as caught:
         next(replies)
-    assert caught.value.exit_code == 2
+    assert 2 == caught.value.exit_code
     assert "upgrade" in caught.value.hint
     asked = [command["batchSize"] for command in fixture.server.commands if "getMore" in command]
-    assert asked == [250, 250, 1, 1]
+    assert [250, 250, 1, 1] == asked
 
 
 @pytest.mark.parametrize(
@@ -189,18 +189,18 @@ def test_what_may_pass_is_waited_out(error: Exception) -> None:
     """It goes on behind the last reply given: nothing is left out, nothing comes twice."""
     fixture = Fixture(reply(10), error, error, reply(11), error, reply(12))
 
-    assert fixture.ids() == [10, 11, 12]
+    assert [10, 11, 12] == fixture.ids()
     assert fixture.server.starts() == [token_at(5), token_at(10), token_at(10), token_at(11)]
-    assert fixture.server.open_sessions == 0
-    assert fixture.reconnects == 3
-    assert [entry["event"] for entry in fixture.logged] == ["source_unavailable"] * 3
+    assert 0 == fixture.server.open_sessions
+    assert 3 == fixture.reconnects
+    assert ["source_unavailable"] * 3 == [entry["event"] for entry in fixture.logged]
 
 
 def test_a_reply_that_cannot_be_read_opens_the_stream_again() -> None:
     """Something between us and the server may have damaged it."""
     fixture = Fixture(reply(10), bson.encode({"ok": 1.0}), reply(11))
 
-    assert fixture.ids() == [10, 11]
+    assert [10, 11] == fixture.ids()
     assert fixture.server.starts() == [token_at(5), token_at(10)]
 
 
@@ -208,16 +208,16 @@ def test_a_cursor_that_the_server_closed_is_opened_again() -> None:
     """Behind the last reply."""
     fixture = Fixture(reply(10, cursor_id=0), reply(11))
 
-    assert fixture.ids() == [10, 11]
+    assert [10, 11] == fixture.ids()
     assert fixture.server.starts() == [token_at(5), token_at(10)]
-    assert fixture.reconnects == 0
+    assert 0 == fixture.reconnects
 
 
 def test_a_reply_without_a_token_leaves_the_position() -> None:
     """The next opening begins where the last token was."""
     fixture = Fixture(reply(10), reply(11, token=False), AutoReconnect("closed"), reply(12))
 
-    assert fixture.ids() == [10, 11, 12]
+    assert [10, 11, 12] == fixture.ids()
     assert fixture.server.starts() == [token_at(5), token_at(10)]
 
 
@@ -236,7 +236,7 @@ def test_what_will_not_pass_is_raised(error: Exception, expected: type[Exception
         fixture = Fixture(*answers)
         with pytest.raises(expected, match=r"cannot follow `a\.b`"):
             fixture.ids()
-        assert fixture.server.open_sessions == 0
+        assert 0 == fixture.server.open_sessions
 
 
 def test_a_stop_ends_the_waiting() -> None:
@@ -244,7 +244,7 @@ def test_a_stop_ends_the_waiting() -> None:
     fixture = Fixture(*[AutoReconnect("down")] * 1000)
     fixture.stop.interrupt(15)
 
-    assert fixture.ids() == []
+    assert [] == fixture.ids()
 
 
 def test_a_cursor_without_a_token_begins_at_the_present() -> None:
@@ -253,7 +253,7 @@ def test_a_cursor_without_a_token_begins_at_the_present() -> None:
 
     cursor = ChangeCursor(fixture.server, SETTINGS, batch_size=1, token=None)  # type: ignore[arg-type]
 
-    assert fixture.server.starts() == [None]
+    assert [None] == fixture.server.starts()
     assert cursor.first_reply.is_empty
     cursor.close()
 

@@ -100,7 +100,7 @@ def test_a_uri_that_cannot_be_used_is_said_without_its_password(uri: str) -> Non
 
 def test_a_window_is_what_lies_between_first_and_last() -> None:
     """In seconds of the server's clock."""
-    assert Oplog(first_second=100, last_second=460, fill=1.0).window_seconds == 360
+    assert 360 == Oplog(first_second=100, last_second=460, fill=1.0).window_seconds
 
 
 @pytest.mark.parametrize(
@@ -180,4 +180,4 @@ def test_a_source_is_known_by_its_cluster(client: Any, cluster_id: str | None, s
     """What the account may not read is left open."""
     settings = MongoSettings(MONGO_URI="mongodb://x", MONGO_DB="a", MONGO_COLLECTION="b")
 
-    assert fingerprint(client, settings, pipeline="1") == Fingerprint(cluster_id, set_name, "a.b", "1")
+    assert Fingerprint(cluster_id, set_name, "a.b", "1") == fingerprint(client, settings, pipeline="1")

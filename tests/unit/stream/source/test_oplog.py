@@ -55,7 +55,7 @@ def test_the_headroom_is_measured_and_warned_of(
     def value(name: str) -> float | None:
         return registry.get_sample_value(f"claude_analytics_stream_oplog_{name}_seconds")
 
-    assert (value("window"), value("headroom")) == (100_000, headroom)
+    assert (100_000, headroom) == (value("window"), value("headroom"))
     moved = ("source", "position")
     assert [
         registry.get_sample_value(f"claude_analytics_stream_{name}_timestamp_seconds") for name in moved

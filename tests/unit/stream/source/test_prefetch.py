@@ -72,7 +72,7 @@ def partition_of(
         until_idle_seconds=until_idle_seconds,
         monotonic=Ticking(),
     )
-    assert source.list_parts() == ["changes"]
+    assert ["changes"] == source.list_parts()
     partition = source.build_part("read_changes", "changes", None)
     assert partition.snapshot() is None  # type: ignore[func-returns-value]
     return partition.next_batch, partition.close
@@ -120,7 +120,7 @@ def test_it_ends_when_idle_for_long_enough(stop: StopSignal) -> None:
     found = until_the_end(next_batch)
 
     assert 4 + 5 <= len(found) <= 4 + 6
-    assert (stop.error, stop.signal_number) == (None, None)
+    assert (None, None) == (stop.error, stop.signal_number)
 
 
 def test_silence_is_not_idleness(stop: StopSignal) -> None:
@@ -174,7 +174,7 @@ def test_an_error_of_the_stream_stops_the_worker(
     """The thread does not die in silence."""
     next_batch, _ = partition_of([], stop, error=error)
 
-    assert until_the_end(next_batch) == []
+    assert [] == until_the_end(next_batch)
     assert isinstance(stop.error, expected)
     assert str(error) in str(stop.error)
 

@@ -94,7 +94,7 @@ def test_a_reply_becomes_a_batch(fixture: Fixture) -> None:
     batch = fixture.reader.read(reply(insert(document(1), 110), reached=120, server=120))
 
     assert batch is not None
-    assert [row.extracted_at for row in rows_of(batch.table)] == [946_684_800_000_000]
+    assert [946_684_800_000_000] == [row.extracted_at for row in rows_of(batch.table)]
     assert batch.position == fixture.reader.position == position_at(120)
 
 
@@ -105,7 +105,7 @@ def test_a_tick_becomes_an_empty_batch_where_it_stands(fixture: Fixture) -> None
     batch = fixture.reader.read(None)
 
     assert batch is not None
-    assert (len(batch), batch.position) == (0, position_at(120))
+    assert (0, position_at(120)) == (len(batch), batch.position)
 
 
 def test_events_are_counted_by_operation(fixture: Fixture) -> None:
@@ -115,37 +115,37 @@ def test_events_are_counted_by_operation(fixture: Fixture) -> None:
         reply(insert(document(1), 110), insert(document(2), 110), deleted, reached=120, server=120)
     )
 
-    assert fixture.reader.events == 3
-    assert fixture.value("events_total", op="insert") == 2
-    assert fixture.value("events_total", op="delete") == 1
+    assert 3 == fixture.reader.events
+    assert 2 == fixture.value("events_total", op="insert")
+    assert 1 == fixture.value("events_total", op="delete")
 
 
 @pytest.mark.fault(16, "the clock of this machine is wrong by decades", "lags by the server's clock")
 def test_lags_are_told_by_the_server_s_clock(fixture: Fixture) -> None:
     """How far reading is behind, and how far what is durable is behind."""
     fixture.reader.read(reply(insert(document(1), 110), reached=130, server=150))
-    assert (fixture.value("source_lag_seconds"), fixture.value("durable_lag_seconds")) == (20, 50)
-    assert fixture.value("last_event_timestamp_seconds") == 130
+    assert (20, 50) == (fixture.value("source_lag_seconds"), fixture.value("durable_lag_seconds"))
+    assert 130 == fixture.value("last_event_timestamp_seconds")
     assert fixture.value("last_reply_timestamp_seconds") == datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 
     fixture.flusher.durable = position_at(130)
     fixture.reader.read(reply(reached=150, server=150))
-    assert (fixture.value("source_lag_seconds"), fixture.value("durable_lag_seconds")) == (0, 0)
-    assert fixture.value("last_event_timestamp_seconds") == 130
+    assert (0, 0) == (fixture.value("source_lag_seconds"), fixture.value("durable_lag_seconds"))
+    assert 130 == fixture.value("last_event_timestamp_seconds")
 
 
 def test_an_idle_stream_has_no_durable_lag(fixture: Fixture) -> None:
     """The position is saved only now and then, but there is nothing that could get lost."""
     fixture.reader.read(reply(reached=500, server=500))
 
-    assert fixture.value("durable_lag_seconds") == 0
+    assert 0 == fixture.value("durable_lag_seconds")
 
 
 def test_lags_are_never_negative(fixture: Fixture) -> None:
     """Tokens may be ahead of the reply's own time."""
     fixture.reader.read(reply(reached=130, server=120))
 
-    assert (fixture.value("source_lag_seconds"), fixture.value("durable_lag_seconds")) == (0, 0)
+    assert (0, 0) == (fixture.value("source_lag_seconds"), fixture.value("durable_lag_seconds"))
 
 
 def test_a_drop_is_said_and_lived_through(fixture: Fixture) -> None:
@@ -153,13 +153,13 @@ def test_a_drop_is_said_and_lived_through(fixture: Fixture) -> None:
     batch = fixture.reader.read(reply(insert(document(1), 110), event("drop", 111), reached=120, server=120))
 
     assert batch is not None
-    assert [row.op for row in rows_of(batch.table)] == ["upsert", "truncate"]
+    assert ["upsert", "truncate"] == [row.op for row in rows_of(batch.table)]
     assert fixture.reader.position == position_at(120)
     [told] = fixture.capture.entries
-    assert (told["event"], told["operation"], told["action"]) == ("collection_dropped", "drop", "truncate")
+    assert ("collection_dropped", "drop", "truncate") == (told["event"], told["operation"], told["action"])
     assert "STREAM_ON_DROP" in told["hint"]
-    assert told["log_level"] == "warning"
-    assert fixture.resnapshot.begun == []
+    assert "warning" == told["log_level"]
+    assert [] == fixture.resnapshot.begun
 
 
 def test_a_replaced_collection_is_resnapshot(fixture: Fixture) -> None:
@@ -168,8 +168,8 @@ def test_a_replaced_collection_is_resnapshot(fixture: Fixture) -> None:
     batch = fixture.reader.read(reply(renamed, reached=120, server=120))
 
     assert batch is not None
-    assert (len(batch), fixture.resnapshot.begun) == (0, [cluster_time_of(111, 1)])
-    assert [entry["event"] for entry in fixture.capture.entries] == ["collection_replaced"]
+    assert (0, [cluster_time_of(111, 1)]) == (len(batch), fixture.resnapshot.begun)
+    assert ["collection_replaced"] == [entry["event"] for entry in fixture.capture.entries]
 
 
 def test_a_resnapshot_s_truncate_marker_comes_with_a_tick(fixture: Fixture) -> None:
@@ -179,10 +179,11 @@ def test_a_resnapshot_s_truncate_marker_comes_with_a_tick(fixture: Fixture) -> N
 
     batch = fixture.reader.read(None)
 
-    assert batch == NormalisedBatch(
-        to_table([truncate_marker(5)]), [], 0, position_at(120), has_truncate_marker=True
+    assert (
+        NormalisedBatch(to_table([truncate_marker(5)]), [], 0, position_at(120), has_truncate_marker=True)
+        == batch
     )
-    assert fixture.reader.read(None) == NormalisedBatch(NO_ROWS, [], 0, position_at(120))
+    assert NormalisedBatch(NO_ROWS, [], 0, position_at(120)) == fixture.reader.read(None)
 
 
 def test_the_end_of_the_collection_ends_the_reader() -> None:
@@ -191,7 +192,7 @@ def test_the_end_of_the_collection_ends_the_reader() -> None:
     batch = fixture.reader.read(reply(insert(document(1), 110), event("drop", 111), reached=120, server=120))
 
     assert batch is not None
-    assert (len(rows_of(batch.table)), batch.position) == (1, position_at(110))
+    assert (1, position_at(110)) == (len(rows_of(batch.table)), batch.position)
     assert isinstance(fixture.stop.error, CollectionInvalidatedError)
     assert fixture.reader.read(None) is None
     assert fixture.reader.read(reply(insert(document(2), 112), reached=130, server=130)) is None
@@ -202,12 +203,12 @@ def test_too_many_dead_letters_end_the_reader(fixture: Fixture) -> None:
     """What was read up to there is still given, nothing behind it is."""
     bad = [insert({"_id": number}, 101) for number in range(4)]
     few = fixture.reader.read(reply(*bad[:3], reached=101, server=101))
-    assert (few and len(few.dead_letters), fixture.stop.error) == (3, None)
+    assert (3, None) == (few and len(few.dead_letters), fixture.stop.error)
 
     last = fixture.reader.read(reply(bad[3], reached=102, server=102))
 
-    assert (last and len(last.dead_letters)) == 1
+    assert 1 == (last and len(last.dead_letters))
     assert isinstance(fixture.stop.error, TooManyDeadLettersError)
-    assert fixture.stop.error.exit_code == 2
+    assert 2 == fixture.stop.error.exit_code
     assert "STREAM_MAX_DEAD_LETTERS_PER_MINUTE" in fixture.stop.error.hint
     assert fixture.reader.read(reply(insert(document(1), 103), reached=103, server=103)) is None

@@ -56,7 +56,7 @@ def test_the_truncate_marker_comes_once_and_last(lane: Lane) -> None:
     resnapshot.begin(5)
     assert resnapshot.take_truncate_marker() is None
     assert resnapshot.is_under_way
-    assert ResnapshotStore(lane).load() == ResnapshotState(truncate_marker=5)
+    assert ResnapshotState(truncate_marker=5) == ResnapshotStore(lane).load()
     reading.may_end.set()
     resnapshot.join(60)
 
@@ -66,7 +66,7 @@ def test_the_truncate_marker_comes_once_and_last(lane: Lane) -> None:
     assert ResnapshotStore(lane).load() is not None
     resnapshot.land(5)
     assert ResnapshotStore(lane).load() is None
-    assert reading.calls == [5]
+    assert [5] == reading.calls
 
 
 def test_a_later_reason_begins_it_again(lane: Lane) -> None:
@@ -79,7 +79,7 @@ def test_a_later_reason_begins_it_again(lane: Lane) -> None:
     reading.may_end.set()
     resnapshot.join(60)
 
-    assert reading.calls[-1] == 9
+    assert 9 == reading.calls[-1]
     assert resnapshot.take_truncate_marker() == truncate_marker(9)
 
 
@@ -108,7 +108,7 @@ def test_it_ends_with_the_worker(lane: Lane) -> None:
     resnapshot.join(60)
 
     assert resnapshot.take_truncate_marker() is None
-    assert ResnapshotStore(lane).load() == ResnapshotState(truncate_marker=5)
+    assert ResnapshotState(truncate_marker=5) == ResnapshotStore(lane).load()
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_the_state_brings_the_position_along(lane: Lane, tmp_path: Path) -> None
     store = ResnapshotStore(lane)
     store.save(ResnapshotState(truncate_marker=19, position=position_at(20)))
 
-    assert store.load() == ResnapshotState(truncate_marker=19, position=position_at(20))
+    assert ResnapshotState(truncate_marker=19, position=position_at(20)) == store.load()
     assert lane.position() == position_at(20)
 
     land(tmp_path, [upsert(1, 30)], position=position_at(30))

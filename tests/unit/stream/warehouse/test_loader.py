@@ -31,7 +31,7 @@ class FakeWarehouse:
 
     def load(self, *, timeout_seconds: float, threads: int | None) -> LoadResult:
         """End the next way."""
-        assert timeout_seconds == 0
+        assert 0 == timeout_seconds
         assert threads is None
         self.loads += 1
         end = self._ends.pop(0) if len(self._ends) > 1 else self._ends[0]
@@ -88,10 +88,10 @@ def test_it_begins_with_what_was_pending() -> None:
 
     fixture.loader.finish(timeout_seconds=5)
 
-    assert fixture.warehouse.loads == 2
-    assert fixture.loader.total == ONE
+    assert 2 == fixture.warehouse.loads
+    assert ONE == fixture.loader.total
     assert [(ONE, 0), (LoadResult(), 0)] == fixture.loads
-    assert fixture.events() == ["loaded"]
+    assert ["loaded"] == fixture.events()
 
 
 def test_it_loads_after_a_notice() -> None:
@@ -109,12 +109,12 @@ def test_it_loads_after_a_notice() -> None:
     wait_until(lambda: fixture.warehouse.loads == 2)
     fixture.loader.notify()
     fixture.loader.notify()
-    assert fixture.loader.pending == 3
+    assert 3 == fixture.loader.pending
     assert fixture.loader.lag_seconds
     go_on.set()
     wait_until(lambda: fixture.warehouse.loads == 3)
     wait_until(lambda: fixture.loader.pending == 0)
-    assert fixture.loader.lag_seconds == 0
+    assert 0 == fixture.loader.lag_seconds
     fixture.loader.finish(timeout_seconds=5)
 
 
@@ -125,7 +125,7 @@ def test_it_loads_when_enough_has_landed() -> None:
     wait_until(lambda: fixture.warehouse.loads == 1)
     fixture.loader.notify(share=0.4)
     fixture.loader.notify(share=0.4)
-    assert fixture.warehouse.loads == 1
+    assert 1 == fixture.warehouse.loads
     fixture.loader.notify(share=0.4)
     wait_until(lambda: fixture.warehouse.loads == 2)
     fixture.loader.notify(share=0.4)
@@ -145,14 +145,14 @@ def test_what_is_given_up_is_left_for_later() -> None:
 
     fixture.loader.finish(timeout_seconds=600, is_hurried=given_up.is_set)
 
-    assert fixture.loads == []
+    assert [] == fixture.loads
 
 
 def test_the_lag_is_that_of_the_oldest_file() -> None:
     """It grows while the warehouse is held, whatever lands meanwhile."""
     fixture = Fixture(BUSY)
     fixture.loader.start()
-    assert fixture.loader.lag_seconds == 0
+    assert 0 == fixture.loader.lag_seconds
     fixture.loader.notify()
     wait_until(lambda: fixture.loader.lag_seconds > 0.05)
     fixture.loader.notify()
@@ -168,7 +168,7 @@ def test_the_gauge_does_not_drift() -> None:
         fixture.loader.notify()
     fixture.loader.finish(timeout_seconds=5)
 
-    assert fixture.loader.pending == 0
+    assert 0 == fixture.loader.pending
 
 
 @pytest.mark.parametrize(
@@ -181,8 +181,8 @@ def test_it_tries_again_after_any_trouble(trouble: Exception) -> None:
     wait_until(lambda: "load_recovered" in fixture.events())
     fixture.loader.finish(timeout_seconds=5)
 
-    assert fixture.events() == ["load_waits", "loaded", "load_recovered"]
-    assert fixture.loader.total == ONE
+    assert ["load_waits", "loaded", "load_recovered"] == fixture.events()
+    assert ONE == fixture.loader.total
 
 
 def test_a_new_trouble_is_said_anew() -> None:
@@ -218,7 +218,7 @@ def test_at_the_end_others_are_waited_for() -> None:
 
     fixture.loader.finish(timeout_seconds=5)
 
-    assert fixture.loader.total == ONE
+    assert ONE == fixture.loader.total
 
 
 def test_at_the_end_others_are_not_waited_for_longer() -> None:
@@ -267,7 +267,7 @@ def test_without_a_start_there_is_nothing_to_finish() -> None:
     fixture.loader.notify()
     fixture.loader.finish(timeout_seconds=5)
 
-    assert fixture.warehouse.loads == 0
+    assert 0 == fixture.warehouse.loads
 
 
 @pytest.mark.parametrize(("tries", "longest"), [(1, 0.02), (2, 0.04), (4, 0.16), (5, 0.25), (5000, 0.25)])
@@ -277,5 +277,5 @@ def test_a_busy_warehouse_is_soon_tried_again(
     """The wait doubles to a quarter of a second and no further; chance takes up to half of it off."""
     monkeypatch.setattr(loader, "_LONGEST_BUSY_RETRY_SECONDS", 0.25)
 
-    assert busy_retry_seconds(tries, share=1.0) == pytest.approx(longest)
-    assert busy_retry_seconds(tries, share=0.0) == pytest.approx(longest / 2)
+    assert pytest.approx(longest) == busy_retry_seconds(tries, share=1.0)
+    assert pytest.approx(longest / 2) == busy_retry_seconds(tries, share=0.0)
