@@ -168,7 +168,7 @@ def _stream_all(  # noqa: PLR0917 - as a process is started
 
     threading.Thread(target=watch, daemon=True).start()
     started = time.perf_counter()
-    worker.run(until_idle_seconds=0.5)
+    worker.run(until_idle_seconds=0)  # as `extract` does: until there is nothing more to read
     rate = documents / ((finished or [time.perf_counter()])[0] - started)
     ways = {
         way: worker.registry.get_sample_value("claude_analytics_stream_documents_decoded_total", {"way": way})
