@@ -19,6 +19,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.support.patience import patience
+
 PAUSE_SECONDS = 0.5
 # Compose asks for ever whether what it depends on is healthy; what takes longer than this is not.
 _COMPOSE_SECONDS = 900
@@ -107,10 +109,11 @@ def compose(arguments: list[str]) -> int:
     one = ["--parallel", "1"] if {"build", "--build"} & set(arguments) else []
     me = str(home() / "engine")
     command = [sys.executable, "-m", "podman_compose", "--podman-path", me, *one, *arguments]
+    seconds = patience(_COMPOSE_SECONDS)
     try:
-        return subprocess.run(command, env=environment(), check=False, timeout=_COMPOSE_SECONDS).returncode
+        return subprocess.run(command, env=environment(), check=False, timeout=seconds).returncode
     except subprocess.TimeoutExpired:
-        sys.stderr.write(f"compose has not ended within {_COMPOSE_SECONDS} seconds:\n")
+        sys.stderr.write(f"compose has not ended within {seconds:.0f} seconds:\n")
     shown = "{{.Name}} {{.State.Status}} {{json .State.Health}}"
     listed = subprocess.run(
         podman("ps", "--all", "--quiet"), env=environment(), capture_output=True, text=True, check=False
