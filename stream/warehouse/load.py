@@ -21,7 +21,7 @@ from stream.core.schema import RAW_CONVERSATIONS_COLUMNS
 from stream.landing.footer import Footer
 from stream.landing.merged import replaced_by
 from stream.landing.micro_batch import MicroBatch
-from stream.warehouse.fresh_files import fresh_files, landed_rows
+from stream.warehouse.fresh_files import fresh_files, landed_rows, rows_of_files
 
 BULK_ROWS = 100_000
 """From so many changed rows on, a load says "everything may have changed" instead of listing lines."""
@@ -144,12 +144,19 @@ class LoadTransaction:
             len(paths) > _MANY_FILES
             and sum(each.path.stat().st_size for each, _ in self._chunk) <= _SMALL_SIZE_BYTES
         )
-        if small:
-            self._execute(
-                "create or replace temp table landed_files as "
-                f"select * from {landed_rows(paths, old=self._old)}"
-            )
-            self._copied = set(paths)
+        if not small:
+            return
+        if self._old:
+            self._copy(landed_rows(paths, old=self._old))
+        else:
+            # Arrow reads a small file in two thirds of the time that DuckDB takes to.
+            self._connection.register("small_files", rows_of_files(paths))
+            self._copy("small_files")
+            self._connection.unregister("small_files")
+        self._copied = set(paths)
+
+    def _copy(self, landed: str) -> None:
+        self._execute(f"create or replace temp table landed_files as select * from {landed}")
 
     def _landed(self, paths: Iterable[str]) -> str:
         """Return what to select from to read some of the files."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from stream import sql
 from stream.clock import Clock
@@ -256,7 +257,7 @@ class Warehouse:
         except BaseException as error:
             with suppress(duckdb.Error):  # a damaged database has no transaction left
                 connection.rollback()
-            if isinstance(error, duckdb.IOException):
+            if isinstance(error, duckdb.IOException | OSError | pa.ArrowException):
                 for micro_batch, _ in chunk:
                     check_content(micro_batch)  # it may have vanished meanwhile
             raise

@@ -329,10 +329,12 @@ def test_a_majority_lost_amid_a_backfill_is_said(tmp_path: Path) -> None:
                     write_some(mongo, 1000)
 
             def bring_back() -> None:
-                wait_until(lambda: any(each["event"] == "majority_lost" for each in backfill.logged))
+                wait_until(
+                    lambda: any(each["event"] == "majority_lost" for each in backfill.logged), seconds=30
+                )
                 delay_secondary(client, primary, 0)
 
-            job = backfill.job(at_failpoint=lose)
+            job = backfill.job(at_failpoint=lose, threads=1)
             with meanwhile(bring_back):
                 assert job.run(Filters()).is_finished
             assert_same(client["claude_logs"]["conversations"], backfill.warehouse)

@@ -135,7 +135,8 @@ def test_a_split_event_becomes_one_row(*, is_compiled: bool) -> None:
 
 
 def _events(exchange: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return exchange.get("reply", {"cursor": {}})["cursor"].get("nextBatch", [])
+    found: list[dict[str, Any]] = exchange.get("reply", {"cursor": {}})["cursor"].get("nextBatch", [])
+    return found
 
 
 def test_verify_reads_later_changes_through_a_split_event() -> None:
