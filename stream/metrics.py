@@ -25,6 +25,7 @@ from prometheus_client import (
 from prometheus_client.exposition import ThreadingWSGIServer
 from pydantic import SecretStr
 
+from stream.core.change_event import WRITE_OPERATIONS
 from stream.core.normalise import REASONS
 from stream.core.secret_rules import KINDS
 from stream.errors import SettingsError
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 WAYS = ("compiled", "python")
-OPERATIONS = ("insert", "update", "replace", "delete")
 _PREFIX = "claude_analytics_stream"
 _SHUTDOWN_POLL_SECONDS = 0.05
 """How soon a program that is done gets rid of its endpoint; half a second, as the library has it, is felt."""
@@ -128,7 +128,7 @@ class StreamMetrics:
         )
         for way in WAYS:
             self.documents_decoded.labels(way=way)
-        for operation in OPERATIONS:
+        for operation in WRITE_OPERATIONS:
             self.events.labels(op=operation)
         for reason in REASONS:
             self.dead_letters.labels(reason=reason)

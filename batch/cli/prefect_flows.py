@@ -14,6 +14,7 @@ from batch.cli.alerts import send_alerts
 from batch.cli.context import Context
 from batch.cli.cycle import make_cycle, make_pipeline
 from batch.pipeline.runner import Options, RetryPolicy, StepResult, Work
+from batch.pipeline.timetable import DAILY, HOURLY
 from batch.runs.journal import new_run_id
 from stream.clock import utc_now
 from stream.disk import keep_to_owner
@@ -113,7 +114,7 @@ def _analytics_pipeline(  # noqa: PLR0917 - parameters of a deployment, all of t
 
 def _scheduled_pipeline(full_refresh: bool = False) -> str:  # noqa: FBT001 - parameter of a deployment
     """Run the whole cycle as the clock has it."""
-    return _run(Options(full_refresh=full_refresh, trigger="daily" if full_refresh else "schedule"))
+    return _run(Options(full_refresh=full_refresh, trigger=DAILY if full_refresh else HOURLY))
 
 
 analytics_pipeline = flow(name="analytics_pipeline", validate_parameters=True)(_analytics_pipeline)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from batch.pipeline.runner import CURRENT_BUILD, Options
+from batch.pipeline.timetable import HOURLY
 from batch.runs.journal import (
     PIPELINE,
     PUBLISH,
@@ -25,7 +26,7 @@ WHOLE_RUN_EACH = timedelta(minutes=50)
 
 def may_leave_out(options: Options) -> bool:
     """Whether a run may leave steps out at all: one that a person began does everything."""
-    return options == Options(trigger="schedule")
+    return options == Options(trigger=HOURLY)
 
 
 def is_up_to_date(steps: Sequence[StepRun], *, build_id: str | None, inputs: str, now: datetime) -> bool:

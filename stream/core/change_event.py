@@ -26,7 +26,7 @@ _REFERENCE = b"$ref\0"
 INVALIDATING_OPERATIONS = frozenset({"drop", "rename", "dropDatabase"})
 """Each ends a change stream: an event `invalidate` follows, behind which only `startAfter` goes on."""
 
-_WRITE_OPERATIONS = frozenset({"insert", "update", "replace", "delete"})
+WRITE_OPERATIONS = ("insert", "update", "replace", "delete")
 
 _INT32 = struct.Struct("<i")
 _INT64 = struct.Struct("<q")
@@ -219,4 +219,4 @@ def field_of(document: bytes, name: str) -> Any | None:  # noqa: ANN401 - whatev
 
 def is_write(event: Mapping[str, Any]) -> bool:
     """Whether an event changes a document (the others concern the collection as a whole)."""
-    return event.get("operationType") in _WRITE_OPERATIONS
+    return event.get("operationType") in WRITE_OPERATIONS

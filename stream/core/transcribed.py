@@ -6,13 +6,12 @@ from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
+from stream.core.change_event import WRITE_OPERATIONS
 from stream.core.redact import Redactor
 from stream.core.schema import NO_ROWS, Row, to_table
 
 LEFT = 0xFF
 """Code of a document without a row."""
-OPERATIONS = ("insert", "update", "replace", "delete")
-"""What the other codes of change events mean."""
 _MAX_SLICES = 64
 
 
@@ -23,7 +22,7 @@ class Transcribed:
     Attributes:
         batch: BSON array of documents, or of change events.
         spans: Start and end of each of them in the batch, flat.
-        codes: A byte for each of them: `LEFT`, or of a change event its place in `OPERATIONS`.
+        codes: A byte for each of them: `LEFT`, or of a change event its place in `WRITE_OPERATIONS`.
         table: Rows of the usual ones, in their order.
     """
 
@@ -45,7 +44,7 @@ class Transcribed:
     def operations(self) -> Counter[str]:
         """Count the change events that have their row, by operation."""
         return Counter(
-            {name: count for code, name in enumerate(OPERATIONS) if (count := self.codes.count(code))}
+            {name: count for code, name in enumerate(WRITE_OPERATIONS) if (count := self.codes.count(code))}
         )
 
     def raw(self, number: int) -> bytes:

@@ -16,10 +16,11 @@ from batch.cli.prefect import run_flow
 from batch.cli.printing.runs import print_run
 from batch.cli.resident import serve_runs
 from batch.pipeline.runner import Options
+from batch.pipeline.timetable import DAILY, HOURLY
 from batch.runs.journal import new_run_id
 from stream.clock import utc_now
 
-_TRIGGERS = ("manual", "schedule", "daily")
+_TRIGGERS = ("manual", HOURLY, DAILY)
 
 
 def command(  # noqa: PLR0917 - options, all of them by name

@@ -11,9 +11,10 @@ from prometheus_client import CollectorRegistry, generate_latest
 from pydantic import SecretStr
 
 from batch.mongod.server import free_port
+from stream.core.change_event import WRITE_OPERATIONS
 from stream.core.normalise import REASONS
 from stream.errors import SettingsError
-from stream.metrics import OPERATIONS, DiskMetrics, StreamMetrics, serve
+from stream.metrics import DiskMetrics, StreamMetrics, serve
 from stream.settings import MetricsSettings
 
 
@@ -56,7 +57,7 @@ def test_closed_label_sets_are_there_from_the_start() -> None:
     registry = CollectorRegistry()
     StreamMetrics(registry)
 
-    for operation in OPERATIONS:
+    for operation in WRITE_OPERATIONS:
         assert 0 == registry.get_sample_value("claude_analytics_stream_events_total", {"op": operation})
     for reason in REASONS:
         assert 0 == registry.get_sample_value(
