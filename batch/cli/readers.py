@@ -18,6 +18,7 @@ from batch.cli.printing.progress import backfilling
 from stream import logs, metrics
 from stream.errors import SettingsError
 from stream.settings import StreamSettings
+from stream.source.resnapshot import cannot_resnapshot
 
 if TYPE_CHECKING:
     from stream.worker import Worker, WorkerSummary
@@ -32,22 +33,35 @@ def make_worker(
     """Return a stream worker; `settings` take the place of those in force."""
     from stream.worker import Worker  # noqa: PLC0415 - brings Bytewax along, which a backfill has no use for
 
+    data, chosen = context.settings.data, settings or context.settings.stream
     return Worker(
         mongo=context.mongo,
-        data=context.settings.data,
-        settings=settings or context.settings.stream,
+        data=data,
+        settings=_for_objects(chosen) if data.is_remote else chosen,
         duckdb=context.settings.duckdb,
-        warehouse=context.warehouse_beside_reading(context.settings.stream.memory_limit),
+        warehouse=None if data.is_remote else context.warehouse_beside_reading(chosen.memory_limit),
         registry=registry,
         log=logs.logger("stream"),
-        read_collection=CollectionReader(
-            lambda is_landing_only: make_backfill(
-                context, CollectorRegistry(), is_landing_only=is_landing_only
-            ),
-            landing=context.landing,
-            log=logs.logger("backfill"),
-        ),
+        read_collection=cannot_resnapshot if data.is_remote else _collection_reader(context),
         redactor=context.redactor,
+    )
+
+
+def _for_objects(settings: StreamSettings) -> StreamSettings:
+    """Return the settings for an object store, beside which the collection cannot be read again."""
+    if settings.on_history_lost != "stop":
+        raise SettingsError(
+            "STREAM_ON_HISTORY_LOST=resnapshot needs a landing zone in a folder",
+            hint="leave it at `stop`, or unset DATA_URL",
+        )
+    return settings.for_objects()
+
+
+def _collection_reader(context: Context) -> CollectionReader:
+    return CollectionReader(
+        lambda is_landing_only: make_backfill(context, CollectorRegistry(), is_landing_only=is_landing_only),
+        landing=context.landing,
+        log=logs.logger("backfill"),
     )
 
 

@@ -38,7 +38,7 @@ def find_weed() -> Path | None:
 
 
 class S3Server:
-    """A server with one account; not thread-safe. Buckets come into being with their first object.
+    """A server with one account; not thread-safe.
 
     It listens on the loopback address alone, and keeps its content from start to start.
 
@@ -80,6 +80,22 @@ class S3Server:
             "AWS_REGION": self.region,
             "AWS_ALLOW_HTTP": "true",
         }
+
+    def make_bucket(self, name: str) -> None:
+        """Make a bucket, by writing into it; there must be the extra `lake`."""
+        import obstore  # noqa: PLC0415 - an extra
+        from obstore.store import S3Store  # noqa: PLC0415
+
+        store = S3Store(
+            name,
+            endpoint=self.endpoint,
+            access_key_id=self.access_key,
+            secret_access_key=self.secret_key,
+            region=self.region,
+            client_options={"allow_http": True},
+        )
+        obstore.put(store, ".made", b"")
+        obstore.delete(store, ".made")
 
     def start(self) -> None:
         """Start it, and wait until it answers.
@@ -161,6 +177,7 @@ class S3Server:
             f"-master.port.grpc={ports['master_grpc']}",
             "-master.volumeSizeLimitMB=64",
             "-master.telemetry=false",
+            "-master.electionTimeout=1s",
             f"-volume.port={ports['volume']}",
             f"-volume.port.grpc={ports['volume_grpc']}",
             "-volume.max=0",

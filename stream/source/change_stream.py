@@ -11,7 +11,7 @@ from stream.core.changes import behind
 from stream.core.position import Fingerprint, Position, cluster_time_of_token
 from stream.core.split_event import SPLIT_STAGE, SplitEvents
 from stream.errors import AnalyticsError, EventTooLargeError, SourceUnsuitableError, StepFailedError
-from stream.landing.zone import Lane
+from stream.landing.lane_writer import LaneWriter
 from stream.logs import Logger
 from stream.metrics import StreamMetrics
 from stream.settings import MongoSettings
@@ -98,7 +98,7 @@ class ChangeCursor:
 
 
 def start_position(
-    client: Client, settings: MongoSettings, lane: Lane, *, from_now: bool, log: Logger | None
+    client: Client, settings: MongoSettings, lane: LaneWriter, *, from_now: bool, log: Logger | None
 ) -> Position:
     """Return the lane's position; if it has none, take the present and save it, before anything is read.
 

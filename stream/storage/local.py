@@ -86,6 +86,12 @@ class LocalStorage:
         except FileNotFoundError:
             return []
 
+    def sweep(self, prefix: str) -> None:
+        """Remove the temporary files in a folder."""
+        with disk_errors(self._path(prefix)):
+            for left_over in self._path(prefix).glob(f".*{TEMPORARY_SUFFIX}"):
+                left_over.unlink(missing_ok=True)
+
     def delete(self, key: str) -> None:
         """Remove a file, durably."""
         path = self._path(key)

@@ -38,6 +38,8 @@ _REFUSALS = (
     exceptions.UnknownConfigurationKeyError,
     exceptions.NotFoundError,  # of a key it is dealt with before: this one is of the bucket
 )
+_NO_BUCKET = "status code: 404"
+"""A missing key is an error of its own kind: this is what a list says."""
 _HINT = (
     "check DATA_URL, AWS_ENDPOINT_URL (or that of the cloud you use), the credentials, and that they may "
     "read, write, list and delete there; `claude-analytics doctor` tries each"
@@ -117,6 +119,9 @@ class ObjectStorage:
             found = obstore.list_with_delimiter(self._store, prefix)["common_prefixes"]
             return sorted(each.rstrip("/").rpartition("/")[2] for each in found)
 
+    def sweep(self, prefix: str) -> None:
+        """Do nothing: a put leaves nothing half-written."""
+
     def delete(self, key: str) -> None:
         """Delete an object."""
         with self._explained(f"delete `{key}`"):
@@ -135,6 +140,10 @@ class ObjectStorage:
                 f"cannot {doing} in `{self.url}`: {_first_line(error)}", hint=_HINT
             ) from error
         except (exceptions.BaseError, OSError) as error:
+            if _NO_BUCKET in str(error):
+                raise StorageRefusedError(
+                    f"cannot {doing} in `{self.url}`: there is no such bucket", hint=_HINT
+                ) from error
             raise StorageUnavailableError(
                 f"cannot {doing} in `{self.url}`: {_first_line(error)}",
                 hint="nothing is lost: it is tried again until the store answers; if it never does, check "

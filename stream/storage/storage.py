@@ -1,4 +1,4 @@
-"""What the landing zone asks of a place to keep things: six operations, the same in a folder and a bucket."""
+"""What is asked of a place to keep things: a few operations, the same for a folder and a bucket."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -55,6 +55,9 @@ class Storage(Protocol):
 
     def folders(self, prefix: str) -> list[str]:
         """Return the parts of keys that come next below a prefix and have others below them, in order."""
+
+    def sweep(self, prefix: str) -> None:
+        """Clear away what crashed writers left half-written below a prefix; nobody may be writing there."""
 
     def delete(self, key: str) -> None:
         """Remove a content; nothing happens if there is none."""

@@ -147,6 +147,16 @@ class TestBucket:
         with pytest.raises(StorageUnavailableError, match="cannot write `a` in `s3://bucket`"):
             objects.ObjectStorage("s3://bucket").put("a", b"x")
 
+    def test_a_bucket_that_is_not_there_is_refused(
+        self, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is not waited for: a person must make it, or correct its name."""
+        objects = pytest.importorskip("stream.storage.objects")
+        for name, value in s3_server.environment().items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(StorageRefusedError, match="no such bucket"):
+            list(objects.ObjectStorage("s3://nobody-made-it").list_after("landing"))
+
     def test_an_unknown_kind_of_store_is_refused(self) -> None:
         """The error names what was asked for."""
         objects = pytest.importorskip("stream.storage.objects")
