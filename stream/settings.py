@@ -292,6 +292,12 @@ class StreamSettings(SettingsGroup):
         "DATA_URL is an object store",
     )
 
+    partitions: Positive = Field(
+        1,
+        le=256,
+        validation_alias="STREAM_PARTITIONS",
+        description="workers that share the changes by a hash of the document's key (docs/scale.md)",
+    )
     on_drop: OnDrop = Field(
         "delete",
         validation_alias="STREAM_ON_DROP",

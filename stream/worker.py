@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -14,6 +15,7 @@ from stream.clock import Clock, utc_now
 from stream.core.changes import Transcribe
 from stream.core.collection_event import InvalidationPolicy
 from stream.core.dead_letter_limit import DeadLetterLimit
+from stream.core.partition import WHOLE, Partition
 from stream.core.position import Position
 from stream.core.redact import Redactor
 from stream.core.window import FlushPolicy, Window
@@ -25,13 +27,19 @@ from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.flush import Flusher
 from stream.landing.landed_file import Failpoint, no_failpoint
 from stream.landing.lane_writer import LaneWriter
+from stream.landing.partitions import Generation, Zone, begin_generation, choose_partition, repartition
 from stream.landing.places import places
-from stream.landing.zone import STREAM_LANE
 from stream.logs import Logger
 from stream.metrics import StreamMetrics
 from stream.settings import DataSettings, DuckDBSettings, MongoSettings, StreamSettings
-from stream.source.change_stream import ChangeStream, start_position, warn_of_missing
-from stream.source.client import Client, connect, ignored_options
+from stream.source.change_stream import (
+    PIPELINE_VERSION,
+    ChangeStream,
+    present_position,
+    start_position,
+    warn_of_missing,
+)
+from stream.source.client import Client, connect, fingerprint, ignored_options
 from stream.source.history import begin_resnapshot
 from stream.source.majority import MajorityWatch, require_majority
 from stream.source.oplog import OplogWatch
@@ -88,6 +96,7 @@ class Worker:
         registry: Metrics are registered here.
         redactor: Takes secrets out of documents; None leaves them as they are.
         read_collection: Reads the whole collection, should that become necessary.
+        partition: Number of the share of the changes that it takes; 0 is the first of STREAM_PARTITIONS.
         at_failpoint: Tests crash the process at its failpoints.
     """
 
@@ -100,6 +109,7 @@ class Worker:
     log: Logger
     read_collection: ReadCollection = cannot_resnapshot
     redactor: Redactor | None = None
+    partition: int = 0
     clock: Clock = utc_now
     at_failpoint: Failpoint = no_failpoint
 
@@ -110,9 +120,34 @@ class Worker:
             AlreadyRunningError: A worker runs (which has taken one).
             AnalyticsError: MongoDB cannot be used, or the saved position is another source's.
         """
-        lane = places(self.data, clock=self.clock).landing.lane(STREAM_LANE)
-        with connect(self.mongo) as client, lane.writing():
-            return start_position(client, self.mongo, lane, from_now=False, log=self.log)
+        landing = places(self.data, clock=self.clock).landing
+        with connect(self.mongo) as client:
+            partition, begin = self._partition(client, landing)
+            lane = landing.lane(partition.lane)
+            with lane.writing():
+                return start_position(client, self.mongo, lane, from_now=False, log=self.log, begin=begin)
+
+    def repartition(self) -> Generation:
+        """Divide the stream into STREAM_PARTITIONS lanes, behind what its workers have landed.
+
+        They must have ended.
+
+        Raises:
+            AlreadyRunningError: One of them does.
+            SettingsError: The stream has not begun, or reads the collection again just now.
+        """
+        return repartition(places(self.data, clock=self.clock).landing, self.settings.partitions)
+
+    def _partition(self, client: Client, landing: Zone) -> tuple[Partition, Position | None]:
+        """Return what to read, and where to begin; several partitions begin at the same point."""
+        chosen = choose_partition(landing, self.partition, self.settings.partitions)
+        if chosen is None:
+            source = fingerprint(client, self.mongo, pipeline=PIPELINE_VERSION)
+            # A backfill may have taken one before any worker ran.
+            start = landing.lane(WHOLE.lane).position() or present_position(client, self.mongo, source)
+            begin_generation(landing, self.settings.partitions, start)
+            chosen = choose_partition(landing, self.partition, self.settings.partitions)
+        return chosen or (WHOLE, None)
 
     def run(
         self,
@@ -135,25 +170,34 @@ class Worker:
         """
         started = time.monotonic()
         where = places(self.data, clock=self.clock)
-        lane = where.landing.lane(STREAM_LANE, at_failpoint=self.at_failpoint)
         dead_letters = where.dead_letters
         metrics = StreamMetrics(self.registry)
         events, loaded = 0, LoadResult()
         begun_at: Position | None = None
-        with rare_garbage_collection(), connect(self.mongo) as client, lane.writing():
+        with ExitStack() as stack:
+            stack.enter_context(rare_garbage_collection())
+            client = stack.enter_context(connect(self.mongo))
+            partition, begin = self._partition(client, where.landing)
+            lane = where.landing.lane(partition.lane, at_failpoint=self.at_failpoint)
+            stack.enter_context(lane.writing())
             for ignored in ignored_options(self.mongo):
                 self.log.warning("mongo_option_ignored", problem=ignored)
             warn_of_missing(client, self.mongo, self.log)
-            dead_letters.remove_orphans(where.landing, STREAM_LANE)
+            dead_letters.remove_orphans(where.landing, partition.lane)
             if until_idle_seconds is not None:
                 require_majority(client, self.mongo.namespace)
             while True:
                 under_way = ResnapshotStore(lane).load()
                 position = start_position(
-                    client, self.mongo, lane, from_now=from_now and not begun_at, log=self.log
+                    client,
+                    self.mongo,
+                    lane,
+                    from_now=from_now and not begun_at,
+                    log=self.log,
+                    begin=begin,
                 )
                 attempt = self._follow(
-                    client, lane, position, under_way.truncate_marker if under_way else None,
+                    client, lane, partition, position, under_way.truncate_marker if under_way else None,
                     dead_letters, metrics,
                     until_idle_seconds=until_idle_seconds, is_landing_only=is_landing_only,
                 )  # fmt: skip
@@ -181,6 +225,7 @@ class Worker:
         self,
         client: Client,
         lane: LaneWriter,
+        partition: Partition,
         position: Position,
         resnapshot_marker: int | None,
         dead_letters: DeadLetterStore,
@@ -216,7 +261,9 @@ class Worker:
             metrics=metrics,
             flusher=flusher,
             limit=DeadLetterLimit(self.settings.max_dead_letters_per_minute),
-            policy=InvalidationPolicy(self.settings.on_drop, self.settings.on_history_lost),
+            policy=InvalidationPolicy(
+                self.settings.on_drop, self.settings.on_history_lost, is_first=partition.number == 0
+            ),
             resnapshot=resnapshot,
             log=self.log,
             redactor=self.redactor and self.redactor.telling(metrics.count_redaction),
@@ -245,12 +292,18 @@ class Worker:
             self.mongo,
             batch_size=min(self.settings.batch_size, self.settings.max_rows),
             position=position,
+            partition=partition,
             require=partial(require_timeline, client, self.mongo.namespace),
             stop=stop,
             metrics=metrics,
             log=self.log,
         )
-        self.log.info("stream_started", namespace=self.mongo.namespace, position=position.instant.isoformat())
+        self.log.info(
+            "stream_started",
+            namespace=self.mongo.namespace,
+            lane=lane.name,
+            position=position.instant.isoformat(),
+        )
         guard = Guard(stop)
         flow = build_flow(
             source=ChangeStreamSource(

@@ -8,6 +8,7 @@ from filelock import FileLock, Timeout
 
 from stream.disk import disk_errors
 from stream.errors import AlreadyRunningError
+from stream.landing.partitions import current_generation
 from stream.landing.zone import STREAM_LANE, LandingZone
 from stream.settings import MongoSettings
 from stream.source.change_stream import PIPELINE_VERSION, start_position
@@ -48,6 +49,9 @@ def ensure_position(client: Client, settings: MongoSettings, landing: LandingZon
         PositionMismatchError: It has one of another source.
         AnalyticsError: MongoDB cannot be used.
     """
+    if (generation := current_generation(landing)) is not None:
+        generation.start.require_source(fingerprint(client, settings, pipeline=PIPELINE_VERSION))
+        return
     lane = landing.lane(STREAM_LANE)
     while True:
         try:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -28,7 +29,11 @@ _IDLE_SECONDS = 0.0
 
 
 def make_worker(
-    context: Context, registry: CollectorRegistry, settings: StreamSettings | None = None
+    context: Context,
+    registry: CollectorRegistry,
+    settings: StreamSettings | None = None,
+    *,
+    partition: int = 0,
 ) -> "Worker":
     """Return a stream worker; `settings` take the place of those in force."""
     from stream.worker import Worker  # noqa: PLC0415 - brings Bytewax along, which a backfill has no use for
@@ -44,6 +49,7 @@ def make_worker(
         log=logs.logger("stream"),
         read_collection=cannot_resnapshot if data.is_remote else _collection_reader(context),
         redactor=context.redactor,
+        partition=partition,
     )
 
 
@@ -68,12 +74,25 @@ def _collection_reader(context: Context) -> CollectionReader:
 def catch_up(context: Context) -> "WorkerSummary":
     """Land what has changed since the last time, until nothing comes any more; load nothing.
 
+    One partition after the other. The summary is of all, at the position of the last.
+
     Raises:
         AnalyticsError: Why it failed.
     """
-    return make_worker(context, CollectorRegistry()).run(
-        until_idle_seconds=_IDLE_SECONDS, is_landing_only=True
-    )
+    total = _catch_up(context, 0)
+    for partition in range(1, context.settings.stream.partitions):
+        if total.signal_number is not None:
+            break
+        summary = _catch_up(context, partition)
+        total = replace(
+            summary, events=total.events + summary.events, seconds=total.seconds + summary.seconds
+        )
+    return total
+
+
+def _catch_up(context: Context, partition: int) -> "WorkerSummary":
+    worker = make_worker(context, CollectorRegistry(), partition=partition)
+    return worker.run(until_idle_seconds=_IDLE_SECONDS, is_landing_only=True)
 
 
 def make_backfill(

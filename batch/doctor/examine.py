@@ -15,7 +15,8 @@ from stream.clock import Clock, utc_now
 from stream.errors import AnalyticsError
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.fenced import FencedZone
-from stream.landing.zone import STREAM_LANE, LandingZone
+from stream.landing.partitions import oldest_position
+from stream.landing.zone import LandingZone
 from stream.settings import MongoSettings
 from stream.source.client import connect
 from stream.warehouse.warehouse import Warehouse
@@ -26,7 +27,7 @@ def examine_remote(mongo: MongoSettings, landing: FencedZone, *, clock: Clock = 
     store = examine_store(landing.storage)
     position, problem = None, None
     try:
-        position = landing.lane(STREAM_LANE).position()
+        position = oldest_position(landing)
     except AnalyticsError as error:
         problem = error
     stream = [failed("stream", problem)] if problem and store[0].level == "ok" else []

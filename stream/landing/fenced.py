@@ -21,8 +21,9 @@ import pyarrow.parquet as pq
 
 from stream.clock import Clock
 from stream.core.position import Position
+from stream.core.schema import NO_ROWS
 from stream.errors import AlreadyRunningError, MicroBatchCorruptError
-from stream.landing.footer import Footer
+from stream.landing.footer import Footer, footer_of
 from stream.landing.landed_file import Content, Failpoint, many_groups, no_failpoint, one_group
 from stream.landing.micro_batch import MicroBatch
 from stream.landing.saved_position import save_position, saved_position
@@ -173,6 +174,23 @@ class FencedLane:
         if saved is not None and (newest is None or saved.behind == newest.id):
             return saved.position
         return footer.position if footer else None
+
+    def close(self) -> Position | None:
+        """Take the next number with an object without rows, so that a worker that still runs loses its race.
+
+        Returns:
+            Where the lane stands for ever.
+
+        Raises:
+            AlreadyRunningError: A worker landed at the same moment; try again.
+        """
+        position = self.position()
+        if position is not None:
+            named = self.new_name(self._newest.sequence + 1 if self._newest else 0)
+            self.land(
+                named, NO_ROWS, footer_of(named.id, NO_ROWS, landed_at=self._clock(), position=position)
+            )
+        return position
 
     def save_position(self, position: Position, *, behind: MicroBatch | None) -> None:
         """Carry the position on while nothing lands.

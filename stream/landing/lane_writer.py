@@ -42,5 +42,8 @@ class LaneWriter(Protocol):
     def position(self) -> Position | None:
         """Return where the lane stands: behind the newest micro-batch, or further if nothing came since."""
 
+    def close(self) -> Position | None:
+        """See that no other writer lands here any more; return where it stands."""
+
     def save_position(self, position: Position, *, behind: MicroBatch | None) -> None:
         """Carry the position on while nothing lands; `behind` is the newest micro-batch when it was taken."""

@@ -221,6 +221,10 @@ class Lane:
         check_content(newest)
         return read_footer(newest).position
 
+    def close(self) -> Position | None:
+        """Return where the lane stands; whoever calls is its writer, so nobody else lands here."""
+        return self.position()
+
     def save_position(self, position: Position, *, behind: MicroBatch | None) -> None:
         """Carry the position on while nothing lands; `behind` is the newest file when it was taken."""
         save_position(self.state, position, behind=behind)

@@ -8,6 +8,7 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from stream.core.change_event import Reply
 from stream.core.changes import behind
+from stream.core.partition import WHOLE, Partition
 from stream.core.position import Fingerprint, Position, cluster_time_of_token
 from stream.core.split_event import SPLIT_STAGE, SplitEvents
 from stream.errors import AnalyticsError, EventTooLargeError, SourceUnsuitableError, StepFailedError
@@ -39,10 +40,17 @@ class ChangeCursor:
         settings: Which collection.
         batch_size: Events per reply, at most.
         token: Where to continue; None begins at the present.
+        partition: Whose events to give.
     """
 
     def __init__(
-        self, client: Client, settings: MongoSettings, *, batch_size: int, token: Mapping[str, Any] | None
+        self,
+        client: Client,
+        settings: MongoSettings,
+        *,
+        batch_size: int,
+        token: Mapping[str, Any] | None,
+        partition: Partition = WHOLE,
     ) -> None:
         self._collection = settings.collection
         self._cursor = RawCursor(
@@ -58,7 +66,11 @@ class ChangeCursor:
         if token is not None:
             # Unlike resumeAfter, startAfter also continues behind an invalidate event.
             stage["startAfter"] = token
-        pipeline: list[Mapping[str, Any]] = [{"$changeStream": stage}, {"$project": _UNUSED_FIELDS}]
+        pipeline: list[Mapping[str, Any]] = [
+            {"$changeStream": stage},
+            *partition.stages,
+            {"$project": _UNUSED_FIELDS},
+        ]
         try:
             self.first_reply = self._open(pipeline)
         except BaseException:
@@ -98,7 +110,13 @@ class ChangeCursor:
 
 
 def start_position(
-    client: Client, settings: MongoSettings, lane: LaneWriter, *, from_now: bool, log: Logger | None
+    client: Client,
+    settings: MongoSettings,
+    lane: LaneWriter,
+    *,
+    from_now: bool,
+    log: Logger | None,
+    begin: Position | None = None,
 ) -> Position:
     """Return the lane's position; if it has none, take the present and save it, before anything is read.
 
@@ -108,13 +126,14 @@ def start_position(
         lane: Whose writer the caller is.
         from_now: Take the present even if there is a position.
         log: Told if history is left to a backfill; None for the backfill itself.
+        begin: Where a lane without a position begins, in place of the present.
 
     Raises:
         PositionMismatchError: The lane's position belongs to another source.
         AnalyticsError: The source cannot be used.
     """
     source = fingerprint(client, settings, pipeline=PIPELINE_VERSION)
-    saved = None if from_now else lane.position()
+    saved = None if from_now else lane.position() or begin
     if saved is not None:
         saved.require_source(source)
         return saved
@@ -190,6 +209,7 @@ class ChangeStream:
     Args:
         position: Where it begins.
         require: Checks the position before a cursor is opened there; what it raises ends the stream.
+        partition: Whose events to give.
     """
 
     def __init__(
@@ -203,7 +223,9 @@ class ChangeStream:
         metrics: StreamMetrics,
         log: Logger,
         require: Callable[[Position], None] = lambda _position: None,
+        partition: Partition = WHOLE,
     ) -> None:
+        self._partition = partition
         self._client = client
         self._require = require
         self._settings = settings
@@ -242,7 +264,11 @@ class ChangeStream:
     def _one_cursor(self) -> Iterator[Reply]:
         self._require(self._position)
         cursor = ChangeCursor(
-            self._client, self._settings, batch_size=self._batch_size, token=self._position.token
+            self._client,
+            self._settings,
+            batch_size=self._batch_size,
+            token=self._position.token,
+            partition=self._partition,
         )
         events = SplitEvents()
         try:
