@@ -12,7 +12,8 @@ from stream.disk import disk_errors
 from stream.errors import AnalyticsError
 from stream.landing.dead_letters import DeadLetterStore, StoredDeadLetter
 from stream.landing.micro_batch import MicroBatch
-from stream.landing.zone import STREAM_LANE, LandingZone
+from stream.landing.partitions import StreamLanes
+from stream.landing.zone import LandingZone
 from stream.warehouse.warehouse import Warehouse
 
 Found = TypeVar("Found")
@@ -60,8 +61,8 @@ class WarehouseFacts:
 
 def probe_landing(landing: LandingZone, dead_letters: DeadLetterStore) -> LandingFacts:
     """Look at the landing zone; whatever is in the way becomes a fact."""
-    lane = landing.lane(STREAM_LANE)
-    position, position_problem = _tried_to(lane.position, lane.folder)
+    lane = StreamLanes(landing)
+    position, position_problem = _tried_to(lane.position, landing.root)
     landed, landed_problem = _tried_to(landing.micro_batches, landing.root)
     try:
         letters = tuple(dead_letters.list(landing))

@@ -6,6 +6,7 @@ AnalyticsError                     every error has a message (what failed, and w
 │   ├── MajorityLostError          no majority of the replica set confirms writes
 │   ├── WarehouseBusyError         another process holds the DuckDB file
 │   ├── LandingFullError           the disk of the landing zone is full
+│   ├── StorageUnavailableError    the object store does not answer
 │   ├── StepFailedError            a step of the pipeline failed; its own message says why
 │   └── MetabaseUnreachableError   Metabase does not answer, or is still starting
 └── TerminalError                  exit code 2: a person must act
@@ -21,6 +22,7 @@ AnalyticsError                     every error has a message (what failed, and w
     ├── AlreadyRunningError        a second worker for the same folder
     ├── TooManyDeadLettersError    more documents are rejected than can be right
     ├── LandingNotWritableError    the landing zone cannot be written
+    ├── StorageRefusedError        the object store refuses the credentials, or has no such bucket
     ├── MicroBatchCorruptError     a landed file cannot be read
     ├── LandingTrimmedError        old landed files were removed, so they cannot rebuild the warehouse
     ├── WarehouseCorruptError      the DuckDB file is damaged, or no DuckDB file
@@ -100,6 +102,10 @@ class LandingFullError(TransientError):
     """The disk of the landing zone is full; nothing half-written is left behind."""
 
 
+class StorageUnavailableError(TransientError):
+    """The object store does not answer; nothing half-written is left behind."""
+
+
 class StepFailedError(TransientError):
     """A step of the pipeline failed."""
 
@@ -154,6 +160,10 @@ class TooManyDeadLettersError(TerminalError):
 
 class LandingNotWritableError(TerminalError):
     """A folder of the landing zone cannot be written."""
+
+
+class StorageRefusedError(TerminalError):
+    """The object store refuses the credentials, or lacks the bucket, or cannot write on condition."""
 
 
 class MicroBatchCorruptError(TerminalError):

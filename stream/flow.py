@@ -16,7 +16,7 @@ from stream.landing.flush import Flusher
 from stream.landing.micro_batch import MicroBatch
 from stream.source.prefetch import ChangeStreamSource
 from stream.stop import StopSignal
-from stream.warehouse.loader import Loader
+from stream.warehouse.loader import Loader, NoLoader
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
@@ -77,7 +77,7 @@ class _WindowLogic(StatefulBatchLogic[NormalisedBatch, ClosedWindow, None]):
 
 @dataclass
 class _LoadPartition(StatelessSinkPartition[tuple[str, MicroBatch | None]]):
-    loader: Loader
+    loader: Loader | NoLoader
 
     def write_batch(self, items: list[tuple[str, MicroBatch | None]]) -> None:
         if any(micro_batch is not None for _, micro_batch in items):
@@ -92,7 +92,7 @@ class LoadSink(DynamicSink[tuple[str, MicroBatch | None]]):
     Delivery guarantee: exactly once, by the manifest that is written in the transaction of the rows.
     """
 
-    loader: Loader
+    loader: Loader | NoLoader
 
     def build(self, step_id: str, worker_index: int, worker_count: int) -> _LoadPartition:  # noqa: ARG002
         """Return the worker's partition."""
@@ -106,7 +106,7 @@ def build_flow(
     normalise: Callable[[Reply | None], NormalisedBatch | None],
     window: Window,
     flusher: Flusher,
-    loader: Loader,
+    loader: Loader | NoLoader,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Dataflow:
     """Wire the steps of the stream: read, normalise, window, land, load."""

@@ -9,7 +9,7 @@ import math
 import shutil
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
@@ -19,6 +19,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    Metric,
     ProcessCollector,
     make_wsgi_app,
 )
@@ -37,6 +38,28 @@ WAYS = ("compiled", "python")
 _PREFIX = "claude_analytics_stream"
 _SHUTDOWN_POLL_SECONDS = 0.05
 """How soon a program that is done gets rid of its endpoint; half a second, as the library has it, is felt."""
+
+
+class PartitionRegistry(CollectorRegistry):
+    """Gives every sample the label `partition`, so that lag and headroom are told apart, and alerts too.
+
+    Args:
+        partition: The label's value.
+    """
+
+    def __init__(self, partition: int) -> None:
+        super().__init__()
+        self._partition = str(partition)
+
+    def collect(self) -> Iterator[Metric]:
+        """Return what is registered, labelled."""
+        for metric in super().collect():
+            labelled = Metric(metric.name, metric.documentation, metric.type, metric.unit)
+            labelled.samples = [
+                sample._replace(labels={**sample.labels, "partition": self._partition})
+                for sample in metric.samples
+            ]
+            yield labelled
 
 
 class StreamMetrics:

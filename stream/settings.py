@@ -146,6 +146,9 @@ class MongoSettings(SettingsGroup):
         return f"{self.database}.{self.collection}"
 
 
+_REMOTE = ("s3://", "gs://", "az://")
+
+
 class DataSettings(SettingsGroup):
     """Where files go."""
 
@@ -160,17 +163,46 @@ class DataSettings(SettingsGroup):
         description="group (name or number) that may read `serving/`; unset: only the user that runs this",
     )
 
+    url: str | None = Field(
+        None,
+        validation_alias="DATA_URL",
+        description="where landing zone and dead letters are kept: a folder, or `s3://`, `gs://` or `az://` "
+        "with a bucket (docs/scale.md); unset: DATA_DIR",
+    )
+
     _is_plain = field_validator("data_dir")(_require_plain)
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_place(cls, value: str | None) -> str | None:
+        if not value or "://" not in value:
+            _require_plain(Path(value) if value else None)
+            return value or None
+        rest = value.partition("://")[2]
+        if not value.startswith(_REMOTE) or not rest.strip("/"):
+            raise ValueError("must be a folder, or begin with s3://, gs:// or az:// and name a bucket")
+        if {"@", "?", "#"} & set(rest):
+            raise ValueError("must hold no credentials: they are found where the cloud's own tools look")
+        return value.rstrip("/")
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the landing zone is in an object store."""
+        return self.url is not None and "://" in self.url
 
     @property
     def landing_dir(self) -> Path:
         """The landing zone: one folder a lane."""
-        return self.data_dir / "landing"
+        return self._landed_root / "landing"
 
     @property
     def dead_letter_dir(self) -> Path:
         """Rejected documents: one folder a lane."""
-        return self.data_dir / "dead_letter"
+        return self._landed_root / "dead_letter"
+
+    @property
+    def _landed_root(self) -> Path:
+        return Path(self.url) if self.url and not self.is_remote else self.data_dir
 
     @property
     def serving_dir(self) -> Path:
@@ -206,6 +238,15 @@ class DuckDBSettings(SettingsGroup):
     )
 
 
+_OBJECT_WINDOW = {
+    "max_age_seconds": 10.0,
+    "max_rows": 80_000,
+    "max_size_bytes": 32_000_000,
+    "idle_position_seconds": 60.0,
+}
+"""8,640 objects a day at most from a worker with little to do, in place of 43,200."""
+
+
 class StreamSettings(SettingsGroup):
     """The always-on worker."""
 
@@ -215,18 +256,22 @@ class StreamSettings(SettingsGroup):
         description="maximum documents per batch requested from MongoDB",
     )
     max_rows: Positive = Field(
-        20_000, validation_alias="STREAM_MAX_ROWS", description="close a micro-batch at this many rows"
+        20_000,
+        validation_alias="STREAM_MAX_ROWS",
+        description="close a micro-batch at this many rows; 80000 if unset and DATA_URL is an object store",
     )
     max_size_bytes: Positive = Field(
         8_000_000,
         validation_alias="STREAM_MAX_BYTES",
-        description="close a micro-batch at this many bytes of BSON",
+        description="close a micro-batch at this many bytes of BSON; 32000000 if unset and DATA_URL is an "
+        "object store",
     )
     max_age_seconds: float = Field(
         2,
         gt=0,
         validation_alias="STREAM_MAX_AGE_SECONDS",
-        description="close a micro-batch this long after its first row; bounds how stale `raw` can be",
+        description="close a micro-batch this long after its first row; bounds how stale `raw` can be; 10 if "
+        "unset and DATA_URL is an object store",
     )
     memory_limit: str = Field(
         "384MB",
@@ -243,9 +288,16 @@ class StreamSettings(SettingsGroup):
         10,
         gt=0,
         validation_alias="STREAM_IDLE_POSITION_SECONDS",
-        description="interval at which the position is saved while no changes arrive",
+        description="interval at which the position is saved while no changes arrive; 60 if unset and "
+        "DATA_URL is an object store",
     )
 
+    partitions: Positive = Field(
+        1,
+        le=256,
+        validation_alias="STREAM_PARTITIONS",
+        description="workers that share the changes by a hash of the document's key (docs/scale.md)",
+    )
     on_drop: OnDrop = Field(
         "delete",
         validation_alias="STREAM_ON_DROP",
@@ -258,6 +310,12 @@ class StreamSettings(SettingsGroup):
         description="when changes have left the oplog unread: `stop`, or `resnapshot` (read the whole "
         "collection again)",
     )
+
+    def for_objects(self) -> "StreamSettings":
+        """Return the same with larger windows, where nobody has set them: each is an object."""
+        return self.model_copy(
+            update={name: size for name, size in _OBJECT_WINDOW.items() if name not in self.model_fields_set}
+        )
 
     @property
     def max_age(self) -> timedelta:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -14,6 +15,7 @@ from stream.clock import Clock, utc_now
 from stream.core.changes import Transcribe
 from stream.core.collection_event import InvalidationPolicy
 from stream.core.dead_letter_limit import DeadLetterLimit
+from stream.core.partition import WHOLE, Partition
 from stream.core.position import Position
 from stream.core.redact import Redactor
 from stream.core.window import FlushPolicy, Window
@@ -23,12 +25,21 @@ from stream.errors import AnalyticsError, HistoryLostError, HistoryRewoundError,
 from stream.flow import Guard, build_flow
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.flush import Flusher
-from stream.landing.zone import STREAM_LANE, Failpoint, LandingZone, Lane, no_failpoint
+from stream.landing.landed_file import Failpoint, no_failpoint
+from stream.landing.lane_writer import LaneWriter
+from stream.landing.partitions import Generation, Zone, begin_generation, choose_partition, repartition
+from stream.landing.places import places
 from stream.logs import Logger
 from stream.metrics import StreamMetrics
 from stream.settings import DataSettings, DuckDBSettings, MongoSettings, StreamSettings
-from stream.source.change_stream import ChangeStream, start_position, warn_of_missing
-from stream.source.client import Client, connect, ignored_options
+from stream.source.change_stream import (
+    PIPELINE_VERSION,
+    ChangeStream,
+    present_position,
+    start_position,
+    warn_of_missing,
+)
+from stream.source.client import Client, connect, fingerprint, ignored_options
 from stream.source.history import begin_resnapshot
 from stream.source.majority import MajorityWatch, require_majority
 from stream.source.oplog import OplogWatch
@@ -38,7 +49,7 @@ from stream.source.resnapshot import ReadCollection, Resnapshot, ResnapshotStore
 from stream.source.timeline import require_timeline
 from stream.stop import StopSignal, stopped_by_signals
 from stream.warehouse.load import LoadResult
-from stream.warehouse.loader import Loader
+from stream.warehouse.loader import Loader, NoLoader
 from stream.warehouse.warehouse import Warehouse
 
 _EPOCH_INTERVAL = timedelta(seconds=30)
@@ -71,7 +82,7 @@ class _Attempt:
     """How following from one position ended."""
 
     reader: ChangeReader
-    loader: Loader
+    loader: Loader | NoLoader
     stop: StopSignal
     failure: Exception | None
 
@@ -81,10 +92,11 @@ class Worker:
     """Everything the stream worker needs, made by the command line.
 
     Attributes:
-        warehouse: What has landed is loaded there.
+        warehouse: What has landed is loaded there; None leaves it to others.
         registry: Metrics are registered here.
         redactor: Takes secrets out of documents; None leaves them as they are.
         read_collection: Reads the whole collection, should that become necessary.
+        partition: Number of the share of the changes that it takes; 0 is the first of STREAM_PARTITIONS.
         at_failpoint: Tests crash the process at its failpoints.
     """
 
@@ -92,11 +104,12 @@ class Worker:
     data: DataSettings
     settings: StreamSettings
     duckdb: DuckDBSettings
-    warehouse: Warehouse
+    warehouse: Warehouse | None
     registry: CollectorRegistry
     log: Logger
     read_collection: ReadCollection = cannot_resnapshot
     redactor: Redactor | None = None
+    partition: int = 0
     clock: Clock = utc_now
     at_failpoint: Failpoint = no_failpoint
 
@@ -107,9 +120,34 @@ class Worker:
             AlreadyRunningError: A worker runs (which has taken one).
             AnalyticsError: MongoDB cannot be used, or the saved position is another source's.
         """
-        lane = LandingZone(self.data.landing_dir, clock=self.clock).lane(STREAM_LANE)
-        with connect(self.mongo) as client, lane.writing():
-            return start_position(client, self.mongo, lane, from_now=False, log=self.log)
+        landing = places(self.data, clock=self.clock).landing
+        with connect(self.mongo) as client:
+            partition, begin = self._partition(client, landing)
+            lane = landing.lane(partition.lane)
+            with lane.writing():
+                return start_position(client, self.mongo, lane, from_now=False, log=self.log, begin=begin)
+
+    def repartition(self) -> Generation:
+        """Divide the stream into STREAM_PARTITIONS lanes, behind what its workers have landed.
+
+        They must have ended.
+
+        Raises:
+            AlreadyRunningError: One of them does.
+            SettingsError: The stream has not begun, or reads the collection again just now.
+        """
+        return repartition(places(self.data, clock=self.clock).landing, self.settings.partitions)
+
+    def _partition(self, client: Client, landing: Zone) -> tuple[Partition, Position | None]:
+        """Return what to read, and where to begin; several partitions begin at the same point."""
+        chosen = choose_partition(landing, self.partition, self.settings.partitions)
+        if chosen is None:
+            source = fingerprint(client, self.mongo, pipeline=PIPELINE_VERSION)
+            # A backfill may have taken one before any worker ran.
+            start = landing.lane(WHOLE.lane).position() or present_position(client, self.mongo, source)
+            begin_generation(landing, self.settings.partitions, start)
+            chosen = choose_partition(landing, self.partition, self.settings.partitions)
+        return chosen or (WHOLE, None)
 
     def run(
         self,
@@ -126,31 +164,40 @@ class Worker:
             is_landing_only: Leave the loading to others.
 
         Raises:
-            AlreadyRunningError: Another worker uses the same DATA_DIR.
+            AlreadyRunningError: Another worker writes the same lane.
             PositionMismatchError: The saved position is another source's.
             AnalyticsError: What ended the worker; all that was read before has landed.
         """
         started = time.monotonic()
-        landing = LandingZone(self.data.landing_dir, clock=self.clock)
-        lane = landing.lane(STREAM_LANE, at_failpoint=self.at_failpoint)
-        dead_letters = DeadLetterStore(self.data.dead_letter_dir, clock=self.clock)
+        where = places(self.data, clock=self.clock)
+        dead_letters = where.dead_letters
         metrics = StreamMetrics(self.registry)
         events, loaded = 0, LoadResult()
         begun_at: Position | None = None
-        with rare_garbage_collection(), connect(self.mongo) as client, lane.writing():
+        with ExitStack() as stack:
+            stack.enter_context(rare_garbage_collection())
+            client = stack.enter_context(connect(self.mongo))
+            partition, begin = self._partition(client, where.landing)
+            lane = where.landing.lane(partition.lane, at_failpoint=self.at_failpoint)
+            stack.enter_context(lane.writing())
             for ignored in ignored_options(self.mongo):
                 self.log.warning("mongo_option_ignored", problem=ignored)
             warn_of_missing(client, self.mongo, self.log)
-            dead_letters.remove_orphans(landing, STREAM_LANE)
+            dead_letters.remove_orphans(where.landing, partition.lane)
             if until_idle_seconds is not None:
                 require_majority(client, self.mongo.namespace)
             while True:
                 under_way = ResnapshotStore(lane).load()
                 position = start_position(
-                    client, self.mongo, lane, from_now=from_now and not begun_at, log=self.log
+                    client,
+                    self.mongo,
+                    lane,
+                    from_now=from_now and not begun_at,
+                    log=self.log,
+                    begin=begin,
                 )
                 attempt = self._follow(
-                    client, lane, position, under_way.truncate_marker if under_way else None,
+                    client, lane, partition, position, under_way.truncate_marker if under_way else None,
                     dead_letters, metrics,
                     until_idle_seconds=until_idle_seconds, is_landing_only=is_landing_only,
                 )  # fmt: skip
@@ -177,7 +224,8 @@ class Worker:
     def _follow(  # noqa: PLR0917 - the parts that outlive one position
         self,
         client: Client,
-        lane: Lane,
+        lane: LaneWriter,
+        partition: Partition,
         position: Position,
         resnapshot_marker: int | None,
         dead_letters: DeadLetterStore,
@@ -213,15 +261,23 @@ class Worker:
             metrics=metrics,
             flusher=flusher,
             limit=DeadLetterLimit(self.settings.max_dead_letters_per_minute),
-            policy=InvalidationPolicy(self.settings.on_drop, self.settings.on_history_lost),
+            policy=InvalidationPolicy(
+                self.settings.on_drop, self.settings.on_history_lost, is_first=partition.number == 0
+            ),
             resnapshot=resnapshot,
             log=self.log,
             redactor=self.redactor and self.redactor.telling(metrics.count_redaction),
             transcribe=self._transcribe(metrics),
         )
-        loader = Loader(
-            self.warehouse, log=self.log, on_loaded=lambda result, _: metrics.rows_loaded.inc(result.rows)
-        )
+        loader: Loader | NoLoader = NoLoader()
+        if self.warehouse is not None and not is_landing_only:
+            loader = Loader(
+                self.warehouse,
+                log=self.log,
+                on_loaded=lambda result, _: metrics.rows_loaded.inc(result.rows),
+            )
+            metrics.pending_micro_batches.set_function(lambda: loader.pending)
+            metrics.load_lag_seconds.set_function(lambda: loader.lag_seconds)
         oplog = OplogWatch(client, flusher, stop=stop, metrics=metrics, log=self.log)
         majority = MajorityWatch(
             client,
@@ -236,12 +292,18 @@ class Worker:
             self.mongo,
             batch_size=min(self.settings.batch_size, self.settings.max_rows),
             position=position,
+            partition=partition,
             require=partial(require_timeline, client, self.mongo.namespace),
             stop=stop,
             metrics=metrics,
             log=self.log,
         )
-        self.log.info("stream_started", namespace=self.mongo.namespace, position=position.instant.isoformat())
+        self.log.info(
+            "stream_started",
+            namespace=self.mongo.namespace,
+            lane=lane.name,
+            position=position.instant.isoformat(),
+        )
         guard = Guard(stop)
         flow = build_flow(
             source=ChangeStreamSource(
@@ -258,10 +320,7 @@ class Worker:
         )
         # Not before: until here there is nothing to flush, and a signal may end the process at once.
         with stopped_by_signals(stop):
-            if not is_landing_only:
-                metrics.pending_micro_batches.set_function(lambda: loader.pending)
-                metrics.load_lag_seconds.set_function(lambda: loader.lag_seconds)
-                loader.start()
+            loader.start()
             oplog.start()
             majority.start()
             if resnapshot_marker is not None:
@@ -294,7 +353,7 @@ class Worker:
             idle_position=timedelta(seconds=self.settings.idle_position_seconds),
         )
 
-    def _load_the_rest(self, loader: Loader, stop: StopSignal, *, has_time: bool) -> None:
+    def _load_the_rest(self, loader: Loader | NoLoader, stop: StopSignal, *, has_time: bool) -> None:
         """Load what has landed last. Unless the work is done, others are not waited for.
 
         An error here must not hide the one that ended the stream: what has landed waits for the next load.

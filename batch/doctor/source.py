@@ -10,6 +10,7 @@ from batch.backfill.scan import present_cluster_time
 from batch.doctor.facts import Server, SourceFacts
 from stream.clock import Clock
 from stream.core.cluster_time import timestamp_of
+from stream.core.partition import Partition
 from stream.core.position import Position
 from stream.core.split_event import SPLIT_STAGE
 from stream.errors import AnalyticsError
@@ -21,6 +22,7 @@ from stream.source.namespace import names_near, require_collection
 from stream.source.timeline import require_timeline
 
 _PATIENCE_MS = 5_000
+_NO_SUCH_EXPRESSION = 168
 
 Value = TypeVar("Value")
 
@@ -51,7 +53,8 @@ def probe_source(
         or _problem(lambda: _find_at_present(client, mongo), f"{doing} at a cluster time"),
         stream_problem=_problem(lambda: _watch(client, mongo, None), f"follow `{mongo.namespace}`"),
         resume_problem=_problem(lambda: _resume(client, mongo, position), "continue from the saved position"),
-        has_split_stage=_has_split_stage(client, mongo),
+        has_split_stage=_has_stages(client, mongo, [SPLIT_STAGE]),
+        has_partitions=_has_stages(client, mongo, Partition(0, 2, 1).stages),
         has_images=_unless_refused(lambda: _has_images(client, mongo)),
         oplog=_unless_refused(lambda: read_oplog(client)),
         collection_problem=collection_problem,
@@ -122,13 +125,13 @@ def _resume(client: Client, mongo: MongoSettings, position: Position | None) -> 
         _watch(client, mongo, position)
 
 
-def _has_split_stage(client: Client, mongo: MongoSettings) -> bool | None:
-    """Ask for the stage: its presence cannot be told from the version alone."""
-    pipeline: list[Mapping[str, Any]] = [{"$changeStream": {}}, SPLIT_STAGE]
+def _has_stages(client: Client, mongo: MongoSettings, stages: list[Mapping[str, Any]]) -> bool | None:
+    """Ask for stages of a change stream: their presence cannot be told from the version alone."""
+    pipeline: list[Mapping[str, Any]] = [{"$changeStream": {}}, *stages]
     try:
         client[mongo.database][mongo.collection].aggregate(pipeline).close()
     except OperationFailure as error:
-        return False if lacks_stage(error) else None
+        return False if lacks_stage(error) or error.code == _NO_SUCH_EXPRESSION else None
     except PyMongoError:
         return None
     return True

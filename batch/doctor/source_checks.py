@@ -129,9 +129,24 @@ def _features(facts: SourceFacts) -> Iterator[Check]:
     if facts.has_split_stage is not None:
         text = "has" if facts.has_split_stage else "has not"
         yield Check("large events", "ok", f"the server {text} the stage that splits events above 16 MB")
+    if facts.has_partitions is not None:
+        yield _partitions(has_hash=facts.has_partitions)
     if facts.has_images is not None:
         text = "are recorded; the stream needs none" if facts.has_images else "are off, and not needed"
         yield Check("images", "ok", f"pre- and post-images {text}")
+
+
+def _partitions(*, has_hash: bool) -> Check:
+    if has_hash:
+        return Check(
+            "partitions", "ok", "the server hashes keys (`$toHashedIndexKey`): STREAM_PARTITIONS works"
+        )
+    return Check(
+        "partitions",
+        "warn",
+        "the server cannot hash keys (`$toHashedIndexKey`)",
+        "leave STREAM_PARTITIONS at 1, or upgrade MongoDB",
+    )
 
 
 def _oplog(facts: SourceFacts, position: Position | None) -> Check:

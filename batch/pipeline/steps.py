@@ -26,7 +26,8 @@ from batch.validate.checkpoint import Gate
 from batch.validate.validate import LAYERS, Validation, failure_of, least_documents, validate
 from stream.clock import Clock
 from stream.errors import AnalyticsError
-from stream.landing.zone import STREAM_LANE, LandingZone
+from stream.landing.partitions import StreamLanes
+from stream.landing.zone import LandingZone
 from stream.warehouse.load import one_row
 from stream.warehouse.warehouse import Warehouse
 
@@ -88,7 +89,7 @@ class Cycle:
         """Land what has changed; a stream worker that runs does that all the time."""
         documents = self.read_collection() if full_backfill else 0
         read = [f"{documents:,} documents read"] if full_backfill else []
-        if self.landing.lane(STREAM_LANE).is_being_written:
+        if StreamLanes(self.landing).is_being_written:
             return StepResult(
                 ", ".join([*read, "a stream worker lands"]), documents if full_backfill else None
             )

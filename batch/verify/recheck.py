@@ -22,7 +22,8 @@ from stream.core.position import Position
 from stream.errors import AnalyticsError
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.micro_batch import MicroBatch, read_footer
-from stream.landing.zone import STREAM_LANE, LandingZone
+from stream.landing.partitions import StreamLanes
+from stream.landing.zone import LandingZone
 from stream.settings import MongoSettings
 from stream.source.client import Client
 from stream.warehouse.fresh_files import landed_rows
@@ -65,7 +66,7 @@ class Recheck:
         self._client = client
         self._mongo = mongo
         self._landing = landing
-        self._lane = landing.lane(STREAM_LANE)
+        self._lane = StreamLanes(landing)
         self._dead_letters = dead_letters
         self._warehouse = warehouse
         self._digester = digester

@@ -26,7 +26,8 @@ from stream.clock import Clock, utc_now
 from stream.core.collection_event import InvalidationPolicy
 from stream.core.redact import Redactor
 from stream.landing.dead_letters import DeadLetterStore
-from stream.landing.zone import STREAM_LANE, LandingZone
+from stream.landing.partitions import StreamLanes
+from stream.landing.zone import LandingZone
 from stream.settings import MongoSettings
 from stream.source.change_stream import PIPELINE_VERSION
 from stream.source.client import Client, connect, explained, fingerprint
@@ -177,7 +178,7 @@ class Verifier:
         """Refuse to compare with another source than the one that has landed, or with one that lags."""
         source = fingerprint(client, self.mongo, pipeline=PIPELINE_VERSION)
         require_majority(client, self.mongo.namespace)
-        position = self.landing.lane(STREAM_LANE).position()
+        position = StreamLanes(self.landing).position()
         if position is not None:
             position.require_source(source)
             require_timeline(client, self.mongo.namespace, position)

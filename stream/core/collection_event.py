@@ -10,7 +10,7 @@ from stream.errors import CollectionInvalidatedError
 OnDrop = Literal["delete", "keep", "stop"]
 OnHistoryLost = Literal["stop", "resnapshot", "rebackfill"]
 """`rebackfill` is what `resnapshot` was called before; it means the same."""
-Action = Literal["truncate", "keep", "resnapshot", "stop"]
+Action = Literal["truncate", "keep", "resnapshot", "leave", "stop"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class InvalidatingEvent:
         is_replacement: Whether another collection was renamed onto this one (`$out` does so as well). Then no
             change event tells what it holds.
         action: `truncate` removes all older rows, `keep` goes on as if nothing had happened, `resnapshot`
-            replaces old rows once the new content has been read, `stop` leaves it to a person.
+            replaces old rows once the new content has been read, `leave` has another partition's worker do
+            so, `stop` leaves it to a person.
     """
 
     operation: str
@@ -56,10 +57,12 @@ class InvalidationPolicy:
     Attributes:
         on_drop: `delete` removes the rows, `keep` leaves them, `stop` leaves it to a person.
         on_history_lost: Whether a collection may be read again, which a replaced one needs.
+        is_first: Whether this worker acts on the event; each partition's sees it.
     """
 
     on_drop: OnDrop = "delete"
     on_history_lost: OnHistoryLost = "stop"
+    is_first: bool = True
 
     def judge(self, event: Mapping[str, Any], namespace: str) -> InvalidatingEvent:
         """Say what an event with one of `INVALIDATING_OPERATIONS` brings about."""
@@ -78,6 +81,8 @@ class InvalidationPolicy:
     def _action(self, *, is_replacement: bool) -> Action:
         if self.on_drop != "delete":
             return self.on_drop
-        if not is_replacement:
-            return "truncate"
-        return "stop" if self.on_history_lost == "stop" else "resnapshot"
+        if is_replacement and self.on_history_lost == "stop":
+            return "stop"
+        if not self.is_first:
+            return "leave"
+        return "resnapshot" if is_replacement else "truncate"

@@ -11,13 +11,13 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from stream.clock import Clock
 from stream.core.normalise import DeadLetter
-from stream.disk import TEMPORARY_SUFFIX, disk_errors, make_folder, write_durably
 from stream.landing.micro_batch import MicroBatch
-from stream.landing.zone import LandingZone
+from stream.storage.local import LocalStorage
+from stream.storage.storage import Storage
 
 _SUFFIX = ".jsonl"
 
@@ -42,15 +42,24 @@ class StoredDeadLetter:
         return self.id.partition("#")[0]
 
 
+class Landing(Protocol):
+    """A landing zone, as far as dead letters need one."""
+
+    def landed_ids(self, among: Iterable[str]) -> set[str]:
+        """Return which of these micro-batches have landed, by their ids."""
+
+
 class DeadLetterStore:
-    """All dead letters, by lane."""
+    """All dead letters, by lane.
 
-    def __init__(self, root: Path, *, clock: Clock) -> None:
-        self.root = root
+    Args:
+        root: A folder, or another storage.
+        clock: Dates them.
+    """
+
+    def __init__(self, root: Path | Storage, *, clock: Clock) -> None:
+        self._storage: Storage = LocalStorage(root) if isinstance(root, Path) else root
         self._clock = clock
-
-    def _path(self, micro_batch: MicroBatch) -> Path:
-        return self.root / micro_batch.lane / f"{micro_batch.stem}{_SUFFIX}"
 
     def store(self, micro_batch: MicroBatch, letters: Sequence[DeadLetter]) -> None:
         """Make the dead letters of a micro-batch durable; to be called before it lands.
@@ -59,7 +68,6 @@ class DeadLetterStore:
             LandingFullError: No space.
             LandingNotWritableError: The folder cannot be written.
         """
-        path = self._path(micro_batch)
         rejected_at = self._clock().isoformat()
         lines = [
             json.dumps(
@@ -68,14 +76,15 @@ class DeadLetterStore:
             )
             for number, letter in enumerate(letters)
         ]
-        with disk_errors(path):
-            make_folder(path.parent)
-            write_durably(path, "".join(f"{line}\n" for line in lines).encode())
+        self._storage.put(_key(micro_batch.id), "".join(f"{line}\n" for line in lines).encode())
+
+    def forget(self, micro_batch: MicroBatch) -> None:
+        """Take back what `store` did, for a micro-batch that is never going to land."""
+        self._storage.delete(_key(micro_batch.id))
 
     def has_letters_of(self, micro_batch: MicroBatch) -> bool:
         """Whether some of a micro-batch's dead letters are still in the queue."""
-        path = self._path(micro_batch)
-        return path.exists() and path.stat().st_size > 0
+        return bool(self._storage.get(_key(micro_batch.id)))
 
     def rewrite(self, micro_batch_id: str, is_kept: Callable[[StoredDeadLetter], bool]) -> int:
         """Take letters out of the file of a micro-batch, which is there as a whole before and after.
@@ -87,35 +96,32 @@ class DeadLetterStore:
             LandingFullError: No space.
             LandingNotWritableError: The folder cannot be written.
         """
-        path = self.root / f"{micro_batch_id}{_SUFFIX}"
-        with disk_errors(path):
-            lines = _lines(path)
-            kept = [line for line in lines if is_kept(_parse(line))]
-            if len(kept) < len(lines):
-                write_durably(path, b"".join(line + b"\n" for line in kept))
+        lines = self._lines(micro_batch_id)
+        kept = [line for line in lines if is_kept(_parse(line))]
+        if len(kept) < len(lines):
+            self._storage.put(_key(micro_batch_id), b"".join(line + b"\n" for line in kept))
         return len(lines) - len(kept)
 
     def by_micro_batch(self) -> "dict[str, list[StoredDeadLetter]]":
         """Read all files, by the id of their micro-batch, whether that has landed or not."""
-        return {
-            f"{path.parent.name}/{path.stem}": [_parse(line) for line in _lines(path)]
-            for path in sorted(self.root.glob(f"*/*{_SUFFIX}"))
-        }
+        return {each: [_parse(line) for line in self._lines(each)] for each in self._micro_batches("")}
 
-    def list(self, landing: LandingZone, *, with_discarded: bool = False) -> "list[StoredDeadLetter]":
+    def list(self, landing: Landing, *, with_discarded: bool = False) -> "list[StoredDeadLetter]":
         """Read all dead letters of landed micro-batches, oldest first in each lane.
 
         Args:
             landing: Says what has landed.
             with_discarded: Also those that are in the queue no more, since a person wants no row of them.
         """
-        found: list[StoredDeadLetter] = []
-        for micro_batch in landing.micro_batches():
-            path = self._path(micro_batch)
-            if path.exists():
-                lines = [line for line in _lines(path) if with_discarded or not _is_discarded(line)]
-                found += [_parse(line) for line in lines]
-        return found
+        stored = self._micro_batches("")
+        landed = landing.landed_ids(stored)
+        return [
+            _parse(line)
+            for micro_batch_id in stored
+            if micro_batch_id in landed
+            for line in self._lines(micro_batch_id)
+            if with_discarded or not _is_discarded(line)
+        ]
 
     def discard(self, letters: "Iterable[StoredDeadLetter]") -> None:
         """Take letters out of the queue for good; they stay on disk, and explain why there is no row.
@@ -129,36 +135,40 @@ class DeadLetterStore:
             by_file.setdefault(letter.id.partition("#")[0], set()).add(letter.id)
         discarded_at = self._clock().isoformat()
         for micro_batch_id, ids in by_file.items():
-            path = self.root / f"{micro_batch_id}{_SUFFIX}"
-            with disk_errors(path):
-                fields = [json.loads(line) for line in _lines(path)]
-                marked = [
-                    each | {"discarded_at": discarded_at} if each["id"] in ids else each for each in fields
-                ]
-                text = "".join(f"{json.dumps(each, ensure_ascii=False)}\n" for each in marked)
-                write_durably(path, text.encode())
+            fields = [json.loads(line) for line in self._lines(micro_batch_id)]
+            marked = [each | {"discarded_at": discarded_at} if each["id"] in ids else each for each in fields]
+            text = "".join(f"{json.dumps(each, ensure_ascii=False)}\n" for each in marked)
+            self._storage.put(_key(micro_batch_id), text.encode())
 
-    def count(self, landing: LandingZone) -> int:
+    def count(self, landing: Landing) -> int:
         """Count the dead letters of landed micro-batches."""
         return len(self.list(landing))
 
-    def remove_orphans(self, landing: LandingZone, lane: str) -> int:
+    def remove_orphans(self, landing: Landing, lane: str) -> int:
         """Delete files whose micro-batch never landed; only for the lane's writer. Gives their number.
 
         Raises:
             LandingNotWritableError: A file cannot be deleted.
         """
-        landed = {micro_batch.stem for micro_batch in landing.lane(lane).micro_batches()}
-        orphans = [path for path in (self.root / lane).glob(f"*{_SUFFIX}") if path.stem not in landed]
-        with disk_errors(self.root / lane):
-            for path in [*orphans, *(self.root / lane).glob(f".*{TEMPORARY_SUFFIX}")]:
-                path.unlink()
+        stored = self._micro_batches(lane)
+        orphans = set(stored) - landing.landed_ids(stored)
+        for micro_batch_id in orphans:
+            self._storage.delete(_key(micro_batch_id))
+        self._storage.sweep(lane)
         return len(orphans)
 
+    def _micro_batches(self, lane: str) -> Sequence[str]:
+        """List the ids of the micro-batches that have a file, by lane and in order."""
+        keys = [each.key for each in self._storage.list_after(lane) if each.key.endswith(_SUFFIX)]
+        return sorted((key.removesuffix(_SUFFIX) for key in keys), key=lambda each: each.split("/"))
 
-def _lines(path: Path) -> "list[bytes]":
-    # Not `splitlines`: a line separator inside a document's text is no end of a line.
-    return [line for line in path.read_bytes().split(b"\n") if line]
+    def _lines(self, micro_batch_id: str) -> Sequence[bytes]:
+        # Not `splitlines`: a line separator inside a document's text is no end of a line.
+        return [line for line in (self._storage.get(_key(micro_batch_id)) or b"").split(b"\n") if line]
+
+
+def _key(micro_batch_id: str) -> str:
+    return f"{micro_batch_id}{_SUFFIX}"
 
 
 def _is_discarded(line: bytes) -> bool:

@@ -8,11 +8,12 @@ from typing import TypeVar
 from stream.clock import Clock
 from stream.core.position import Position
 from stream.core.window import ClosedWindow
-from stream.errors import LandingFullError
+from stream.errors import AlreadyRunningError, LandingFullError, StorageUnavailableError
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.footer import Footer, footer_of
+from stream.landing.landed_file import Failpoint, no_failpoint
+from stream.landing.lane_writer import LaneWriter
 from stream.landing.micro_batch import MicroBatch
-from stream.landing.zone import Failpoint, Lane, no_failpoint
 from stream.logs import Logger
 from stream.metrics import StreamMetrics
 from stream.stop import StopSignal
@@ -42,7 +43,7 @@ class Flusher:
 
     def __init__(
         self,
-        lane: Lane,
+        lane: LaneWriter,
         dead_letters: DeadLetterStore,
         position: Position,
         *,
@@ -65,17 +66,19 @@ class Flusher:
         self.durable = position
 
     def flush(self, window: ClosedWindow) -> MicroBatch | None:
-        """Make a window durable; without rows only its position. Waits while the disk is full.
+        """Make a window durable; without rows only its position. Waits while there is no room.
 
         Returns:
             The micro-batch that landed, if one did.
 
         Raises:
             LandingFullError: Still no space when the worker was told to stop; the window is read again later.
+            StorageUnavailableError: Likewise, if the object store does not answer.
+            AlreadyRunningError: Another worker landed in this lane.
             LandingNotWritableError: The folder cannot be written.
         """
         if window.is_empty:
-            self._until_there_is_space(lambda: self._lane.save_position(window.position, behind=self._newest))
+            self._until_there_is_room(lambda: self._lane.save_position(window.position, behind=self._newest))
             landed = None
         else:
             # One name and one content for all attempts: what one leaves behind, the next one overwrites.
@@ -87,19 +90,20 @@ class Flusher:
                 dead_letters=len(window.dead_letters),
                 position=window.position,
             )
-            landed = self._until_there_is_space(lambda: self._land(micro_batch, window, footer))
+            landed = self._until_there_is_room(lambda: self._land(micro_batch, window, footer))
             self._newest = landed
             if footer.truncate_marker is not None:
                 self._on_truncate(footer.truncate_marker)
         self.durable = window.position
         return landed
 
-    def _until_there_is_space(self, write: Callable[[], Written]) -> Written:
+    def _until_there_is_room(self, write: Callable[[], Written]) -> Written:
         while True:
             try:
                 return write()
-            except LandingFullError as error:
-                self._log.error("disk_full", problem=error.message, hint=error.hint)
+            except (LandingFullError, StorageUnavailableError) as error:
+                event = "disk_full" if isinstance(error, LandingFullError) else "storage_unavailable"
+                self._log.error(event, problem=error.message, hint=error.hint)
                 if self._stop.wait(_RETRY_SECONDS):
                     raise
 
@@ -109,7 +113,11 @@ class Flusher:
         if window.dead_letters:
             self._dead_letters.store(micro_batch, window.dead_letters)
             self._at_failpoint("dead_letters_stored")
-        landed = self._lane.land(micro_batch, window.table, footer)
+        try:
+            landed = self._lane.land(micro_batch, window.table, footer)
+        except AlreadyRunningError:
+            self._dead_letters.forget(micro_batch)
+            raise
         seconds = time.perf_counter() - started
         self._metrics.flush_seconds.observe(seconds)
         self._metrics.rows_landed.inc(window.table.num_rows)

@@ -14,16 +14,14 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from stream.clock import Clock
 from stream.core.position import Position
-from stream.core.state import State
-from stream.disk import TEMPORARY_SUFFIX, disk_errors, make_folder, write_durably
-from stream.errors import AlreadyRunningError, MicroBatchCorruptError
+from stream.disk import TEMPORARY_SUFFIX, disk_errors, make_folder
+from stream.errors import AlreadyRunningError
 from stream.landing.footer import Footer
 from stream.landing.landed_file import Failpoint, many_groups, no_failpoint, one_group, write_file
 from stream.landing.merged import in_sight, replacements, to_metadata
@@ -35,6 +33,9 @@ from stream.landing.micro_batch import (
     check_content,
     read_footer,
 )
+from stream.landing.saved_position import save_position, saved_position
+from stream.storage.local import LocalStorage
+from stream.storage.storage import Storage
 
 STREAM_LANE = "stream"
 MERGING_SUFFIX = ".merging"
@@ -43,24 +44,6 @@ _WRITER_TIMEOUT_SECONDS = 0.2
 """Long enough that somebody who only looks (`is_being_written`) is not taken for a writer."""
 
 __all__ = ["MERGING_SUFFIX", "STREAM_LANE", "Failpoint", "LandingZone", "Lane", "no_failpoint"]
-
-
-class SavedPosition(State):
-    """What `position.json` holds.
-
-    Attributes:
-        behind: Id of the newest file when the position was taken, None if there was none.
-        position: Where the source was then.
-    """
-
-    behind: str | None
-    position: Position
-    schema_version: int = 2
-
-    @classmethod
-    def upgraded(cls, fields: dict[str, Any], version: int) -> dict[str, Any]:
-        """Return the fields as this version writes them; the first had the position's among its own."""
-        return {"behind": fields["behind"], "position": fields["position"] if version > 1 else fields}
 
 
 class Lane:
@@ -142,6 +125,20 @@ class Lane:
         """Return the micro-batch with the highest sequence."""
         return max(self.micro_batches(), key=lambda micro_batch: micro_batch.sequence, default=None)
 
+    @property
+    def state(self) -> Storage:
+        """Keeps the small files beside the micro-batches."""
+        return LocalStorage(self.folder)
+
+    def newest_footer(self) -> Footer | None:
+        """Read the footer of the newest micro-batch.
+
+        Raises:
+            MicroBatchCorruptError: It cannot be read.
+        """
+        newest = self.newest()
+        return None if newest is None else read_footer(newest)
+
     def _date_folders(self) -> list[Path]:
         return sorted(self.folder.glob("date=*"))
 
@@ -215,7 +212,7 @@ class Lane:
             SchemaTooNewError: A newer version of this program wrote it.
         """
         newest = self.newest()
-        saved = self._saved_position()
+        saved = saved_position(self.state)
         if saved is not None and (newest is None or saved.behind == newest.id):
             return saved.position
         if newest is None:
@@ -224,31 +221,14 @@ class Lane:
         check_content(newest)
         return read_footer(newest).position
 
+    def close(self) -> Position | None:
+        """Return where the lane stands; whoever calls is its writer, so nobody else lands here."""
+        return self.position()
+
     def save_position(self, position: Position, *, behind: MicroBatch | None) -> None:
-        """Carry the position on while nothing lands.
-
-        Args:
-            position: The new one.
-            behind: The newest file when it was taken, None if there is none.
-        """
-        path = self.folder / "position.json"
-        with disk_errors(path):
-            make_folder(self.folder)
-            saved = SavedPosition(behind=behind.id if behind else None, position=position)
-            write_durably(path, saved.to_json())
+        """Carry the position on while nothing lands; `behind` is the newest file when it was taken."""
+        save_position(self.state, position, behind=behind)
         self._at_failpoint("position_saved")
-
-    def _saved_position(self) -> SavedPosition | None:
-        path = self.folder / "position.json"
-        try:
-            return SavedPosition.from_json(path.read_bytes(), what=f"`{path}`")
-        except FileNotFoundError:
-            return None
-        except ValueError as error:
-            raise MicroBatchCorruptError(
-                f"cannot read `{path}`: {error}",
-                hint="move it away: the stream then goes on behind the newest micro-batch",
-            ) from error
 
 
 class LandingZone:
@@ -267,6 +247,12 @@ class LandingZone:
         if not self.root.is_dir():
             return []
         return [self.lane(folder.name) for folder in sorted(self.root.iterdir()) if folder.is_dir()]
+
+    def landed_ids(self, among: Iterable[str]) -> set[str]:
+        """Return which of these micro-batches have landed, by their ids."""
+        ids = set(among)
+        lanes = {each.partition("/")[0] for each in ids}
+        return {each.id for name in lanes for each in self.lane(name).micro_batches() if each.id in ids}
 
     def micro_batches(self) -> list[MicroBatch]:
         """List what has landed in all lanes: by lane, oldest first in each."""

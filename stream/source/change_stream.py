@@ -8,10 +8,11 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from stream.core.change_event import Reply
 from stream.core.changes import behind
+from stream.core.partition import WHOLE, Partition
 from stream.core.position import Fingerprint, Position, cluster_time_of_token
 from stream.core.split_event import SPLIT_STAGE, SplitEvents
 from stream.errors import AnalyticsError, EventTooLargeError, SourceUnsuitableError, StepFailedError
-from stream.landing.zone import Lane
+from stream.landing.lane_writer import LaneWriter
 from stream.logs import Logger
 from stream.metrics import StreamMetrics
 from stream.settings import MongoSettings
@@ -42,10 +43,17 @@ class ChangeCursor:
         settings: Which collection.
         batch_size: Events per reply, at most.
         token: Where to continue; None begins at the present.
+        partition: Whose events to give.
     """
 
     def __init__(
-        self, client: Client, settings: MongoSettings, *, batch_size: int, token: Mapping[str, Any] | None
+        self,
+        client: Client,
+        settings: MongoSettings,
+        *,
+        batch_size: int,
+        token: Mapping[str, Any] | None,
+        partition: Partition = WHOLE,
     ) -> None:
         self._collection = settings.collection
         self._cursor = RawCursor(
@@ -61,7 +69,11 @@ class ChangeCursor:
         if token is not None:
             # Unlike resumeAfter, startAfter also continues behind an invalidate event.
             stage["startAfter"] = token
-        pipeline: list[Mapping[str, Any]] = [{"$changeStream": stage}, {"$project": _UNUSED_FIELDS}]
+        pipeline: list[Mapping[str, Any]] = [
+            {"$changeStream": stage},
+            *partition.stages,
+            {"$project": _UNUSED_FIELDS},
+        ]
         try:
             self.first_reply = self._open(pipeline)
         except BaseException:
@@ -101,7 +113,13 @@ class ChangeCursor:
 
 
 def start_position(
-    client: Client, settings: MongoSettings, lane: Lane, *, from_now: bool, log: Logger | None
+    client: Client,
+    settings: MongoSettings,
+    lane: LaneWriter,
+    *,
+    from_now: bool,
+    log: Logger | None,
+    begin: Position | None = None,
 ) -> Position:
     """Return the lane's position; if it has none, take the present and save it, before anything is read.
 
@@ -111,13 +129,14 @@ def start_position(
         lane: Whose writer the caller is.
         from_now: Take the present even if there is a position.
         log: Told if history is left to a backfill; None for the backfill itself.
+        begin: Where a lane without a position begins, in place of the present.
 
     Raises:
         PositionMismatchError: The lane's position belongs to another source.
         AnalyticsError: The source cannot be used.
     """
     source = fingerprint(client, settings, pipeline=PIPELINE_VERSION)
-    saved = None if from_now else lane.position()
+    saved = None if from_now else lane.position() or begin
     if saved is not None:
         saved.require_source(source)
         return saved
@@ -198,6 +217,7 @@ class ChangeStream:
     Args:
         position: Where it begins.
         require: Checks the position before a cursor is opened there; what it raises ends the stream.
+        partition: Whose events to give.
     """
 
     def __init__(
@@ -211,7 +231,9 @@ class ChangeStream:
         metrics: StreamMetrics,
         log: Logger,
         require: Callable[[Position], None] = lambda _position: None,
+        partition: Partition = WHOLE,
     ) -> None:
+        self._partition = partition
         self._client = client
         self._require = require
         self._settings = settings
@@ -255,7 +277,11 @@ class ChangeStream:
         if self._cut_off >= _CUT_OFF_TWICE:
             self._batch_size = 1
         cursor = ChangeCursor(
-            self._client, self._settings, batch_size=self._batch_size, token=self._position.token
+            self._client,
+            self._settings,
+            batch_size=self._batch_size,
+            token=self._position.token,
+            partition=self._partition,
         )
         events = SplitEvents()
         self._cut_off += 1  # until there is a reply

@@ -8,7 +8,8 @@ from pymongo.errors import PyMongoError
 from stream.core.cluster_time import second_of
 from stream.core.position import Position
 from stream.errors import HistoryLostError, HistoryRewoundError
-from stream.landing.zone import Failpoint, Lane
+from stream.landing.landed_file import Failpoint
+from stream.landing.lane_writer import LaneWriter
 from stream.logs import Logger
 from stream.settings import MongoSettings
 from stream.source.change_stream import PIPELINE_VERSION, present_position
@@ -21,7 +22,7 @@ _INSTANT = "%Y-%m-%dT%H:%M:%SZ"
 def begin_resnapshot(
     client: Client,
     settings: MongoSettings,
-    lane: Lane,
+    lane: LaneWriter,
     error: HistoryLostError | HistoryRewoundError,
     *,
     is_wanted: bool,

@@ -26,6 +26,8 @@ _HINTS = {
     ("truncate", False): "its rows are removed; set STREAM_ON_DROP to `keep` or `stop` if they should not be",
     ("keep", False): "its rows are kept; `claude-analytics verify` names them as extra",
     ("keep", True): "its rows are kept; `claude-analytics backfill` reads what the collection holds now",
+    ("leave", False): "the worker of partition 0 removes its rows",
+    ("leave", True): "the worker of partition 0 reads its content again",
     ("resnapshot", True): "its content is read again; the old rows are removed when that is done",
 }
 

@@ -7,7 +7,6 @@ worker that is killed at any moment resumes it.
 
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -17,12 +16,13 @@ from stream.core.normalise import truncate_marker
 from stream.core.position import ClusterTime, Position
 from stream.core.schema import Row
 from stream.core.state import State
-from stream.disk import disk_errors, write_durably
 from stream.errors import AnalyticsError, MicroBatchCorruptError, StepFailedError
-from stream.landing.micro_batch import read_footer
-from stream.landing.zone import Lane
+from stream.landing.lane_writer import LaneWriter
 from stream.logs import Logger
 from stream.stop import StopSignal
+
+_KEY = "resnapshot.json"
+_OLD_KEY = "rescan.json"  # as older versions called it
 
 ReadCollection = Callable[[int, Callable[[], bool], bool], bool]
 """Lands every document of the collection, none older than a cluster time; gives whether all has landed.
@@ -64,21 +64,17 @@ class ResnapshotState(State):
 class ResnapshotStore:
     """Keeps the state of a resnapshot beside the lane's files."""
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: LaneWriter) -> None:
         self._lane = lane
-        self._path: Path = lane.folder / "resnapshot.json"
-        self._old_path: Path = lane.folder / "rescan.json"  # as older versions called it
 
     def save(self, state: ResnapshotState) -> None:
         """Make it durable that a resnapshot is under way."""
-        with disk_errors(self._path):
-            write_durably(self._path, state.to_json())
+        self._lane.state.put(_KEY, state.to_json())
 
     def forget(self) -> None:
         """Say that it has been done."""
-        with disk_errors(self._path):
-            self._path.unlink(missing_ok=True)
-            self._old_path.unlink(missing_ok=True)
+        self._lane.state.delete(_KEY)
+        self._lane.state.delete(_OLD_KEY)
 
     def load(self) -> ResnapshotState | None:
         """Return the resnapshot under way, and bring the lane's position up to it.
@@ -86,24 +82,25 @@ class ResnapshotStore:
         Raises:
             MicroBatchCorruptError: The file cannot be read.
         """
-        path = self._path if self._path.exists() else self._old_path
-        try:
-            state = ResnapshotState.from_json(path.read_bytes(), what=f"`{path}`")
-        except FileNotFoundError:
+        content = self._lane.state.get(_KEY) or self._lane.state.get(_OLD_KEY)
+        if content is None:
             return None
+        path = f"{self._lane.state.url}/{_KEY}"
+        try:
+            state = ResnapshotState.from_json(content, what=f"`{path}`")
         except ValueError as error:
             raise MicroBatchCorruptError(
                 f"cannot read `{path}`: {error}",
                 hint="move it away and run `claude-analytics backfill`; rows of documents that were deleted "
                 "while changes were lost may stay, and `claude-analytics verify` names them",
             ) from error
-        newest = self._lane.newest()
-        if newest is not None and (read_footer(newest).truncate_marker or 0) >= state.truncate_marker:
+        footer = self._lane.newest_footer()
+        if footer is not None and (footer.truncate_marker or 0) >= state.truncate_marker:
             self.forget()  # its truncate marker has landed, and then the worker was killed
             return None
         current, position = self._lane.position(), state.position
         if position is not None and (current is None or current.cluster_time < position.cluster_time):
-            self._lane.save_position(position, behind=newest)
+            self._lane.save_position(position, behind=self._lane.newest())
         return state
 
 

@@ -203,3 +203,22 @@ class Loader:
         self.total += result
         self._on_loaded(result, landed)
         return None
+
+
+class NoLoader:
+    """Leaves the loading to others.
+
+    Attributes:
+        total: Nothing.
+    """
+
+    total = LoadResult()
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    def notify(self) -> None:
+        """Do nothing."""
+
+    def finish(self, *, timeout_seconds: float, is_hurried: Callable[[], bool]) -> None:
+        """Do nothing."""

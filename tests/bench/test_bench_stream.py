@@ -25,6 +25,7 @@ from batch.mongod.server import MongodOptions
 from stream import logs
 from stream.clock import utc_now
 from stream.core.position import cluster_time_of_token
+from stream.landing.places import places
 from stream.landing.zone import LandingZone
 from stream.metrics import WAYS
 from stream.settings import DataSettings, DuckDBSettings, LoggingSettings, MongoSettings, StreamSettings
@@ -181,7 +182,7 @@ def _stream_all(  # noqa: PLR0917 - as a process is started
 def seed_position(worker: Worker, token: dict[str, Any]) -> None:
     """Make the worker begin at a token."""
     position = worker.take_position()
-    lane = LandingZone(worker.data.landing_dir, clock=utc_now).lane("stream")
+    lane = places(worker.data, clock=utc_now).landing.lane("stream")
     # At the token's own time: one behind the source's newest change would be a history rewound.
     at = cluster_time_of_token(token) or position.cluster_time
     lane.save_position(replace(position, token=token, cluster_time=at), behind=None)

@@ -2,9 +2,10 @@
 
     python crashing_worker.py '<JSON>'
 
-Keys: `uri`, `database`, `collection`, `folder`; `failpoint` and `nth` (kill at the n-th reach), `delay_ms`
-(so much later, from a thread, while the work goes on); `settings` of the stream; `metrics_port`;
-`until_idle_seconds`. Without a failpoint it runs until it is told to stop, and prints its summary.
+Keys: `uri`, `database`, `collection`, `folder`; `data_url`, if it is to land in a bucket; `failpoint` and
+`nth` (kill at the n-th reach), `delay_ms` (so much later, from a thread, while the work goes on); `settings`
+of the stream; `metrics_port`; `until_idle_seconds`. Without a failpoint it runs until it is told to stop, and
+prints its summary.
 """
 
 import json
@@ -42,6 +43,7 @@ def main() -> None:
         }
         | options.get("settings", {})
     )
+    url = options.get("data_url")
     warehouse = Warehouse(
         folder / "analytics.duckdb",
         landing=landing,
@@ -58,10 +60,10 @@ def main() -> None:
     )
     worker = Worker(
         mongo=mongo,
-        data=DataSettings(DATA_DIR=folder),
+        data=DataSettings(DATA_DIR=folder, DATA_URL=url),
         settings=settings,
         duckdb=DuckDBSettings(DUCKDB_THREADS=1),
-        warehouse=warehouse,
+        warehouse=None if url else warehouse,
         registry=registry,
         log=log,
         at_failpoint=bomb,

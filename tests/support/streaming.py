@@ -35,6 +35,7 @@ def make_worker(
     *,
     at_failpoint: Failpoint = no_failpoint,
     log: Any = None,
+    partition: int = 0,
     **settings: Any,
 ) -> Worker:
     """Return a worker with short times; each has a registry of its own, so it can run once."""
@@ -51,6 +52,7 @@ def make_worker(
         registry=CollectorRegistry(),
         log=log or structlog.wrap_logger(None, processors=[LogCapture()]),
         at_failpoint=at_failpoint,
+        partition=partition,
     )
 
 
@@ -96,9 +98,13 @@ class StreamRunner:
 
     def landed_rows(self) -> list[dict[str, Any]]:
         """Read every row that has landed, in the order of the lane."""
+        return self.landed_rows_of(self.lane)
+
+    def landed_rows_of(self, lane: Lane) -> list[dict[str, Any]]:
+        """Read every row that has landed in a lane, in its order."""
         return [
             row
-            for micro_batch in self.lane.micro_batches()
+            for micro_batch in lane.micro_batches()
             for row in pq.read_table(micro_batch.path, partitioning=None).to_pylist()
         ]
 

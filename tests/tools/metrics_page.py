@@ -20,7 +20,7 @@ _INTRODUCTION = """# Metrics and alerts
 Written by `make docs` from the code; a test compares. All names begin with `claude_analytics_`, all units are
 base units. Each process also reports what it uses itself (`process_resident_memory_bytes`,
 `process_cpu_seconds_total`, `process_start_time_seconds` …). A gauge that has not been measured yet is `NaN`,
-for which no alert fires.
+for which no alert fires. With STREAM_PARTITIONS above 1 each sample of a worker has a label `partition`.
 
 [prometheus.yml](prometheus/prometheus.yml) scrapes worker and scheduler, [rules](prometheus/rules) hold
 recording rules and alerts, [grafana](grafana) a dashboard and its provisioning."""

@@ -163,7 +163,7 @@ def _print_places(context: Context, console: Console) -> None:
     console.print()
     for name, path in (
         ("landing zone", context.landing.root),
-        ("dead letters", context.dead_letters.root),
+        ("dead letters", context.settings.data.dead_letter_dir),
         ("warehouse", context.warehouse.path),
         ("published", context.serving.database),
         ("report", context.settings.data.data_dir / REPORT_NAME),

@@ -9,9 +9,10 @@ import typer
 
 from batch.cli.context import Context
 from batch.cli.options import AsJson
-from batch.doctor.check import Check
-from batch.doctor.examine import Doctor
+from batch.doctor.check import Check, failed
+from batch.doctor.examine import Doctor, examine_remote
 from batch.doctor.facts import Address
+from stream.errors import AnalyticsError
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -19,7 +20,25 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 def command(as_json: AsJson = False) -> None:
     context = Context.from_environment(quiet=True)
     settings = context.settings
-    checks = Doctor(
+    checks = _examine_remote(context) if settings.data.is_remote else _examine(context)
+    if as_json:
+        context.console.print_json(json.dumps([check.to_json() for check in checks]))
+    else:
+        _print_checks(checks, context)
+    if any(check.level == "fail" for check in checks):
+        raise typer.Exit(2)
+
+
+def _examine_remote(context: Context) -> list[Check]:
+    try:
+        return examine_remote(context.mongo, context.landed_objects)
+    except AnalyticsError as error:
+        return [failed("store", error)]
+
+
+def _examine(context: Context) -> list[Check]:
+    settings = context.settings
+    return Doctor(
         mongo=context.mongo,
         data_dir=settings.data.data_dir,
         landing=context.landing,
@@ -30,12 +49,6 @@ def command(as_json: AsJson = False) -> None:
             Address("BACKFILL_METRICS_PORT", settings.metrics.host, settings.backfill.metrics_port),
         ],
     ).examine()
-    if as_json:
-        context.console.print_json(json.dumps([check.to_json() for check in checks]))
-    else:
-        _print_checks(checks, context)
-    if any(check.level == "fail" for check in checks):
-        raise typer.Exit(2)
 
 
 def _print_checks(checks: list[Check], context: Context) -> None:

@@ -13,7 +13,7 @@ from batch.cli.context import Context
 from batch.cli.options import Workers
 from batch.cli.readers import catch_up, make_backfill, run_backfill
 from stream.errors import AlreadyRunningError
-from stream.landing.zone import STREAM_LANE
+from stream.landing.partitions import StreamLanes
 
 
 def command(
@@ -32,7 +32,7 @@ def command(
         run_backfill(context, job, registry, Filters(), restart=False)
         return
     try:
-        if context.landing.lane(STREAM_LANE).is_being_written:
+        if StreamLanes(context.landing).is_being_written:
             _say_that_a_worker_runs(context)
             return
         summary = catch_up(context)

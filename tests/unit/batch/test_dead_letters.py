@@ -26,7 +26,8 @@ class Queue:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.landing = LandingZone(folder / "landing", clock=utc_now)
-        self.store = DeadLetterStore(folder / "dead_letter", clock=utc_now)
+        self.letters = folder / "dead_letter"
+        self.store = DeadLetterStore(self.letters, clock=utc_now)
         self.warehouse: Warehouse = make_warehouse(folder)
 
     def reject(self, *letters: DeadLetter, rows: tuple[Row, ...] = (), position: int = 9) -> None:
@@ -99,7 +100,7 @@ def test_killed_in_between_it_can_be_repeated(queue: Queue) -> None:
     """Letters that are still in the queue though their rows have landed bring nothing twice."""
     queue.reject(letter(1))
     letters = queue.store.list(queue.landing)
-    content = {path: path.read_bytes() for path in queue.store.root.rglob("*.jsonl")}
+    content = {path: path.read_bytes() for path in queue.letters.rglob("*.jsonl")}
     queue.replay(normalise_document=lenient)
     for path, lines in content.items():
         path.write_bytes(lines)

@@ -188,3 +188,44 @@ def test_an_unreadable_file_is_an_error_with_a_sentence(clean_environment: Path)
     finally:
         os.seteuid(user)
         clean_environment.chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("ftp://bucket", "must be a folder, or begin with"),
+        ("s3://", "name a bucket"),
+        ("s3://key:secret@bucket/prefix", "must hold no credentials"),
+        ("az://container/prefix?sig=secret", "must hold no credentials"),
+        ("data/*", "must not hold any of"),
+    ],
+)
+def test_a_place_that_cannot_be_is_refused(
+    value: str, reason: str, clean_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message says why, and shows no secret."""
+    monkeypatch.setenv("DATA_URL", value)
+    with pytest.raises(SettingsError, match=reason) as caught:
+        read(DataSettings)
+    assert "secret" not in caught.value.message
+
+
+def test_places_are_a_folder_or_a_bucket(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder takes the place of DATA_DIR for what lands; nothing is there of a bucket."""
+    assert read(DataSettings).landing_dir == Path("data/landing")
+    monkeypatch.setenv("DATA_URL", "/mnt/logs")
+    assert (read(DataSettings).landing_dir, read(DataSettings).is_remote) == (
+        Path("/mnt/logs/landing"),
+        False,
+    )
+    monkeypatch.setenv("DATA_URL", "gs://logs/claude/")
+    assert (read(DataSettings).url, read(DataSettings).is_remote) == ("gs://logs/claude", True)
+
+
+def test_windows_for_objects_are_larger_unless_set(
+    clean_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each object is a request that costs; what somebody has set is kept."""
+    monkeypatch.setenv("STREAM_MAX_AGE_SECONDS", "1")
+    settings = read(StreamSettings).for_objects()
+    assert (settings.max_age_seconds, settings.max_size_bytes) == (1, 32_000_000)

@@ -42,6 +42,7 @@ SOURCE = SourceFacts(
     stream_problem=None,
     resume_problem=None,
     has_split_stage=True,
+    has_partitions=True,
     has_images=False,
     oplog=Oplog(NOW - 3 * DAY, NOW, 1.0),
 )
@@ -96,6 +97,7 @@ def test_a_sound_platform_is_ok() -> None:
         "changeStream",
         "snapshot",
         "large events",
+        "partitions",
         "images",
         "oplog",
         "position",
@@ -249,6 +251,7 @@ def test_what_cannot_be_seen_is_left_out_or_said() -> None:
         server=replace(SERVER, version=""),
         documents=None,
         has_split_stage=None,
+        has_partitions=None,
         has_images=None,
         oplog=None,
     )
@@ -306,3 +309,9 @@ def test_a_server_that_is_down_fails_one_line() -> None:
     (check,) = unreachable(SourceUnreachableError("no answer", hint="start it"))
     assert Check("source", "fail", "no answer", "start it") == check
     assert {"name": "source", "level": "fail", "text": "no answer", "fix": "start it"} == check.to_json()
+
+
+def test_a_server_that_cannot_hash_keys_is_said() -> None:
+    """One worker suffices there."""
+    check = of_source(has_partitions=False)["partitions"]
+    assert (check.level, check.fix) == ("warn", "leave STREAM_PARTITIONS at 1, or upgrade MongoDB")

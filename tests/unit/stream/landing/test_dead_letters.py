@@ -71,11 +71,11 @@ def test_orphans_do_not_count_and_are_cleared_away(
     store.store(orphan, [PLAIN])
     other_lane = landing.lane("backfill-1").new_name(7)
     store.store(other_lane, [PLAIN])
-    (store.root / "stream" / ".half.jsonl.inflight").touch()
+    (tmp_path / "dead_letter" / "stream" / ".half.jsonl.inflight").touch()
 
     assert store.count(landing) == 1
     assert store.remove_orphans(landing, "stream") == 1
-    assert sorted(path.name for path in store.root.rglob("*.*")) == sorted(
+    assert sorted(path.name for path in (tmp_path / "dead_letter").rglob("*.*")) == sorted(
         [f"{kept.stem}.jsonl", f"{other_lane.stem}.jsonl"]
     )
     assert store.remove_orphans(landing, "stream") == 0

@@ -38,7 +38,8 @@ class Fixture:
         self.stop = StopSignal()
         self.lane: Lane = lane_of(folder, clock=lambda: NOON, at_failpoint=self.at_failpoint)
         self.landing = LandingZone(folder / "landing", clock=lambda: NOON)
-        self.dead_letters = DeadLetterStore(folder / "dead_letter", clock=lambda: NOON)
+        self.letters = folder / "dead_letter"
+        self.dead_letters = DeadLetterStore(self.letters, clock=lambda: NOON)
         self.flusher = Flusher(
             self.lane,
             self.dead_letters,
@@ -153,7 +154,7 @@ def test_a_full_disk_is_tried_again(fixture: Fixture, failpoint: str) -> None:
     assert [entry["event"] for entry in fixture.logged].count("disk_full") == 2
     assert [found.sequence for found in fixture.lane.micro_batches()] == [0, 1]
     assert fixture.dead_letters.count(fixture.landing) == 2
-    assert len(list(fixture.dead_letters.root.rglob("*.jsonl"))) == 2
+    assert len(list(fixture.letters.rglob("*.jsonl"))) == 2
     assert fixture.value("rows_landed_total") == 2
 
 

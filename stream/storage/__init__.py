@@ -1,0 +1,1 @@
+"""Where what lands is kept: a folder, or an object store."""

@@ -1,0 +1,130 @@
+"""The log in a bucket: workers are killed, frozen, doubled; the store hangs. Nothing gets lost."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batch.lake.s3_server import S3Server
+from stream.landing.fenced import FencedZone
+from stream.storage.storage import Storage
+from tests.chaos.conftest import Arena
+from tests.support.objects import assert_nothing_lost_nothing_twice, landed_rows
+from tests.support.streaming import wait_until
+
+pytestmark = pytest.mark.chaos
+
+FAILPOINTS = ["window_closed", "dead_letters_stored", "file_written", "file_renamed", "position_saved"]
+
+
+class ObjectArena:
+    """An arena whose workers land in a bucket."""
+
+    def __init__(self, arena: Arena, bucket: Storage, folder: Path) -> None:
+        self.arena = arena
+        self.bucket = bucket
+        self.folder = folder
+
+    def options(self) -> dict[str, Any]:
+        """Return what makes a worker land there."""
+        return {"data_url": self.bucket.url}
+
+    def crash_at(self, failpoint: str, nth: int) -> None:
+        """Run a worker until it kills itself at a failpoint."""
+        self.arena.crash_at(failpoint, nth, **self.options())
+
+    def catch_up(self) -> None:
+        """Run a worker until nothing arrives any more."""
+        with self.arena.worker(until_idle_seconds=0.5, **self.options()) as process:
+            _, log = process.communicate(timeout=120)
+        assert process.returncode == 0, log
+
+    def assert_nothing_lost_nothing_twice(self) -> None:
+        """Catch up, then compare; something must have been written at all."""
+        self.catch_up()
+        documents = assert_nothing_lost_nothing_twice(
+            self.bucket, self.arena.collection, self.folder / "compared"
+        )
+        assert documents > 0
+
+
+@pytest.fixture
+def objects(arena: Arena, bucket: Storage, tmp_path: Path) -> ObjectArena:
+    """Return an arena on an empty place in a bucket; a first worker has taken the position."""
+    found = ObjectArena(arena, bucket, tmp_path)
+    found.catch_up()
+    return found
+
+
+@pytest.mark.fault(
+    1,
+    "`kill -9` at each of five points between reading and landing in a bucket",
+    "nothing lost, nothing twice",
+)
+@pytest.mark.parametrize("failpoint", FAILPOINTS)
+def test_a_crash_at_a_failpoint_loses_nothing_and_doubles_nothing(
+    objects: ObjectArena, failpoint: str
+) -> None:
+    """Twice in a row, during live changes."""
+    if failpoint == "position_saved":
+        objects.arena.writer.pause_seconds = 1.2
+    with objects.arena.writer.writing():
+        objects.crash_at(failpoint, 1)
+        objects.crash_at(failpoint, 2)
+    objects.assert_nothing_lost_nothing_twice()
+
+
+@pytest.mark.fault(14, "two workers on one lane of a bucket", "one ends with exit 2, the other has all")
+def test_of_two_workers_one_ends(objects: ObjectArena) -> None:
+    """Whoever comes second to a number says why it ends; the other goes on."""
+    options = objects.options()
+    with (
+        objects.arena.worker(**options) as one,
+        objects.arena.worker(**options) as other,
+        objects.arena.writer.writing(),
+    ):
+        wait_until(lambda: one.poll() is not None or other.poll() is not None)
+        loser, winner = (one, other) if one.poll() is not None else (other, one)
+        assert winner.poll() is None
+        _, log = loser.communicate(timeout=60)
+        assert "AlreadyRunningError: another worker writes the lane `stream`" in log
+    objects.assert_nothing_lost_nothing_twice()
+
+
+@pytest.mark.fault(14, "a worker frozen until its successor has written, then woken", "it ends with exit 2")
+def test_a_frozen_worker_that_wakes_up_writes_nothing(objects: ObjectArena) -> None:
+    """It had read changes that its successor has landed meanwhile."""
+    zone = FencedZone(objects.bucket, clock=lambda: pytest.fail("asked for the time"))
+    insert = objects.arena.collection.insert_one
+    with objects.arena.worker(**objects.options()) as frozen:
+        insert({"_id": "one", "type": "user"})
+        wait_until(lambda: len(landed_rows(objects.bucket)) == 1)
+        os.kill(frozen.pid, signal.SIGSTOP)
+        insert({"_id": "two", "type": "user"})
+        objects.catch_up()
+        assert [each.sequence for each in zone.lane("stream").landed()] == [0, 1]
+        os.kill(frozen.pid, signal.SIGCONT)
+        insert({"_id": "three", "type": "user"})
+        _, log = frozen.communicate(timeout=120)
+        assert "AlreadyRunningError: another worker writes the lane `stream`" in log
+    objects.assert_nothing_lost_nothing_twice()
+
+
+@pytest.mark.fault(2, "the object store hangs for a while", "the worker waits, and goes on by itself")
+def test_a_store_that_hangs_is_waited_for(objects: ObjectArena, s3_server: S3Server) -> None:
+    """Changes go on meanwhile; nobody has to start anything again."""
+    with objects.arena.worker(**objects.options()) as process:
+        objects.arena.collection.insert_one({"_id": "before", "type": "user"})
+        wait_until(lambda: len(landed_rows(objects.bucket)) == 1)
+        s3_server.pause()
+        try:
+            objects.arena.collection.insert_one({"_id": "meanwhile", "type": "user"})
+            with pytest.raises(AssertionError):
+                wait_until(lambda: process.poll() is not None, seconds=5)
+        finally:
+            s3_server.go_on()
+        wait_until(lambda: len(landed_rows(objects.bucket)) == 2)
+        assert process.poll() is None
+    objects.assert_nothing_lost_nothing_twice()

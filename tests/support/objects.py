@@ -1,0 +1,62 @@
+"""Micro-batches in an object store: landed by hand, and brought into a warehouse to be compared."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pymongo.collection import Collection
+
+from stream.clock import utc_now
+from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.fenced import FencedZone, read_object_footer
+from stream.landing.micro_batch import MicroBatch
+from stream.landing.zone import LandingZone
+from stream.storage.prefixed import Prefixed
+from stream.storage.storage import Storage
+from tests.support.equality import assert_same
+from tests.support.streaming import make_warehouse
+
+
+def landed_rows(storage: Storage) -> list[dict[str, Any]]:
+    """Read every row that has landed, lane by lane and in order."""
+    return [row for _, table in _tables(storage) for row in table.to_pylist()]
+
+
+def assert_nothing_lost_nothing_twice(
+    storage: Storage, collection: Collection[dict[str, Any]], folder: Path
+) -> int:
+    """Load all that has landed into a warehouse in an empty folder, compare it with the collection.
+
+    No event is in two objects, and each bad document is one dead letter. Return the number of documents.
+    """
+    zone, local = FencedZone(storage, clock=utc_now), LandingZone(folder / "landing", clock=utc_now)
+    for lane in zone.lanes():
+        for landed in lane.landed():
+            footer = read_object_footer(storage, landed)
+            stem = footer.micro_batch_id.partition("/")[2]
+            day = local.root / lane.name / f"date={footer.landed_at.date()}"
+            named = MicroBatch(day / f"{stem}.parquet", lane.name, landed.sequence)
+            local.lane(lane.name).land(named, _table(storage, landed.key), footer)
+    warehouse = make_warehouse(folder)
+    warehouse.load(timeout_seconds=10)
+    documents = assert_same(collection, warehouse)
+    events = Counter((row["_id"], row["source_version"], row["op"]) for row in landed_rows(storage))
+    assert [event for event, times in events.items() if times > 1] == []
+    letters = DeadLetterStore(Prefixed(storage, "dead_letter"), clock=utc_now)
+    by_document = Counter(one.letter.document_id for one in letters.list(zone))
+    bad = [f"s:{one['_id']}" for one in collection.find({"_id": {"$regex": "^bad-"}})]
+    assert by_document == Counter(bad)
+    return documents
+
+
+def _tables(storage: Storage) -> list[tuple[str, pa.Table]]:
+    zone = FencedZone(storage, clock=utc_now)
+    return [(each.key, _table(storage, each.key)) for lane in zone.lanes() for each in lane.landed()]
+
+
+def _table(storage: Storage, key: str) -> pa.Table:
+    content = storage.get(key)
+    assert content is not None
+    return pq.read_table(pa.BufferReader(content))
