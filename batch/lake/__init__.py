@@ -1,0 +1,1 @@
+"""The second warehouse: Apache Iceberg, written by Apache Spark, beside an object store."""
