@@ -34,6 +34,7 @@ from tests.support.streaming import StreamRunner, mongo_settings
 _OURS = (
     *("MONGO_", "DUCKDB_", "STREAM_", "BACKFILL_", "METRICS_", "LOG_", "DBT_", "LANDING_"),
     *("PIPELINE_", "PUBLISH_", "SCHEDULE_", "ALERT_", "GX_", "METABASE_", "SERVING_", "REDACT", "PREFECT_"),
+    *("WAREHOUSE", "CATALOG_", "SPARK_", "LAKE_"),
 )
 
 # A shell's background job ignores Ctrl-C, and so would every process that a test starts from there.

@@ -1,0 +1,38 @@
+"""The Iceberg tables and Spark, made from a context."""
+
+from batch.cli.context import Context
+from batch.lake.catalog import Catalog
+from batch.lake.config import LakeConfig, require_catalog_uri
+from batch.lake.load import LakeLoader
+from batch.lake.lock import loading_lock
+from batch.lake.session import Spark
+from stream.clock import utc_now
+
+
+def lake_config(context: Context) -> LakeConfig:
+    """Return where tables and catalog are.
+
+    Raises:
+        SettingsError: CATALOG_URI is not set.
+    """
+    settings = context.settings.lake
+    config = LakeConfig(
+        catalog_uri=require_catalog_uri(settings.catalog_uri),
+        location=f"file://{(context.settings.data.data_dir / 'tables').resolve()}",
+        spark_master=settings.spark_master,
+        spark_remote=settings.spark_remote,
+        driver_memory=settings.driver_memory,
+    )
+    return config if settings.jars_dir is None else config.with_jars(settings.jars_dir)
+
+
+def make_loader(context: Context) -> LakeLoader:
+    """Return what loads into Iceberg."""
+    config = lake_config(context)
+    return LakeLoader(
+        spark=Spark(config),
+        catalog=Catalog(config),
+        landing=context.landing,
+        lock=lambda seconds: loading_lock(config, timeout_seconds=seconds),
+        clock=utc_now,
+    )
