@@ -1,12 +1,16 @@
 """The Iceberg tables and Spark, made from a context."""
 
 from batch.cli.context import Context
+from batch.doctor.check import Check, failed
 from batch.lake.catalog import Catalog
+from batch.lake.checks import examine
 from batch.lake.config import LakeConfig, require_catalog_uri
 from batch.lake.load import LakeLoader
 from batch.lake.lock import loading_lock
 from batch.lake.session import Spark
+from batch.lake.verified import LakeSide
 from stream.clock import utc_now
+from stream.errors import SettingsError
 
 
 def lake_config(context: Context) -> LakeConfig:
@@ -24,6 +28,20 @@ def lake_config(context: Context) -> LakeConfig:
         driver_memory=settings.driver_memory,
     )
     return config if settings.jars_dir is None else config.with_jars(settings.jars_dir)
+
+
+def examine_lake(context: Context) -> list[Check]:
+    """Return the lines of `doctor` about Spark, the catalog and the tables."""
+    try:
+        return examine(lake_config(context))
+    except SettingsError as error:
+        return [failed("catalog", error)]
+
+
+def make_verified_side(context: Context) -> LakeSide:
+    """Return what a verification asks of the Iceberg tables."""
+    loader = make_loader(context)
+    return LakeSide(loader, lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds)
 
 
 def make_loader(context: Context) -> LakeLoader:

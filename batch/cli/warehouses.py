@@ -8,11 +8,13 @@ _SERVE_ICEBERG = frozenset(
     {
         "backfill",
         "config",
+        "doctor",
         "extract",
         "import_",
         "load",
         "mongo",
         "stream",
+        "verify",
     }
 )
 """Files of commands that work with WAREHOUSE=iceberg; those that read the source land, and load nothing."""

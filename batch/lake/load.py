@@ -17,13 +17,14 @@ from dataclasses import dataclass
 
 from batch.lake.catalog import Catalog, Table, newest_with
 from batch.lake.config import CATALOG
-from batch.lake.landed import register
+from batch.lake.landed import micro_batch_id_of, register, registered_files, unregistered
 from batch.lake.merge import INCREMENT, MergeSql, marker_in
 from batch.lake.notes import LOAD_ID, Noted, note_load
 from batch.lake.session import Spark, snapshot_properties, spark_errors
 from batch.lake.tables import SCHEMA_VERSION, VERSION_PROPERTY, statements
 from stream.clock import Clock
 from stream.errors import SchemaTooNewError
+from stream.landing.micro_batch import MicroBatch
 from stream.landing.zone import Failpoint, LandingZone, no_failpoint
 from stream.warehouse.load import BULK_ROWS, LoadResult
 
@@ -75,6 +76,21 @@ class LakeLoader:
             if newest is None or str(newest.snapshot_id) == done.get(LANDED_SNAPSHOT):
                 return LoadResult()
             return self._merge(landed, newest.snapshot_id, done, files)
+
+    def pending(self) -> list[MicroBatch]:
+        """Return what has landed and is not loaded yet, in order.
+
+        Raises:
+            CatalogUnreachableError: The catalog does not answer.
+        """
+        known: set[str] = set()
+        if self.catalog.is_made():
+            documents, landed = self.catalog.table("raw.documents"), self.catalog.table("raw.landed")
+            done = (newest_with(documents, LANDED_SNAPSHOT) or {}) if documents else {}
+            if landed and done:
+                loaded = registered_files(landed, int(done[LANDED_SNAPSHOT]))
+                known = {micro_batch_id_of(url) for url in loaded}
+        return unregistered(self.landing.micro_batches(), known)
 
     def prepare(self) -> None:
         """Make the tables that are missing.

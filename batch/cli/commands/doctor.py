@@ -8,6 +8,7 @@ import json
 import typer
 
 from batch.cli.context import Context
+from batch.cli.lake import examine_lake
 from batch.cli.options import AsJson
 from batch.doctor.check import Check
 from batch.doctor.examine import Doctor
@@ -30,6 +31,8 @@ def command(as_json: AsJson = False) -> None:
             Address("BACKFILL_METRICS_PORT", settings.metrics.host, settings.backfill.metrics_port),
         ],
     ).examine()
+    if settings.lake.is_iceberg:
+        checks = [check for check in checks if check.name != "warehouse"] + examine_lake(context)
     if as_json:
         context.console.print_json(json.dumps([check.to_json() for check in checks]))
     else:
