@@ -234,6 +234,12 @@ class LakeSettings(SettingsGroup):
         description="folder that Spark's libraries are kept in; unset: `~/.cache/claude-analytics/jars`",
     )
 
+    serving_max_rows: Positive = Field(
+        20_000_000,
+        validation_alias="LAKE_SERVING_MAX_ROWS",
+        description="larger marts in Iceberg are left out of `serving/`, which is for one machine",
+    )
+
     @property
     def is_iceberg(self) -> bool:
         """Whether Spark and Iceberg are the warehouse."""

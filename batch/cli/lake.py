@@ -1,12 +1,18 @@
 """The Iceberg tables and Spark, made from a context."""
 
+from pathlib import Path
+
 from batch.cli.context import Context
 from batch.doctor.check import Check, failed
+from batch.lake.builds import BuiltTable
 from batch.lake.catalog import Catalog
 from batch.lake.checks import examine
 from batch.lake.config import LakeConfig, require_catalog_uri
 from batch.lake.load import LakeLoader
 from batch.lake.lock import loading_lock
+from batch.lake.maintain import LakeMaintenance
+from batch.lake.mirror import Mirror
+from batch.lake.publish import LakePublisher
 from batch.lake.session import Spark
 from batch.lake.verified import LakeSide
 from stream.clock import utc_now
@@ -42,6 +48,38 @@ def make_verified_side(context: Context) -> LakeSide:
     """Return what a verification asks of the Iceberg tables."""
     loader = make_loader(context)
     return LakeSide(loader, lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds)
+
+
+def make_lake_publisher(context: Context, *, dbt_target_dir: Path) -> LakePublisher:
+    """Return what publishes marts in Iceberg."""
+    catalog = Catalog(lake_config(context))
+    chosen: list[BuiltTable] = []
+    mirror = Mirror(
+        path=lake_config(context).location,
+        catalog=catalog,
+        tables=lambda: chosen,
+        steps=context.journal.steps,
+        max_rows=context.settings.lake.serving_max_rows,
+        folder=context.settings.data.data_dir,
+        memory_limit=context.settings.duckdb.memory_limit,
+    )
+    return LakePublisher(
+        warehouse=mirror,
+        serving=context.serving,
+        landing=context.landing,
+        dbt_target_dir=dbt_target_dir,
+        timezone=context.settings.pipeline.reporting_timezone,
+        keep=context.settings.pipeline.keep_builds,
+        clock=utc_now,
+        catalog=catalog,
+        chosen=chosen,
+    )
+
+
+def make_lake_maintenance(context: Context) -> LakeMaintenance:
+    """Return what keeps the Iceberg tables small."""
+    config = lake_config(context)
+    return LakeMaintenance(Spark(config), Catalog(config), utc_now)
 
 
 def make_loader(context: Context) -> LakeLoader:

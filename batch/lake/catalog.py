@@ -12,6 +12,8 @@ Table = Any
 """A `pyiceberg.table.Table`; not imported unless one is opened."""
 Result = TypeVar("Result")
 
+LOADED_TAG = "loaded"
+"""Of the snapshot whose summary says what is loaded, and of the one of `raw.landed` up to which that is."""
 _ATTEMPTS = 20
 
 
@@ -42,6 +44,20 @@ class Catalog:
                 return self._opened().load_table(name)
             except NoSuchTableError:
                 return None
+
+    def names(self, schema: str) -> list[str]:
+        """Return the names of the tables in a schema; none if there is no such schema.
+
+        Raises:
+            CatalogUnreachableError: The catalog does not answer.
+        """
+        from pyiceberg.exceptions import NoSuchNamespaceError  # noqa: PLC0415 - see the package's docstring
+
+        with _catalog_errors():
+            try:
+                return [name for _, name in self._opened().list_tables(schema)]
+            except NoSuchNamespaceError:
+                return []
 
     def is_made(self) -> bool:
         """Whether the catalog has been used before: Spark makes the tables of a new JDBC catalog.
@@ -93,8 +109,10 @@ class Catalog:
         return self._catalog
 
 
-def newest_with(table: Table, name: str) -> Mapping[str, str] | None:
-    """Return the summary of the newest snapshot, in a table's present history, that has a property.
+def newest_snapshot_with(table: Table, name: str) -> tuple[int, Mapping[str, str]] | None:
+    """Return id and summary of the newest snapshot, in a table's present history, that has a property.
+
+    Where the history was expired, the snapshot that is tagged `loaded` counts (see `batch.lake.maintain`).
 
     Args:
         table: Of PyIceberg.
@@ -104,10 +122,18 @@ def newest_with(table: Table, name: str) -> Mapping[str, str] | None:
     while snapshot is not None:
         properties: Mapping[str, str] = snapshot.summary.additional_properties if snapshot.summary else {}
         if name in properties:
-            return properties
+            return snapshot.snapshot_id, properties
         parent = snapshot.parent_snapshot_id
-        snapshot = table.snapshot_by_id(parent) if parent is not None else None
+        if parent is None:
+            return None
+        snapshot = table.snapshot_by_id(parent) or table.snapshot_by_name(LOADED_TAG)
     return None
+
+
+def newest_with(table: Table, name: str) -> Mapping[str, str] | None:
+    """Return the summary alone, as `newest_snapshot_with` finds it."""
+    found = newest_snapshot_with(table, name)
+    return found[1] if found else None
 
 
 @contextmanager

@@ -99,7 +99,7 @@ class LakeLoader:
             SchemaTooNewError: A newer version of this program made them.
         """
         documents = self.catalog.table("raw.documents") if self.catalog.is_made() else None
-        if documents is None or self.catalog.table("raw.micro_batches") is None:
+        if documents is None or self.catalog.table("ops.published_builds") is None:
             for statement in statements(CATALOG):
                 self.spark.run(statement, doing="make the tables of `raw`")
             documents = self._documents()

@@ -129,7 +129,7 @@ def _manifest_row(micro_batch: MicroBatch, noted: Noted) -> dict[str, Any]:
         "dead_letters": footer.dead_letters,
         "first_cluster_time": footer.first_cluster_time,
         "last_cluster_time": footer.last_cluster_time,
-        "landed_at": datetime.fromisoformat(footer.landed_at),
+        "landed_at": footer.landed_at,
         "load_id": noted.load_id,
         "loaded_at": noted.loaded_at,
     }

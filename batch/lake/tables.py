@@ -4,6 +4,7 @@
     raw.documents      the last change of each document, with deletions (tombstones) and truncate markers
     raw.conversations  what readers and dbt see of it, as in DuckDB: a view
     raw.loads, raw.changed_lines, raw.micro_batches     as in DuckDB
+    ops.published_builds                                which build is current: see `batch.lake.builds`
 
 `raw.documents` is kept in buckets of the key, and a change of a row is written beside it (merge-on-read): the
 cost of a load follows what changed. The summary of the snapshot that a load commits says what it loaded: rows
@@ -27,6 +28,15 @@ LANDED = {field.name: _KINDS[str(field.type)] for field in LANDING_SCHEMA}
 """Columns of a landed file, in Spark's types."""
 DOCUMENTS = LANDED | {"micro_batch_id": "string"}
 _MERGE_ON_READ = {f"write.{each}.mode": "merge-on-read" for each in ("merge", "update", "delete")}
+_PUBLISHED = {
+    "sequence": "bigint",
+    "build_id": "string",
+    "published_at": "timestamp",
+    "table_schema": "string",
+    "table_name": "string",
+    "table_uuid": "string",
+    "snapshot_id": "bigint",
+}
 _NOTES = {
     "loads": {
         "load_id": "bigint",
@@ -77,6 +87,7 @@ def statements(catalog: str) -> list[str]:
         f"{documents} partitioned by (bucket({BUCKETS}, _id)) tblproperties ({_pairs(properties)})",
     ]
     made += [_table(f"{raw}.{name}", columns) for name, columns in _NOTES.items()]
+    made.append(_table(f"{catalog}.ops.published_builds", _PUBLISHED))
     view = f"select {conversations} from {raw}.documents where op = 'upsert'"
     return [*made, f"create or replace view {raw}.conversations as {view}"]
 
