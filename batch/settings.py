@@ -4,7 +4,7 @@ import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator
@@ -199,6 +199,68 @@ class BackfillSettings(SettingsGroup):
     )
 
 
+class LakeSettings(SettingsGroup):
+    """The warehouse past one machine: Iceberg tables that Spark writes."""
+
+    warehouse: Literal["duckdb", "iceberg"] = Field(
+        "duckdb",
+        validation_alias="WAREHOUSE",
+        description="where rows are loaded and marts are built: one `duckdb` file, or `iceberg` tables "
+        "through Spark (docs/lake.md)",
+    )
+    catalog_uri: SecretStr | None = Field(
+        None,
+        validation_alias="CATALOG_URI",
+        description="catalog of the Iceberg tables: `postgresql://…`, or `https://…` of a REST catalog",
+    )
+    spark_master: str = Field(
+        "local[*]",
+        validation_alias="SPARK_MASTER",
+        description="where Spark runs its tasks: `local[*]`, `spark://…` or `k8s://…`",
+    )
+    spark_remote: str | None = Field(
+        None,
+        validation_alias="SPARK_REMOTE",
+        description="address of a Spark Connect server (`sc://…`), used in place of SPARK_MASTER",
+    )
+    driver_memory: str = Field(
+        "2g",
+        validation_alias="SPARK_DRIVER_MEMORY",
+        description="memory of Spark's driver; of its executors with a `local` SPARK_MASTER, too",
+    )
+    jars_dir: Path | None = Field(
+        None,
+        validation_alias="LAKE_JARS_DIR",
+        description="folder that Spark's libraries are kept in; unset: `~/.cache/claude-analytics/jars`",
+    )
+
+    serving_max_rows: Positive = Field(
+        20_000_000,
+        validation_alias="LAKE_SERVING_MAX_ROWS",
+        description="larger marts in Iceberg are left out of `serving/`, which is for one machine",
+    )
+
+    @property
+    def is_iceberg(self) -> bool:
+        """Whether Spark and Iceberg are the warehouse."""
+        return self.warehouse == "iceberg"
+
+    @field_validator("catalog_uri")
+    @classmethod
+    def _is_known_catalog(cls, value: SecretStr | None) -> SecretStr | None:
+        known = ("postgresql://", "https://", "http://")
+        if value is not None and not value.get_secret_value().startswith(known):
+            raise ValueError("must begin with postgresql://, https:// or http://")
+        return value
+
+    @field_validator("spark_remote")
+    @classmethod
+    def _is_spark_connect(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith("sc://"):
+            raise ValueError("must begin with sc://")
+        return value
+
+
 class MaintenanceSettings(SettingsGroup):
     """What becomes of old files; the last step of a run."""
 
@@ -331,6 +393,7 @@ class Settings:
     backfill: BackfillSettings
     pipeline: PipelineSettings
     maintenance: MaintenanceSettings
+    lake: LakeSettings
     dbt: DbtSettings
     great_expectations: GreatExpectationsSettings
     metabase: MetabaseSettings
@@ -354,6 +417,7 @@ class Settings:
             backfill=read(BackfillSettings),
             pipeline=read(PipelineSettings),
             maintenance=read(MaintenanceSettings),
+            lake=read(LakeSettings),
             dbt=read(DbtSettings),
             great_expectations=read(GreatExpectationsSettings),
             metabase=read(MetabaseSettings),
@@ -402,4 +466,4 @@ def _shown(value: object) -> str:
         return mask_secrets(str(value))
     secret = value.get_secret_value()
     # Of a connection string people need the hosts; of any other secret nothing.
-    return mask_secrets(secret) if secret.startswith("mongodb") else "***"
+    return mask_secrets(secret) if secret.startswith(("mongodb", "postgresql")) else "***"

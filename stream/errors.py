@@ -8,6 +8,7 @@ AnalyticsError                     every error has a message (what failed, and w
 │   ├── LandingFullError           the disk of the landing zone is full
 │   ├── StorageUnavailableError    the object store does not answer
 │   ├── StepFailedError            a step of the pipeline failed; its own message says why
+│   ├── CatalogUnreachableError    the catalog of the Iceberg tables does not answer
 │   └── MetabaseUnreachableError   Metabase does not answer, or is still starting
 └── TerminalError                  exit code 2: a person must act
     ├── SettingsError              a setting is missing or wrong
@@ -108,6 +109,10 @@ class StorageUnavailableError(TransientError):
 
 class StepFailedError(TransientError):
     """A step of the pipeline failed."""
+
+
+class CatalogUnreachableError(TransientError):
+    """The catalog of the Iceberg tables does not answer."""
 
 
 class MetabaseUnreachableError(TransientError):

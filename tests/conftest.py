@@ -47,6 +47,10 @@ _OURS = (
         "SERVING_",
         "REDACT",
         "PREFECT_",
+        "WAREHOUSE",
+        "CATALOG_",
+        "SPARK_",
+        "LAKE_",
     ),
 )
 

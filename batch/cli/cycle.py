@@ -10,8 +10,11 @@ from prometheus_client import CollectorRegistry
 
 from batch.backfill.filters import Filters
 from batch.cli.context import Context
+from batch.cli.lake import make_lake_maintenance, make_lake_publisher, make_loader
 from batch.cli.readers import catch_up, make_backfill
 from batch.cli.signals import exit_if_signalled
+from batch.lake.build import build
+from batch.lake.cycle import LakeCycle
 from batch.maintenance.compaction import Compaction
 from batch.maintenance.maintain import Maintenance
 from batch.maintenance.retention import Retention
@@ -47,6 +50,8 @@ def make_dbt_project(context: Context) -> DbtProject:
 
 def make_publisher(context: Context) -> Publisher:
     """Return what publishes the marts."""
+    if context.settings.lake.is_iceberg:
+        return make_lake_publisher(context, dbt_target_dir=make_dbt_project(context).target_dir)
     return Publisher(
         warehouse=context.warehouse,
         serving=context.serving,
@@ -90,7 +95,7 @@ def make_gate(context: Context) -> Gate:
 
 def make_cycle(context: Context, run_id: str, *, on_progress: OnProgress = no_progress) -> Cycle:
     """Return the steps of one run."""
-    return Cycle(
+    cycle = Cycle(
         run_id=run_id,
         landing=context.landing,
         warehouse=context.warehouse,
@@ -109,6 +114,9 @@ def make_cycle(context: Context, run_id: str, *, on_progress: OnProgress = no_pr
         lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
         on_progress=on_progress,
     )
+    if not context.settings.lake.is_iceberg:
+        return cycle
+    return LakeCycle(**vars(cycle), loader=make_loader(context), upkeep=make_lake_maintenance(context))
 
 
 def make_pipeline(
@@ -153,6 +161,14 @@ def build_marts(
     Raises:
         AnalyticsError: Why it failed.
     """
+    if context.settings.lake.is_iceberg:
+        return build(
+            make_loader(context).spark,
+            make_dbt_project(context),
+            models=select,
+            full_refresh=full_refresh,
+            on_progress=lambda progress: on_progress(progress.done, progress.total),
+        )
     return transform(
         make_dbt_project(context),
         lease=context.warehouse.lock.held(timeout_seconds=context.settings.duckdb.lease_timeout_seconds),

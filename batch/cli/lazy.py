@@ -49,7 +49,13 @@ class LazyCommand(TyperCommand):
         parent: Any = None,  # noqa: ANN401
         **extra: Any,  # noqa: ANN401
     ) -> Any:  # noqa: ANN401
-        """Return what the command itself makes of its arguments."""
+        """Return what the command itself makes of its arguments.
+
+        Raises:
+            SettingsError: The command does not serve the warehouse that is set.
+        """
+        if not {"--help"} & set(args):
+            import_module(f"{__package__}.warehouses").require_served(self.module)
         return self.load().make_context(info_name, args, parent, **extra)
 
 

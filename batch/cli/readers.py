@@ -102,8 +102,9 @@ def make_backfill(
     threads: int | None = None,
     is_landing_only: bool = False,
 ) -> Backfill:
-    """Return a backfill; `threads` takes the place of the setting."""
+    """Return a backfill; `threads` takes the place of the setting. Into Iceberg tables only `load` loads."""
     settings = context.settings.backfill
+    is_landing_only = is_landing_only or context.settings.lake.is_iceberg
     return Backfill(
         mongo=context.mongo,
         landing=context.landing,

@@ -155,11 +155,16 @@ class Cycle:
             return None
         published = last_of(steps, PUBLISH)
         try:
-            with self.warehouse.opened(timeout_seconds=self.lease_timeout_seconds) as connection:
-                (load_id,) = one_row(connection, "select max(load_id) from raw.loads")
+            load_id = self.newest_load()
         except AnalyticsError:
             return None  # the next step says so
         return build_id if published and published.details.get("load_id") == load_id else None
+
+    def newest_load(self) -> int | None:
+        """Return the id of the newest load, None before the first; raises as `Warehouse.opened`."""
+        with self.warehouse.opened(timeout_seconds=self.lease_timeout_seconds) as connection:
+            (load_id,) = one_row(connection, "select max(load_id) from raw.loads")
+        return None if load_id is None else int(load_id)
 
     def maintain(self) -> StepResult:
         """Clear away what is old or half-written, and merge what has landed in many small files."""

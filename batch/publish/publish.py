@@ -7,8 +7,10 @@ publish at a time: callers hold the lock of the pipeline.
 import json
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import duckdb
 
@@ -23,7 +25,6 @@ from stream.core.cluster_time import instant_of
 from stream.disk import disk_errors, sync_folder
 from stream.errors import LandingFullError, StepFailedError
 from stream.landing.zone import Failpoint, LandingZone, no_failpoint
-from stream.warehouse.warehouse import Warehouse
 
 _MARTS = "marts"
 
@@ -45,6 +46,17 @@ class Published:
     has_new_views: bool
 
 
+class MartsSource(Protocol):
+    """What a publisher copies from: a warehouse, or what can be opened like one."""
+
+    @property
+    def path(self) -> object:
+        """Where it is, for messages."""
+
+    def opened(self, *, timeout_seconds: float) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+        """Return DuckDB with the marts; see `Warehouse.opened`."""
+
+
 @dataclass(frozen=True)
 class Publisher:
     """Everything that publishing needs, made by the command line.
@@ -59,7 +71,7 @@ class Publisher:
         at_failpoint: Tests crash the process at its failpoints.
     """
 
-    warehouse: Warehouse
+    warehouse: MartsSource
     serving: ServingFolder
     landing: LandingZone
     dbt_target_dir: Path

@@ -121,6 +121,23 @@ def transform(
     return BuildResult(nodes, seconds)
 
 
+def transform_elsewhere(
+    project: DbtProject,
+    *,
+    models: Sequence[str] = (),
+    full_refresh: bool = False,
+    on_progress: Callable[[BuildProgress], None] = lambda _progress: None,
+) -> BuildResult:
+    """Build as `transform` does, through an adapter that needs no file of ours. Raises as it does."""
+    selection = ("--select", *models, "--indirect-selection", "cautious") if models else ()
+    arguments = project.arguments("build", *_NO_UNIT_TESTS, *selection)
+    refresh = ["--full-refresh"] if full_refresh else []
+    outcome = project.invoke(arguments + refresh, on_event=_Observer(on_progress))
+    nodes = _nodes(outcome)
+    raise_failures(nodes)
+    return BuildResult(nodes, outcome.elapsed_time)
+
+
 _Built = tuple[tuple[BuiltNode, ...], float]
 
 

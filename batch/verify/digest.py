@@ -23,6 +23,38 @@ _DATE = "case when timestamp is not null or ingested_at is not null then date en
 DIGEST = f"hash({', '.join(_DATE if name == 'date' else sql.identifier(name) for name in _COMPARED)})"
 """The digest, over the columns of `raw.conversations` or of `LANDING_SCHEMA`."""
 
+_KINDS = {name: kind.split()[0] for name, kind in RAW_CONVERSATIONS_COLUMNS.items()}
+
+
+def portable_digest(*, of_instant: str, of_date: str, quote: str, of_text: str) -> str:
+    """Return a digest that engines other than DuckDB can compute, as SQL: the first 60 bits of an MD5.
+
+    Args:
+        of_instant: Microseconds since 1970 of `{}`, an instant, in the engine's words.
+        of_date: Days since 1970 of `{}`, a date.
+        quote: Around the name of a column.
+        of_text: The digest of `{}`, a text.
+    """
+    texts = []
+    for name in _COMPARED:
+        column = f"{quote}{name}{quote}"
+        if name == "date":
+            known = f"{quote}timestamp{quote} is not null or ingested_at is not null"
+            column = f"case when {known} then {of_date.format(column)} end"
+        elif _KINDS[name] == "timestamptz":
+            column = of_instant.format(column)
+        texts.append(f"coalesce(cast({column} as string), chr(30))")
+    return of_text.format(f"concat_ws(chr(31), {', '.join(texts)})")
+
+
+PORTABLE_DIGEST = portable_digest(
+    of_instant="epoch_us({})",
+    of_date="datediff('day', date '1970-01-01', {})",
+    quote='"',
+    of_text="cast('0x' || substr(md5({}), 1, 15) as ubigint)",
+)
+"""The same over `LANDING_SCHEMA` in DuckDB, to be compared with what another engine says of its rows."""
+
 DIGEST_SCHEMA = pa.schema([pa.field("_id", pa.string()), pa.field("digest", pa.uint64())])
 """One row per document. No digest: the document cannot become a row."""
 
@@ -49,10 +81,12 @@ class Digester:
 
     Args:
         redactor: As when the rows were made: what is compared with them has no secrets either.
+        digest: That of the rows they are compared with, as DuckDB's SQL.
     """
 
-    def __init__(self, redactor: Redactor | None = None) -> None:
+    def __init__(self, redactor: Redactor | None = None, *, digest: str = DIGEST) -> None:
         self._redactor = redactor
+        self._digest = digest
         self._connection = duckdb.connect(config={"threads": 1, "memory_limit": "256MB"})
         self._connection.execute("set TimeZone = 'UTC'")
 
@@ -84,7 +118,9 @@ class Digester:
     def _digest_rows(self, table: pa.Table) -> pa.Table:
         self._connection.register("landed", table)
         try:
-            found = self._connection.execute(f"select _id, {DIGEST} as digest from landed").to_arrow_table()
+            found = self._connection.execute(
+                f"select _id, {self._digest} as digest from landed"
+            ).to_arrow_table()
         finally:
             self._connection.unregister("landed")
         return found.cast(DIGEST_SCHEMA)

@@ -16,7 +16,7 @@ from batch.verify.keys import document_ids
 from batch.verify.later_changes import later_changes
 from batch.verify.report import Kind, Tally
 from batch.verify.scan import SnapshotScan
-from batch.verify.warehouse_side import StoredRow, judge, stored_rows
+from batch.verify.warehouse_side import StoredRow, WarehouseSide, judge
 from stream.core.collection_event import InvalidationPolicy
 from stream.core.position import Position
 from stream.errors import AnalyticsError
@@ -27,7 +27,6 @@ from stream.landing.zone import LandingZone
 from stream.settings import MongoSettings
 from stream.source.client import Client
 from stream.warehouse.fresh_files import landed_rows
-from stream.warehouse.warehouse import Warehouse
 
 _WAIT_SECONDS = 0.5
 
@@ -52,9 +51,8 @@ class Recheck:
         *,
         landing: LandingZone,
         dead_letters: DeadLetterStore,
-        warehouse: Warehouse,
+        side: WarehouseSide,
         digester: Digester,
-        lease_timeout_seconds: float,
         patience_seconds: float,
         policy: InvalidationPolicy,
         sleep: Callable[[float], None] = time.sleep,
@@ -68,9 +66,8 @@ class Recheck:
         self._landing = landing
         self._lane = StreamLanes(landing)
         self._dead_letters = dead_letters
-        self._warehouse = warehouse
+        self._side = side
         self._digester = digester
-        self._lease_timeout_seconds = lease_timeout_seconds
         self._patience_seconds = patience_seconds
         self._sleep = sleep
 
@@ -102,9 +99,7 @@ class Recheck:
         The order of the steps is what makes it right: position, warehouse, collection, changes since.
         """
         position = self._lane.position()
-        with self._warehouse.opened(timeout_seconds=self._lease_timeout_seconds) as connection:
-            pending = self._warehouse.pending(connection)
-            stored = stored_rows(connection, keys)
+        pending, stored = self._side.look(keys)
         expected = self._expected(keys)
         verdicts = {key: judge(expected, stored, key) for key in keys}
         differing = [key for key, kind in verdicts.items() if kind is not None]

@@ -4,14 +4,12 @@ Each document is read as it is now, and lands with the cluster time of that read
 running worker may go on beside: whatever changed later wins, and whatever is older loses.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import duckdb
 
 from batch.verify.keys import document_ids
 from batch.verify.scan import SnapshotScan
-from stream import sql
+from batch.verify.warehouse_side import WarehouseSide
 from stream.clock import Clock
 from stream.core.change_event import UndecodableEvent, decode_batch
 from stream.core.normalise import DeadLetter, microseconds, normalise, undecodable
@@ -22,7 +20,6 @@ from stream.landing.footer import footer_of
 from stream.landing.zone import LandingZone
 from stream.settings import MongoSettings
 from stream.source.client import Client
-from stream.warehouse.warehouse import Warehouse
 
 REPAIR_LANE = "repair"
 
@@ -55,7 +52,7 @@ class Repair:
     """Everything a repair needs.
 
     Attributes:
-        lock_timeout_seconds: How long to wait for others to release the warehouse.
+        side: The warehouse.
         redactor: Takes secrets out, as when the other rows were made.
     """
 
@@ -63,8 +60,7 @@ class Repair:
     mongo: MongoSettings
     landing: LandingZone
     dead_letters: DeadLetterStore
-    warehouse: Warehouse
-    lock_timeout_seconds: float
+    side: WarehouseSide
     clock: Clock
     redactor: Redactor | None = None
 
@@ -81,8 +77,7 @@ class Repair:
             AnalyticsError: The landing zone or the warehouse cannot be used.
             PyMongoError: The source cannot.
         """
-        with self.warehouse.opened(timeout_seconds=self.lock_timeout_seconds) as connection:
-            known = _known_versions(connection, keys)
+        known = self.side.versions(keys)
         # Not before: what changes from here on is newer than what is read.
         scan = SnapshotScan(self.client, self.mongo, {"_id": {"$in": document_ids(keys)}})
         found = [
@@ -100,7 +95,7 @@ class Repair:
             for row in sorted(rows.values(), key=lambda row: row.id)
         ]
         self._land(written, letters)
-        self.warehouse.load(timeout_seconds=self.lock_timeout_seconds)
+        self.side.load()
         deletes = sum(row.op == "delete" for row in written)
         return Repaired(len(written) - deletes, deletes, len(letters))
 
@@ -122,20 +117,3 @@ class Repair:
             lane.land(
                 named, table, footer_of(named.id, table, landed_at=self.clock(), dead_letters=len(letters))
             )
-
-
-def _known_versions(connection: duckdb.DuckDBPyConnection, keys: Collection[str]) -> dict[str, int]:
-    """Return the newest version that is known of each of these."""
-    wanted = f"(select unnest({sql.array(keys)}::varchar[]))"
-    found = connection.execute(
-        f"""
-        select _id, max(source_version)
-        from (
-            select _id, source_version from raw.conversations where _id in {wanted}
-            union all
-            select _id, source_version from raw.tombstones where _id in {wanted}
-        )
-        group by _id
-        """
-    ).fetchall()
-    return dict(found)

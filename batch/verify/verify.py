@@ -20,7 +20,7 @@ from batch.verify.reading import RangeReader
 from batch.verify.recheck import Recheck
 from batch.verify.repair import Repair, Repaired
 from batch.verify.report import Kind, Tally, Verification
-from batch.verify.warehouse_side import compare_range
+from batch.verify.warehouse_side import WarehouseSide
 from stream import sql
 from stream.clock import Clock, utc_now
 from stream.core.collection_event import InvalidationPolicy
@@ -33,7 +33,6 @@ from stream.source.change_stream import PIPELINE_VERSION
 from stream.source.client import Client, connect, explained, fingerprint
 from stream.source.majority import require_majority
 from stream.source.timeline import require_timeline
-from stream.warehouse.warehouse import Warehouse
 
 OnProgress = Callable[[int, int], None]
 """Called with documents read, and about how many there are."""
@@ -74,7 +73,7 @@ class Verifier:
     """Everything a verification needs, made by the command line. Only `repair` changes anything.
 
     Attributes:
-        lease_timeout_seconds: How long to wait for others to release the warehouse.
+        side: The warehouse.
         patience_seconds: How long to wait for changes that a running worker is about to load.
         limit: How many `_id`s of each kind to name.
         range_size_bytes: BSON in a piece, about; None chooses.
@@ -86,8 +85,7 @@ class Verifier:
     mongo: MongoSettings
     landing: LandingZone
     dead_letters: DeadLetterStore
-    warehouse: Warehouse
-    lease_timeout_seconds: float
+    side: WarehouseSide
     patience_seconds: float = 15.0
     limit: int = 10
     range_size_bytes: int | None = None
@@ -118,7 +116,10 @@ class Verifier:
             AnalyticsError: The source, the landing zone or the warehouse cannot be used.
         """
         filters = Filters(since=since)
-        with connect(self.mongo) as client, closing(Digester(self.redactor)) as digester:
+        with (
+            connect(self.mongo) as client,
+            closing(Digester(self.redactor, digest=self.side.digest)) as digester,
+        ):
             try:
                 self._require_source(client)
                 plan = self._plan(client, filters, is_sample=fraction < 1)
@@ -151,7 +152,10 @@ class Verifier:
         """
         keys = [key for key in mismatches if key != _UNDECODABLE]
         tally, total = Tally(self.limit), Repaired()
-        with connect(self.mongo) as client, closing(Digester(self.redactor)) as digester:
+        with (
+            connect(self.mongo) as client,
+            closing(Digester(self.redactor, digest=self.side.digest)) as digester,
+        ):
             try:
                 self._require_source(client)
                 repair = Repair(
@@ -159,8 +163,7 @@ class Verifier:
                     self.mongo,
                     self.landing,
                     self.dead_letters,
-                    self.warehouse,
-                    self.lease_timeout_seconds,
+                    self.side,
                     self.clock,
                     self.redactor,
                 )
@@ -201,9 +204,8 @@ class Verifier:
             self.mongo,
             landing=self.landing,
             dead_letters=self.dead_letters,
-            warehouse=self.warehouse,
+            side=self.side,
             digester=digester,
-            lease_timeout_seconds=self.lease_timeout_seconds,
             patience_seconds=self.patience_seconds,
             policy=self.policy,
         )
@@ -221,10 +223,7 @@ class Verifier:
             for number, piece in enumerate(chosen):
                 digests = Path(folder) / f"{number}.parquet"
                 reader.read(piece, digests)
-                with self.warehouse.opened(timeout_seconds=self.lease_timeout_seconds) as connection:
-                    rows_of_range, found = compare_range(
-                        connection, digests=digests, predicate=_since(piece.predicate, plan.filters)
-                    )
+                rows_of_range, found = self.side.compare(digests, _since(piece.predicate, plan.filters))
                 digests.unlink()
                 rows += rows_of_range
                 differing += bool(found)

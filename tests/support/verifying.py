@@ -3,6 +3,7 @@
 from typing import Any
 
 from batch.verify.verify import Verifier
+from batch.verify.warehouse_side import DuckDBSide
 from stream.clock import utc_now
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.zone import LandingZone
@@ -22,7 +23,6 @@ def verifier_of(stream: StreamRunner, **options: Any) -> Verifier:
         mongo=options.pop("mongo", stream.mongo),
         landing=LandingZone(data.landing_dir, clock=utc_now),
         dead_letters=DeadLetterStore(data.dead_letter_dir, clock=utc_now),
-        warehouse=stream.warehouse,
-        lease_timeout_seconds=10,
+        side=options.pop("side", None) or DuckDBSide(stream.warehouse, lease_timeout_seconds=10),
         **options,
     )

@@ -8,6 +8,7 @@ import json
 import typer
 
 from batch.cli.context import Context
+from batch.cli.lake import examine_lake
 from batch.cli.options import AsJson
 from batch.doctor.check import Check, failed
 from batch.doctor.examine import Doctor, examine_remote
@@ -21,6 +22,8 @@ def command(as_json: AsJson = False) -> None:
     context = Context.from_environment(quiet=True)
     settings = context.settings
     checks = _examine_remote(context) if settings.data.is_remote else _examine(context)
+    if settings.lake.is_iceberg:
+        checks = [check for check in checks if check.name != "warehouse"] + examine_lake(context)
     if as_json:
         context.console.print_json(json.dumps([check.to_json() for check in checks]))
     else:

@@ -1,13 +1,16 @@
-"""Load landed micro-batches into DuckDB, each exactly once."""
+"""Load landed micro-batches into the warehouse, each exactly once."""
 
 from typing import Annotated
 
 import typer
 
 from batch.cli.context import Context
+from batch.cli.lake import make_loader
 from batch.cli.printing.progress import counting
 from batch.cli.printing.tables import print_summary
+from batch.cli.warehouses import require_duckdb
 from batch.status.warehouse import summarise
+from stream.warehouse.load import LoadResult
 
 
 def command(
@@ -27,6 +30,13 @@ def command(
 ) -> None:
     context = Context.from_environment()
     timeout_seconds = context.settings.duckdb.lease_timeout_seconds
+    if context.settings.lake.is_iceberg:
+        if full_refresh or stats:
+            require_duckdb("load --full-refresh" if full_refresh else "load --stats", context.settings.lake)
+        with context.console.status("loading …"):
+            loaded = make_loader(context).load(timeout_seconds=timeout_seconds)
+        _print_loaded(loaded, context)
+        return
     with counting("Loading micro-batches", context.console) as show:
         if full_refresh:
             result = context.warehouse.rebuild(
@@ -34,10 +44,14 @@ def command(
             )
         else:
             result = context.warehouse.load(timeout_seconds=timeout_seconds, on_progress=show)
+    _print_loaded(result, context)
+    if stats:
+        with context.warehouse.opened(timeout_seconds=timeout_seconds) as connection:
+            print_summary(summarise(connection), context.console)
+
+
+def _print_loaded(result: LoadResult, context: Context) -> None:
     context.console.print(
         f"{result.micro_batches:,} micro-batches with {result.rows:,} rows loaded: "
         f"{result.rows_upserted:,} documents inserted or replaced, {result.rows_deleted:,} deleted"
     )
-    if stats:
-        with context.warehouse.opened(timeout_seconds=timeout_seconds) as connection:
-            print_summary(summarise(connection), context.console)

@@ -83,7 +83,11 @@ def command(  # noqa: PLR0917 - options
     port = settings.port if until_idle is None else 0
     server = metrics.serve(registry, host=settings.host, port=port, token=settings.token)
     try:
-        summary = worker.run(until_idle_seconds=until_idle, from_now=from_now)
+        summary = worker.run(
+            until_idle_seconds=until_idle,
+            from_now=from_now,
+            is_landing_only=context.settings.lake.is_iceberg,
+        )
     finally:
         if server:
             server.shutdown()

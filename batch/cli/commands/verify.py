@@ -11,11 +11,13 @@ from typing import Annotated
 import typer
 
 from batch.cli.context import Context
+from batch.cli.lake import make_verified_side
 from batch.cli.options import AsJson, Since
 from batch.cli.printing.progress import counting
 from batch.cli.printing.tables import duration_text, facts, size_text
 from batch.verify.report import KINDS, REAL, Verification
 from batch.verify.verify import RepairOutcome, Verifier
+from batch.verify.warehouse_side import DuckDBSide, WarehouseSide
 from stream.core.collection_event import InvalidationPolicy
 
 _REPAIR = "`claude-analytics verify --repair` writes what differs, beside a running worker"
@@ -57,8 +59,7 @@ def command(  # noqa: PLR0917 - its options
         mongo=context.mongo,
         landing=context.landing,
         dead_letters=context.dead_letters,
-        warehouse=context.warehouse,
-        lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
+        side=_side(context),
         limit=limit,
         redactor=context.redactor,
         policy=InvalidationPolicy(context.settings.stream.on_drop, context.settings.stream.on_history_lost),
@@ -75,6 +76,12 @@ def command(  # noqa: PLR0917 - its options
         context.console.print_json(json.dumps(found.to_json() | outcome))
     if not (found.is_same or (mended and mended.is_whole and found.blocked_by is None)):
         raise typer.Exit(2)
+
+
+def _side(context: Context) -> WarehouseSide:
+    if context.settings.lake.is_iceberg:
+        return make_verified_side(context)
+    return DuckDBSide(context.warehouse, context.settings.duckdb.lease_timeout_seconds)
 
 
 def _repair(verifier: Verifier, found: Verification, context: Context, *, yes: bool) -> RepairOutcome:

@@ -1,0 +1,94 @@
+"""The Iceberg tables and Spark, made from a context."""
+
+from pathlib import Path
+
+from batch.cli.context import Context
+from batch.doctor.check import Check, failed
+from batch.lake.builds import BuiltTable
+from batch.lake.catalog import Catalog
+from batch.lake.checks import examine
+from batch.lake.config import LakeConfig, require_catalog_uri
+from batch.lake.load import LakeLoader
+from batch.lake.lock import loading_lock
+from batch.lake.maintain import LakeMaintenance
+from batch.lake.mirror import Mirror
+from batch.lake.publish import LakePublisher
+from batch.lake.session import Spark
+from batch.lake.verified import LakeSide
+from stream.clock import utc_now
+from stream.errors import SettingsError
+
+
+def lake_config(context: Context) -> LakeConfig:
+    """Return where tables and catalog are.
+
+    Raises:
+        SettingsError: CATALOG_URI is not set.
+    """
+    settings = context.settings.lake
+    config = LakeConfig(
+        catalog_uri=require_catalog_uri(settings.catalog_uri),
+        location=f"file://{(context.settings.data.data_dir / 'tables').resolve()}",
+        spark_master=settings.spark_master,
+        spark_remote=settings.spark_remote,
+        driver_memory=settings.driver_memory,
+    )
+    return config if settings.jars_dir is None else config.with_jars(settings.jars_dir)
+
+
+def examine_lake(context: Context) -> list[Check]:
+    """Return the lines of `doctor` about Spark, the catalog and the tables."""
+    try:
+        return examine(lake_config(context))
+    except SettingsError as error:
+        return [failed("catalog", error)]
+
+
+def make_verified_side(context: Context) -> LakeSide:
+    """Return what a verification asks of the Iceberg tables."""
+    loader = make_loader(context)
+    return LakeSide(loader, lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds)
+
+
+def make_lake_publisher(context: Context, *, dbt_target_dir: Path) -> LakePublisher:
+    """Return what publishes marts in Iceberg."""
+    catalog = Catalog(lake_config(context))
+    chosen: list[BuiltTable] = []
+    mirror = Mirror(
+        path=lake_config(context).location,
+        catalog=catalog,
+        tables=lambda: chosen,
+        steps=context.journal.steps,
+        max_rows=context.settings.lake.serving_max_rows,
+        folder=context.settings.data.data_dir,
+        memory_limit=context.settings.duckdb.memory_limit,
+    )
+    return LakePublisher(
+        warehouse=mirror,
+        serving=context.serving,
+        landing=context.landing,
+        dbt_target_dir=dbt_target_dir,
+        timezone=context.settings.pipeline.reporting_timezone,
+        keep=context.settings.pipeline.keep_builds,
+        clock=utc_now,
+        catalog=catalog,
+        chosen=chosen,
+    )
+
+
+def make_lake_maintenance(context: Context) -> LakeMaintenance:
+    """Return what keeps the Iceberg tables small."""
+    config = lake_config(context)
+    return LakeMaintenance(Spark(config), Catalog(config), utc_now)
+
+
+def make_loader(context: Context) -> LakeLoader:
+    """Return what loads into Iceberg."""
+    config = lake_config(context)
+    return LakeLoader(
+        spark=Spark(config),
+        catalog=Catalog(config),
+        landing=context.landing,
+        lock=lambda seconds: loading_lock(config, timeout_seconds=seconds),
+        clock=utc_now,
+    )

@@ -1,0 +1,152 @@
+"""The catalog as PyIceberg sees it: metadata, small appends and reads that need no Spark."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from batch.lake.config import CATALOG, LakeConfig
+from batch.lake.session import require_extra
+from stream.errors import CatalogUnreachableError, StepFailedError
+
+Table = Any
+"""A `pyiceberg.table.Table`; not imported unless one is opened."""
+Result = TypeVar("Result")
+
+LOADED_TAG = "loaded"
+"""Of the snapshot whose summary says what is loaded, and of the one of `raw.landed` up to which that is."""
+_ATTEMPTS = 20
+
+
+class Catalog:
+    """The tables by name; opened when first asked.
+
+    Args:
+        config: Where it is.
+    """
+
+    def __init__(self, config: LakeConfig) -> None:
+        self._config = config
+        self._catalog: Any = None
+
+    def table(self, name: str) -> Table | None:
+        """Return a table as it is now; None if there is none.
+
+        Args:
+            name: `schema.table`.
+
+        Raises:
+            CatalogUnreachableError: The catalog does not answer.
+        """
+        from pyiceberg.exceptions import NoSuchTableError  # noqa: PLC0415 - see the package's docstring
+
+        with _catalog_errors():
+            try:
+                return self._opened().load_table(name)
+            except NoSuchTableError:
+                return None
+
+    def names(self, schema: str) -> list[str]:
+        """Return the names of the tables in a schema; none if there is no such schema.
+
+        Raises:
+            CatalogUnreachableError: The catalog does not answer.
+        """
+        from pyiceberg.exceptions import NoSuchNamespaceError  # noqa: PLC0415 - see the package's docstring
+
+        with _catalog_errors():
+            try:
+                return [name for _, name in self._opened().list_tables(schema)]
+            except NoSuchNamespaceError:
+                return []
+
+    def is_made(self) -> bool:
+        """Whether the catalog has been used before: Spark makes the tables of a new JDBC catalog.
+
+        Raises:
+            CatalogUnreachableError: The catalog does not answer.
+        """
+        if not self._config.is_jdbc:
+            return True
+        from sqlalchemy import inspect  # noqa: PLC0415 - see the package's docstring
+
+        with _catalog_errors():
+            return bool(inspect(self._opened().engine).has_table("iceberg_tables"))
+
+    def commit(self, name: str, change: Callable[[Table], Result]) -> Result:
+        """Change a table by a decision on its newest state; nobody who commits meanwhile is overwritten.
+
+        Args:
+            name: `schema.table`, which exists.
+            change: Commits; called again, with the state as it is then, whenever another was faster.
+
+        Raises:
+            StepFailedError: Others were faster each time, or there is no such table.
+            CatalogUnreachableError: The catalog does not answer.
+        """
+        from pyiceberg.exceptions import CommitFailedException  # noqa: PLC0415 - see the package's docstring
+
+        for _ in range(_ATTEMPTS):
+            table = self.table(name)
+            if table is None:
+                raise StepFailedError(
+                    f"there is no table `{name}`", hint="run `claude-analytics load` first: it makes it"
+                )
+            try:
+                with _catalog_errors():
+                    return change(table)
+            except CommitFailedException:
+                continue
+        raise StepFailedError(
+            f"cannot commit to `{name}`: others were faster {_ATTEMPTS} times", hint="try again"
+        )
+
+    def _opened(self) -> Any:  # noqa: ANN401 - PyIceberg is not imported here
+        if self._catalog is None:
+            require_extra()
+            from pyiceberg.catalog import load_catalog  # noqa: PLC0415 - see the package's docstring
+
+            self._catalog = load_catalog(CATALOG, **self._config.pyiceberg_settings())
+        return self._catalog
+
+
+def newest_snapshot_with(table: Table, name: str) -> tuple[int, Mapping[str, str]] | None:
+    """Return id and summary of the newest snapshot, in a table's present history, that has a property.
+
+    Where the history was expired, the snapshot that is tagged `loaded` counts (see `batch.lake.maintain`).
+
+    Args:
+        table: Of PyIceberg.
+        name: Of the property.
+    """
+    snapshot = table.current_snapshot()
+    while snapshot is not None:
+        properties: Mapping[str, str] = snapshot.summary.additional_properties if snapshot.summary else {}
+        if name in properties:
+            return snapshot.snapshot_id, properties
+        parent = snapshot.parent_snapshot_id
+        if parent is None:
+            return None
+        snapshot = table.snapshot_by_id(parent) or table.snapshot_by_name(LOADED_TAG)
+    return None
+
+
+def newest_with(table: Table, name: str) -> Mapping[str, str] | None:
+    """Return the summary alone, as `newest_snapshot_with` finds it."""
+    found = newest_snapshot_with(table, name)
+    return found[1] if found else None
+
+
+@contextmanager
+def _catalog_errors() -> Iterator[None]:
+    from pyiceberg.exceptions import RESTError, ServiceUnavailableError  # noqa: PLC0415 - see the package
+    from requests.exceptions import RequestException  # noqa: PLC0415 - as PyIceberg's REST client raises
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - as PyIceberg's JDBC catalog raises
+
+    try:
+        yield
+    except (RESTError, ServiceUnavailableError, RequestException, SQLAlchemyError) as error:
+        cause = getattr(error, "orig", None) or error
+        raise CatalogUnreachableError(
+            f"the catalog of the Iceberg tables does not answer: {str(cause).splitlines()[0]}",
+            hint="check that the server of CATALOG_URI runs and takes this user; what has landed is not lost",
+        ) from error

@@ -1,0 +1,126 @@
+"""Where the tables are and how their catalog is reached: one answer, in Spark's words and in PyIceberg's."""
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from pydantic import SecretStr
+
+from stream.errors import SettingsError
+
+CATALOG = "lake"
+"""Of the catalog, in Spark and in PyIceberg: tables of a JDBC catalog are found under this name alone."""
+
+_EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
+
+
+@dataclass(frozen=True)
+class LakeConfig:
+    """Everything that Spark and PyIceberg have to know.
+
+    Attributes:
+        catalog_uri: `postgresql://…` or `http(s)://…`.
+        location: URL of the folder of all tables: `file:///…` or `s3://…`.
+        spark_master: Where tasks run.
+        spark_remote: Spark Connect in its place.
+        driver_memory: As Spark writes it.
+        jars_dir: Cache of Spark's libraries.
+        spark: More settings of Spark, which take the place of those here.
+    """
+
+    catalog_uri: SecretStr
+    location: str
+    spark_master: str = "local[*]"
+    spark_remote: str | None = None
+    driver_memory: str = "2g"
+    jars_dir: Path = field(default_factory=lambda: Path.home() / ".cache" / "claude-analytics" / "jars")
+    spark: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_jdbc(self) -> bool:
+        """Whether the catalog is a PostgreSQL database."""
+        return self.catalog_uri.get_secret_value().startswith("postgresql://")
+
+    def with_jars(self, folder: Path) -> "LakeConfig":
+        """Return the same with another cache of Spark's libraries."""
+        return replace(self, jars_dir=folder)
+
+    def session_settings(self) -> dict[str, str]:
+        """Return what Spark must know when it starts; nothing secret, as `ps` shows it."""
+        return {
+            "spark.sql.extensions": _EXTENSIONS,
+            "spark.driver.memory": self.driver_memory,
+            "spark.ui.enabled": "false",
+            "spark.ui.showConsoleProgress": "false",
+            "spark.sql.session.timeZone": "UTC",
+            "spark.driver.extraJavaOptions": "-Duser.timezone=UTC",
+            "spark.executor.extraJavaOptions": "-Duser.timezone=UTC",
+            **self.spark,
+        }
+
+    def catalog_settings(self) -> dict[str, str]:
+        """Return what Spark is given once it runs: the catalog, with its password."""
+        prefix = f"spark.sql.catalog.{CATALOG}"
+        settings = {
+            prefix: "org.apache.iceberg.spark.SparkCatalog",
+            f"{prefix}.warehouse": self.location,
+            # Others commit, too: a table is as it is now, not as it was when Spark last looked.
+            f"{prefix}.cache-enabled": "false",
+            "spark.sql.defaultCatalog": CATALOG,
+        }
+        if self.is_jdbc:
+            parts = urlsplit(self.catalog_uri.get_secret_value())
+            query = f"?{parts.query}" if parts.query else ""
+            settings |= {
+                f"{prefix}.type": "jdbc",
+                f"{prefix}.uri": f"jdbc:postgresql://{_host(parts.netloc)}{parts.path}{query}",
+                f"{prefix}.jdbc.user": unquote(parts.username or ""),
+                f"{prefix}.jdbc.password": unquote(parts.password or ""),
+                f"{prefix}.jdbc.schema-version": "V1",
+            }
+        else:
+            settings |= {f"{prefix}.type": "rest", f"{prefix}.uri": self.catalog_uri.get_secret_value()}
+        if self.location.startswith("s3://"):
+            settings[f"{prefix}.io-impl"] = "org.apache.iceberg.aws.s3.S3FileIO"
+            settings |= {f"{prefix}.{name}": value for name, value in _s3().items()}
+        return settings
+
+    def pyiceberg_settings(self) -> dict[str, Any]:
+        """Return the properties of PyIceberg's catalog."""
+        uri = self.catalog_uri.get_secret_value()
+        settings = {"warehouse": self.location, **_s3()}
+        if self.is_jdbc:
+            uri = uri.replace("postgresql://", "postgresql+psycopg2://", 1)
+            return settings | {"type": "sql", "uri": uri, "init_catalog_tables": "false"}
+        return settings | {"type": "rest", "uri": uri}
+
+
+def require_catalog_uri(uri: SecretStr | None) -> SecretStr:
+    """Return the address of the catalog.
+
+    Raises:
+        SettingsError: There is none.
+    """
+    if uri is None:
+        raise SettingsError(
+            "WAREHOUSE=iceberg needs a catalog, and `CATALOG_URI` is not set",
+            hint="name a PostgreSQL database (`postgresql://user:password@host/database`) or a REST catalog",
+        )
+    return uri
+
+
+def _host(netloc: str) -> str:
+    return netloc.rpartition("@")[2]
+
+
+def _s3() -> dict[str, str]:
+    """Return endpoint and region of the environment; keys stay there, where Amazon's own tools find them."""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    found = {"s3.endpoint": endpoint, "s3.region": region, "client.region": region}
+    settings = {name: value for name, value in found.items() if value}
+    if endpoint:
+        settings["s3.path-style-access"] = "true"
+    return settings

@@ -1,0 +1,158 @@
+"""Loads what has landed into Iceberg, each micro-batch exactly once.
+
+    1  landed files are registered in `raw.landed`, without a copy
+    2  the lines that will change are noted in `raw.changed_lines`, under the id that the load will have
+    3  one MERGE puts the last change of each document in place; its snapshot's summary says what it loaded
+    4  the load and its micro-batches are noted in `raw.loads` and `raw.micro_batches`
+
+A crash behind 1 or 2 leaves what the next load does again; one behind 3 leaves notes that it makes up for.
+Versions decide which of two changes is the later, as in DuckDB (`stream.warehouse.load`): what is loaded
+twice changes nothing. Two loaders at once wait for each other where the catalog is PostgreSQL; else Iceberg
+refuses the second of two commits, and the version rule keeps a repeated one without effect.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from batch.lake.catalog import Catalog, Table, newest_with
+from batch.lake.config import CATALOG
+from batch.lake.landed import micro_batch_id_of, register, registered_files, unregistered
+from batch.lake.merge import INCREMENT, MergeSql, marker_in
+from batch.lake.notes import LOAD_ID, Noted, note_load
+from batch.lake.session import Spark, snapshot_properties, spark_errors
+from batch.lake.tables import SCHEMA_VERSION, VERSION_PROPERTY, statements
+from stream.clock import Clock
+from stream.errors import SchemaTooNewError
+from stream.landing.micro_batch import MicroBatch
+from stream.landing.zone import Failpoint, LandingZone, no_failpoint
+from stream.warehouse.load import BULK_ROWS, LoadResult
+
+LANDED_SNAPSHOT = "claude-analytics.landed-snapshot"
+"""Property of the snapshot of a load: the snapshot of `raw.landed` up to which all is loaded."""
+
+
+@dataclass(frozen=True)
+class LakeLoader:
+    """Everything a load needs, made by the command line.
+
+    Attributes:
+        lock: Of the right to load, for a number of seconds.
+        at_failpoint: Tests crash the process there.
+    """
+
+    spark: Spark
+    catalog: Catalog
+    landing: LandingZone
+    lock: Callable[[float], AbstractContextManager[None]]
+    clock: Clock
+    at_failpoint: Failpoint = no_failpoint
+
+    def load(self, *, timeout_seconds: float) -> LoadResult:
+        """Load everything that has landed and is not loaded yet. Doing it again changes nothing.
+
+        Spark is started only if there is something to load.
+
+        Args:
+            timeout_seconds: How long to wait for another loader.
+
+        Raises:
+            WarehouseBusyError: It took longer.
+            MicroBatchCorruptError: A landed file is damaged; nothing is loaded.
+            SchemaTooNewError: A newer version of this program made the tables.
+            CatalogUnreachableError: The catalog does not answer.
+            StepFailedError: Spark failed.
+        """
+        with self.lock(timeout_seconds):
+            self.prepare()
+            documents = self._documents()
+            done = newest_with(documents, LOAD_ID) or {}
+            if done:
+                note_load(self.catalog, self.landing, Noted.from_summary(done))
+            files = register(self.catalog, self.landing)
+            self.at_failpoint("files_registered")
+            landed = self.catalog.table("raw.landed")
+            newest = landed.current_snapshot() if landed else None
+            if newest is None or str(newest.snapshot_id) == done.get(LANDED_SNAPSHOT):
+                return LoadResult()
+            return self._merge(landed, newest.snapshot_id, done, files)
+
+    def pending(self) -> list[MicroBatch]:
+        """Return what has landed and is not loaded yet, in order.
+
+        Raises:
+            CatalogUnreachableError: The catalog does not answer.
+        """
+        known: set[str] = set()
+        if self.catalog.is_made():
+            documents, landed = self.catalog.table("raw.documents"), self.catalog.table("raw.landed")
+            done = (newest_with(documents, LANDED_SNAPSHOT) or {}) if documents else {}
+            if landed and done:
+                loaded = registered_files(landed, int(done[LANDED_SNAPSHOT]))
+                known = {micro_batch_id_of(url) for url in loaded}
+        return unregistered(self.landing.micro_batches(), known)
+
+    def prepare(self) -> None:
+        """Make the tables that are missing.
+
+        Raises:
+            SchemaTooNewError: A newer version of this program made them.
+        """
+        documents = self.catalog.table("raw.documents") if self.catalog.is_made() else None
+        if documents is None or self.catalog.table("ops.published_builds") is None:
+            for statement in statements(CATALOG):
+                self.spark.run(statement, doing="make the tables of `raw`")
+            documents = self._documents()
+        SchemaTooNewError.require_known(
+            "the table `raw.documents`",
+            version=int(documents.properties.get(VERSION_PROPERTY, SCHEMA_VERSION)),
+            known=SCHEMA_VERSION,
+        )
+
+    def _documents(self) -> Table:
+        return self.catalog.commit("raw.documents", lambda table: table)
+
+    def _merge(self, landed: Table, until: int, done: Mapping[str, str], files: int) -> LoadResult:
+        since = done.get(LANDED_SNAPSHOT)
+        load_id = int(done.get(LOAD_ID, 0)) + 1
+        self._view_increment(landed, int(since) if since else None, until)
+        sql = self._statements(load_id)
+        rows = self._number(f"select count(*) from {INCREMENT}")
+        swept = self._number(sql.swept()) if sql.has_new_marker else 0
+        is_bulk = rows >= BULK_ROWS or sql.has_new_marker
+        doing = f"load {files:,} micro-batches"
+        self.spark.run(sql.staged(), doing=doing)
+        [(upserted, deleted)] = self.spark.rows(sql.counts(), doing=doing)
+        if not is_bulk:
+            self.spark.run(sql.changed_lines(), doing=doing)
+        self.at_failpoint("changes_noted")
+        noted = Noted(
+            load_id, self.clock(), since, until, int(upserted), int(deleted) + swept, is_bulk=is_bulk
+        )
+        with snapshot_properties(self.spark.session(), noted.to_summary() | {LANDED_SNAPSHOT: str(until)}):
+            self.spark.run(sql.merge(), doing=doing)
+        self.at_failpoint("merged")
+        micro_batches = note_load(self.catalog, self.landing, noted)
+        return LoadResult(micro_batches, rows, noted.rows_upserted, noted.rows_deleted)
+
+    def _statements(self, load_id: int) -> MergeSql:
+        known = self._number(marker_in(f"{CATALOG}.raw.documents"))
+        landed = self._number(marker_in(INCREMENT))
+        return MergeSql(CATALOG, load_id, max(known, landed), has_new_marker=landed > known)
+
+    def _view_increment(self, landed: Table, since: int | None, until: int) -> None:
+        """Let `INCREMENT` be the rows that were registered after one snapshot and up to another."""
+        session = self.spark.session()
+        with spark_errors("read `raw.landed`"):
+            reader = session.read.format("iceberg")
+            if since is None or landed.snapshot_by_id(since) is None:
+                # Nothing was loaded yet, or nobody knows how far: what is loaded again changes nothing.
+                frame = reader.option("versionAsOf", until)
+            else:
+                frame = reader.option("start-snapshot-id", since).option("end-snapshot-id", until)
+            rows = frame.table(f"{CATALOG}.raw.landed")
+            rows.selectExpr("*", "_file as file", "_pos as pos").createOrReplaceTempView(INCREMENT)
+
+    def _number(self, query: str) -> int:
+        [(number,)] = self.spark.rows(query, doing="look at what has landed")
+        return int(number)

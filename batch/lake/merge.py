@@ -1,0 +1,115 @@
+"""The statements of one load, as text: what is put in place, by the rule that the later version wins."""
+
+from dataclasses import dataclass
+
+from batch.lake.landed import LANE_OF_FILE, STEM_OF_FILE
+from batch.lake.tables import DOCUMENTS
+from stream.core.schema import TRUNCATE_ID
+
+INCREMENT = "landed_increment"
+"""View of what is to be loaded: rows of `raw.landed`, with `file` and `pos`."""
+
+_MARKER = "'truncate', 'floor'"
+
+
+@dataclass(frozen=True)
+class MergeSql:
+    """Statements on one catalog.
+
+    Attributes:
+        catalog: Name of it.
+        load_id: Of the load.
+        marker: The highest truncate marker, loaded or about to be; 0 without one.
+        has_new_marker: Whether it is higher than the one that is loaded.
+    """
+
+    catalog: str
+    load_id: int
+    marker: int
+    has_new_marker: bool
+
+    @property
+    def documents(self) -> str:
+        """The table."""
+        return f"{self.catalog}.raw.documents"
+
+    def staged(self) -> str:
+        """Make the view `staged`: the last change of each document, none that is older than the marker."""
+        columns = ", ".join(f"`{name}`" for name in DOCUMENTS)
+        named = ", ".join(
+            "case when op = 'floor' then 'truncate' else op end as op" if name == "op" else f"`{name}`"
+            for name in DOCUMENTS
+            if name != "micro_batch_id"
+        )
+        return f"""
+            create or replace temporary view staged as
+            select {columns} from (
+                select *, row_number() over (
+                    partition by _id order by source_version desc, micro_batch_id desc, pos desc
+                ) as place
+                from (
+                    select {named}, pos, concat({LANE_OF_FILE}, '/', {STEM_OF_FILE}) as micro_batch_id
+                    from {INCREMENT}
+                    where source_version >= {self.marker} or op in ({_MARKER})
+                ) as named
+            ) as ranked
+            where place = 1
+            """
+
+    def changed_lines(self) -> str:
+        """Note the lines of old and new versions."""
+        return f"""
+            insert into {self.catalog}.raw.changed_lines
+            with known as (
+                select
+                    staged.op, staged.session_id, staged.source_file, staged.uuid, staged.message_id,
+                    old.op as old_op, old.session_id as old_session_id, old.uuid as old_uuid,
+                    old.source_file as old_source_file, old.message_id as old_message_id
+                from staged
+                left join {self.documents} as old on staged._id = old._id
+                where old.source_version is null or old.source_version <= staged.source_version
+            )
+            select cast({self.load_id} as bigint), session_id, source_file, uuid, message_id
+            from known where op = 'upsert'
+            union
+            select
+                cast({self.load_id} as bigint), old_session_id, old_source_file, old_uuid, old_message_id
+            from known where old_op = 'upsert'
+            """
+
+    def counts(self) -> str:
+        """Ask how many documents the merge writes, and how many it removes."""
+        return f"""
+            select
+                count_if(staged.op = 'upsert'),
+                count_if(staged.op = 'delete' and old.op = 'upsert')
+            from staged
+            left join {self.documents} as old on staged._id = old._id
+            where old.source_version is null or old.source_version <= staged.source_version
+            """
+
+    def swept(self) -> str:
+        """Ask how many documents are older than a new marker."""
+        return f"select count(*) from {self.documents} where op = 'upsert' and source_version < {self.marker}"
+
+    def merge(self) -> str:
+        """Put the staged changes in place, in one commit."""
+        sweep = (
+            f"when not matched by source and target.source_version < {self.marker} then delete"
+            if self.has_new_marker
+            else ""
+        )
+        return f"""
+            merge into {self.documents} as target using staged as source on target._id = source._id
+            when matched and source.source_version >= target.source_version then update set *
+            when not matched then insert *
+            {sweep}
+            """
+
+
+def marker_in(relation: str) -> str:
+    """Ask for the highest truncate marker of a table or view; 0 without one."""
+    return (
+        f"select coalesce(max(source_version), 0) from {relation} "
+        f"where _id = '{TRUNCATE_ID}' and op in ({_MARKER})"
+    )

@@ -1,0 +1,135 @@
+"""What a load notes once it is committed: its row in `raw.loads`, and its micro-batches."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from batch.lake.catalog import Catalog, Table
+from batch.lake.landed import TABLE, by_id, micro_batch_id_of, registered_files
+from stream.landing.micro_batch import MicroBatch, read_footer
+from stream.landing.zone import LandingZone
+
+LOAD_ID = "claude-analytics.load-id"
+_FACTS = "claude-analytics.load"
+
+
+@dataclass(frozen=True)
+class Noted:
+    """What the summary of a load's snapshot says.
+
+    Attributes:
+        load_id: Counted from 1.
+        loaded_at: When.
+        since: Snapshot of `raw.landed` behind which it began; None for the first.
+        until: Snapshot of `raw.landed` up to which it loaded.
+        rows_upserted: Documents inserted or replaced.
+        rows_deleted: Documents removed.
+        is_bulk: Whether everything may have changed.
+    """
+
+    load_id: int
+    loaded_at: datetime
+    since: str | None
+    until: int
+    rows_upserted: int
+    rows_deleted: int
+    is_bulk: bool
+
+    def to_summary(self) -> dict[str, str]:
+        """Return it as properties of a snapshot."""
+        facts = (
+            self.loaded_at.isoformat(),
+            self.since or "",
+            self.until,
+            self.rows_upserted,
+            self.rows_deleted,
+            int(self.is_bulk),
+        )
+        return {LOAD_ID: str(self.load_id), _FACTS: ",".join(map(str, facts))}
+
+    @classmethod
+    def from_summary(cls, summary: Mapping[str, str]) -> "Noted":
+        """Read what `to_summary` gave.
+
+        Raises:
+            KeyError, ValueError: It is something else.
+        """
+        loaded_at, since, until, upserted, deleted, is_bulk = summary[_FACTS].split(",")
+        return cls(
+            int(summary[LOAD_ID]),
+            datetime.fromisoformat(loaded_at),
+            since or None,
+            int(until),
+            int(upserted),
+            int(deleted),
+            is_bulk=is_bulk == "1",
+        )
+
+
+def note_load(catalog: Catalog, landing: LandingZone, noted: Noted) -> int:
+    """Note a load and its micro-batches unless that is done; return how many micro-batches it had.
+
+    Args:
+        catalog: Of the tables.
+        landing: Its files are asked for their footers; one that is there no more is left out.
+        noted: The load.
+    """
+    if _has(catalog.table("raw.loads"), noted.load_id):
+        return 0
+    found = _micro_batches(catalog, landing, noted)
+    if not _has(catalog.table("raw.micro_batches"), noted.load_id):
+        rows = [_manifest_row(each, noted) for each in found]
+        catalog.commit("raw.micro_batches", lambda table: _append(table, rows))
+    row = {
+        "load_id": noted.load_id,
+        "loaded_at": noted.loaded_at,
+        "micro_batches": len(found),
+        "rows_upserted": noted.rows_upserted,
+        "rows_deleted": noted.rows_deleted,
+        "is_bulk": noted.is_bulk,
+    }
+    catalog.commit("raw.loads", lambda table: _append(table, [row]))
+    return len(found)
+
+
+def _has(table: Table, load_id: int) -> bool:
+    return bool(table.scan(f"load_id = {load_id}", selected_fields=("load_id",)).to_arrow().num_rows)
+
+
+def _append(table: Table, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        schema = table.schema().as_arrow()
+        table.append(pa.Table.from_pylist(rows, schema=schema))
+
+
+def _micro_batches(catalog: Catalog, landing: LandingZone, noted: Noted) -> list[MicroBatch]:
+    """Find what was registered between the two snapshots of a load."""
+    landed = catalog.table(TABLE)
+    if landed is None:
+        return []
+    since = int(noted.since) if noted.since else None
+    before = set(registered_files(landed, since)) if since and landed.snapshot_by_id(since) else set()
+    present = by_id(landing.micro_batches())
+    ids = [micro_batch_id_of(url) for url in registered_files(landed, noted.until) if url not in before]
+    return [present[each] for each in ids if each in present]
+
+
+def _manifest_row(micro_batch: MicroBatch, noted: Noted) -> dict[str, Any]:
+    footer = read_footer(micro_batch)
+    return {
+        "micro_batch_id": micro_batch.id,
+        "lane": micro_batch.lane,
+        "sequence": micro_batch.sequence,
+        "rows": footer.rows,
+        "upserts": footer.upserts,
+        "deletes": footer.deletes,
+        "dead_letters": footer.dead_letters,
+        "first_cluster_time": footer.first_cluster_time,
+        "last_cluster_time": footer.last_cluster_time,
+        "landed_at": footer.landed_at,
+        "load_id": noted.load_id,
+        "loaded_at": noted.loaded_at,
+    }

@@ -1,0 +1,160 @@
+"""A Spark session on the lake's catalog; Spark's errors in our words."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
+
+from batch.lake.config import LakeConfig
+from batch.lake.jars import fetched, needed_jars, require_java
+from stream.errors import AnalyticsError, SettingsError, StepFailedError
+
+Session = Any
+"""A `pyspark.sql.SparkSession`; not imported unless one is opened."""
+
+_APPLICATION = "claude-analytics"
+_EXTRA_HINT = "run `pip install 'claude-analytics[lake]'`"
+
+
+def require_extra() -> None:
+    """Check that the packages of this warehouse are installed.
+
+    Raises:
+        SettingsError: They are not.
+    """
+    missing = [name for name in ("pyspark", "pyiceberg") if find_spec(name) is None]
+    if missing:
+        raise SettingsError(
+            f"WAREHOUSE=iceberg needs the packages {' and '.join(missing)}, which are not installed",
+            hint=_EXTRA_HINT,
+        )
+
+
+class Spark:
+    """One session a process, started when it is first asked for; Spark ends with this process.
+
+    Args:
+        config: Where it runs, and where the tables are.
+    """
+
+    def __init__(self, config: LakeConfig) -> None:
+        self.config = config
+        self._session: Session | None = None
+
+    def session(self) -> Session:
+        """Return the session, all settings of the catalog made.
+
+        Raises:
+            SettingsError: A package, Java or Maven is missing.
+            StepFailedError: Spark does not start.
+        """
+        if self._session is None:
+            self._session = _opened(self.config)
+        return self._session
+
+    def run(self, statement: str, *, doing: str) -> Session:
+        """Run one statement; return the frame of its rows.
+
+        Args:
+            statement: Spark SQL, names in three parts.
+            doing: What for, in the words of an error.
+
+        Raises:
+            StepFailedError: It failed.
+        """
+        session = self.session()
+        with spark_errors(doing):
+            return session.sql(statement)
+
+    def rows(self, query: str, *, doing: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query whose result is small. Raises as `run`."""
+        frame = self.run(query, doing=doing)
+        with spark_errors(doing):
+            return [tuple(row) for row in frame.collect()]
+
+    def stop(self) -> None:
+        """End it before the process ends."""
+        if self._session is not None:
+            self._session.stop()
+            self._session = None
+
+
+def _opened(config: LakeConfig) -> Session:
+    require_extra()
+    jars: list[str] = []
+    if config.spark_remote is None:
+        require_java()
+        jars = [str(path) for path in fetched(needed_jars(config.location), config.jars_dir)]
+    with spark_errors("start Spark"):
+        session = _connected(config) if config.spark_remote else _started(config, jars)
+        for name, value in config.catalog_settings().items():
+            session.conf.set(name, value)
+    return session
+
+
+def _started(config: LakeConfig, jars: list[str]) -> Session:
+    from pyspark.sql import SparkSession  # noqa: PLC0415 - see the package's docstring
+
+    builder = SparkSession.builder.appName(_APPLICATION).master(config.spark_master)
+    for name, value in {"spark.jars": ",".join(jars), **config.session_settings()}.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session
+
+
+def _connected(config: LakeConfig) -> Session:
+    from pyspark.sql import SparkSession  # noqa: PLC0415 - see the package's docstring
+
+    return SparkSession.builder.remote(config.spark_remote).appName(_APPLICATION).getOrCreate()
+
+
+@contextmanager
+def spark_errors(doing: str) -> Iterator[None]:
+    """Raise what Spark raises as an error of ours.
+
+    Args:
+        doing: What for.
+
+    Raises:
+        StepFailedError: Spark refused, or has gone.
+    """
+    from py4j.protocol import Py4JError  # noqa: PLC0415 - see the package's docstring
+    from pyspark.errors import PySparkException  # noqa: PLC0415 - see the package's docstring
+
+    try:
+        yield
+    except AnalyticsError:
+        raise
+    except (Py4JError, PySparkException, ConnectionError, RuntimeError) as error:
+        raise StepFailedError(
+            f"cannot {doing}: {first_line(error)}",
+            hint="what has landed is not lost, and nothing half-done is visible; check Spark, the catalog "
+            "and the storage of the tables with `claude-analytics doctor`, then try again",
+        ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """Return the line of an error that says what happened, without Java's trace."""
+    java = getattr(error, "java_exception", None)
+    text = str(java.toString()) if java is not None else str(error)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+@contextmanager
+def snapshot_properties(session: Session, properties: Mapping[str, str]) -> Iterator[None]:
+    """Write properties into the summaries of the snapshots that are committed meanwhile.
+
+    Args:
+        session: Whose commits.
+        properties: By name.
+    """
+    names = {f"spark.sql.iceberg.snapshot-property.{name}": value for name, value in properties.items()}
+    for name, value in names.items():
+        session.conf.set(name, value)
+    try:
+        yield
+    finally:
+        for name in names:
+            session.conf.unset(name)

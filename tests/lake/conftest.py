@@ -1,0 +1,56 @@
+"""A PostgreSQL for catalogs and one Spark for all tests here; each test has a catalog of its own."""
+
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from batch.lake.config import LakeConfig
+from batch.lake.postgres_server import PostgresServer
+from batch.lake.session import Spark
+from tests.support.laking import Lake
+
+psycopg2 = pytest.importorskip("psycopg2")
+pytest.importorskip("pyspark")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with (
+        tempfile.TemporaryDirectory(prefix="lake-tests-") as folder,
+        PostgresServer(Path(folder) / "postgres") as server,
+    ):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def base(postgres: PostgresServer) -> Iterator[Any]:
+    """Start Spark, which takes seconds."""
+    spark = Spark(LakeConfig(SecretStr(postgres.uri), "file:///nowhere", "local[2]", driver_memory="1500m"))
+    yield spark.session()
+    spark.stop()
+
+
+@pytest.fixture
+def lake(postgres: PostgresServer, base: Any, tmp_path: Path) -> Lake:
+    """Return an empty lake whose Spark shares the process of all others."""
+    name = f"lake_{uuid.uuid4().hex}"
+    with closing(psycopg2.connect(postgres.uri)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(f"create database {name}")
+    return Lake(tmp_path, postgres.uri.removesuffix("postgres") + name, session=base.newSession())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark all that is here; Py4J and PyIceberg leave sockets and connections to the garbage collector."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.lake)
+            item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
+            item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))

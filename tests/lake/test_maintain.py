@@ -1,0 +1,63 @@
+"""Maintenance rewrites, expires and removes; what is loaded stays known, and loads go on."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+from batch.lake.gate import validate
+from batch.lake.maintain import LakeMaintenance
+from batch.validate.rules import ROW_COUNT, Rule, Suite, no_rows
+from stream.clock import utc_now
+from tests.support.laking import Lake
+from tests.support.landing import delete, land, upsert
+
+LONG_AGO = (utc_now() - timedelta(days=30)).timestamp()
+
+
+def test_loads_go_on_after_maintenance(lake: Lake) -> None:
+    """Every snapshot but the last expires, an orphan goes, and nothing is loaded twice."""
+    for number in range(7):
+        land(lake.folder, [upsert(1, 10 + number), upsert(100 + number, 20), delete(99 + number, 30)])
+        lake.load()
+    orphan = Path(lake.folder / "tables" / "raw" / "documents" / "data" / "orphan.parquet")
+    orphan.write_bytes(b"left by a crash")
+    os.utime(orphan, (LONG_AGO, LONG_AGO))
+    upkeep = LakeMaintenance(lake.spark, lake.catalog, utc_now, snapshots_kept=timedelta(0))
+
+    first, second = upkeep.run(), upkeep.run()
+
+    assert any("orphan files removed" in each for each in first)
+    assert any("files of old snapshots removed" in each for each in [*first, *second])
+    assert not orphan.exists()
+    assert lake.loader().load(timeout_seconds=5).micro_batches == 0
+    land(lake.folder, [upsert(1, 40), upsert(500, 41)])
+    assert lake.load().micro_batches == 1
+    lake.assert_same_raw()
+
+
+def test_rules_are_checked_in_spark(lake: Lake) -> None:
+    """A rule that holds, one that does not, one about the volume, and one that cannot be asked."""
+    land(lake.folder, [upsert(1, 10, type="it's"), upsert(2, 11)])
+    lake.load()
+    suite = Suite(
+        "bronze_expectations",
+        "bronze",
+        "raw",
+        "conversations",
+        "_id",
+        (
+            no_rows("holds", "d", "select \"_id\" from raw.conversations where type = 'none'", fix="f"),
+            no_rows("broken", "d", "select _id, type from raw.conversations where type = 'it''s'", fix="f"),
+            Rule("volume", "d", "f", ROW_COUNT),
+            no_rows("wrong", "d", "select nothing from raw.nowhere", fix="f"),
+        ),
+    )
+
+    found = validate(lake.spark, [suite], ["bronze"], least=3)
+
+    assert (found.checked, found.documents) == (4, 2)
+    assert [(each.rule, each.found[:24], each.examples) for each in found.findings] == [
+        ("broken", "1 row breaks it", ("_id=i:1 type=it's",)),
+        ("volume", "there are 2 documents, f", ()),
+        ("wrong", "it could not be checked:", ()),
+    ]

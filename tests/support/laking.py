@@ -1,0 +1,90 @@
+"""Lakes of tests: landed files, Iceberg tables made of them, and what DuckDB makes of the same files."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from batch.lake.catalog import Catalog
+from batch.lake.config import LakeConfig
+from batch.lake.load import LakeLoader
+from batch.lake.lock import loading_lock
+from batch.lake.session import Spark
+from stream.clock import utc_now
+from stream.landing.zone import Failpoint, LandingZone, no_failpoint
+from stream.warehouse.load import LoadResult
+from tests.support.streaming import make_warehouse
+
+
+class Lake:
+    """One catalog and its tables, below a folder with a landing zone.
+
+    Args:
+        folder: Of both.
+        catalog_uri: An empty database of PostgreSQL.
+        session: Of Spark, if one runs already.
+    """
+
+    def __init__(self, folder: Path, catalog_uri: str, *, session: Any = None) -> None:
+        self.folder = folder
+        self.uri = catalog_uri
+        self.config = LakeConfig(
+            SecretStr(catalog_uri), f"file://{folder}/tables", "local[2]", driver_memory="1500m"
+        )
+        self.spark = Spark(self.config)
+        if session is not None:
+            for name, value in self.config.catalog_settings().items():
+                session.conf.set(name, value)
+            self.spark._session = session
+        self.catalog = Catalog(self.config)
+        self.duckdb = make_warehouse(folder)
+
+    def loader(self, at_failpoint: Failpoint = no_failpoint) -> LakeLoader:
+        """Return what loads."""
+        return LakeLoader(
+            spark=self.spark,
+            catalog=self.catalog,
+            landing=LandingZone(self.folder / "landing", clock=utc_now),
+            lock=lambda seconds: loading_lock(self.config, timeout_seconds=seconds),
+            clock=utc_now,
+            at_failpoint=at_failpoint,
+        )
+
+    def load(self) -> LoadResult:
+        """Load into the lake, and into DuckDB."""
+        self.duckdb.load(timeout_seconds=5)
+        return self.loader().load(timeout_seconds=5)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Ask Spark."""
+        return self.spark.rows(query, doing="look")
+
+    def duckdb_rows(self, query: str) -> list[tuple[Any, ...]]:
+        """Ask DuckDB."""
+        with self.duckdb.opened(timeout_seconds=5) as connection:
+            return connection.execute(query).fetchall()
+
+    def assert_same_raw(self) -> None:
+        """Compare `raw` of both, row for row and value for value."""
+        everything = "select * from raw.conversations order by _id"
+        assert plain(self.duckdb_rows(everything)) == plain(self.rows(everything))
+        lines = (
+            "select distinct load_id, session_id, source_file, uuid, message_id from raw.changed_lines "
+            "order by 1, 2 nulls first, 3 nulls first, 4 nulls first, 5 nulls first"
+        )
+        assert self.duckdb_rows(lines) == self.rows(lines)
+        loads = "select load_id, micro_batches, rows_upserted, rows_deleted, is_bulk from raw.loads"
+        assert sorted(self.duckdb_rows(loads)) == sorted(self.rows(loads))
+        manifest = (
+            "select micro_batch_id, lane, sequence, rows, upserts, deletes, dead_letters, "
+            "first_cluster_time, last_cluster_time, load_id from raw.micro_batches order by micro_batch_id"
+        )
+        assert self.duckdb_rows(manifest) == self.rows(manifest)
+
+
+def plain(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Return rows whose instants are of one kind: Spark's have no time zone, and mean UTC here."""
+    return [
+        tuple(each.replace(tzinfo=None) if getattr(each, "tzinfo", None) else each for each in row)
+        for row in rows
+    ]

@@ -1,0 +1,71 @@
+"""One catalog, in Spark's words and in PyIceberg's; no secret where others can see it."""
+
+import pytest
+from pydantic import SecretStr
+
+from batch.lake.config import LakeConfig, require_catalog_uri
+from stream.errors import SettingsError
+
+URI = "postgresql://ana:p%40ss@db.example:5433/lake?sslmode=verify-full"
+
+
+@pytest.fixture(autouse=True)
+def no_amazon(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_jdbc_catalog_is_the_same_for_both() -> None:
+    """Address, account, and the name under which tables are found."""
+    config = LakeConfig(SecretStr(URI), "file:///var/lake")
+
+    spark, python = config.catalog_settings(), config.pyiceberg_settings()
+
+    assert spark["spark.sql.catalog.lake.uri"] == (
+        "jdbc:postgresql://db.example:5433/lake?sslmode=verify-full"
+    )
+    assert spark["spark.sql.catalog.lake.jdbc.user"] == "ana"
+    assert spark["spark.sql.catalog.lake.jdbc.password"] == "p@ss"
+    assert python["uri"] == URI.replace("postgresql://", "postgresql+psycopg2://")
+    assert (spark["spark.sql.catalog.lake.warehouse"], python["warehouse"]) == ("file:///var/lake",) * 2
+
+
+def test_a_rest_catalog_is_the_same_for_both() -> None:
+    """Its address is all there is."""
+    config = LakeConfig(SecretStr("https://catalog.example/api"), "s3://bucket/lake")
+
+    assert config.catalog_settings()["spark.sql.catalog.lake.type"] == "rest"
+    assert config.pyiceberg_settings()["type"] == "rest"
+    assert not config.is_jdbc
+
+
+def test_nothing_secret_is_in_what_spark_starts_with() -> None:
+    """Spark's settings at its start are words of a command line, which everybody on the machine can read."""
+    config = LakeConfig(SecretStr(URI), "file:///var/lake")
+
+    assert "p%40ss" not in str(config.session_settings())
+    assert "p@ss" not in str(config.session_settings())
+    assert "p%40ss" not in repr(config)
+
+
+def test_an_endpoint_of_the_environment_is_passed_on_and_keys_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Both find the keys by themselves."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9000")
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "keep-me")
+    config = LakeConfig(SecretStr(URI), "s3://bucket/lake")
+
+    spark = config.catalog_settings()
+
+    assert spark["spark.sql.catalog.lake.s3.endpoint"] == "http://127.0.0.1:9000"
+    assert spark["spark.sql.catalog.lake.client.region"] == "eu-central-1"
+    assert config.pyiceberg_settings()["s3.endpoint"] == "http://127.0.0.1:9000"
+    assert "keep-me" not in str(spark) + str(config.pyiceberg_settings())
+
+
+def test_without_a_catalog_the_setting_is_named() -> None:
+    """And what to set it to."""
+    with pytest.raises(SettingsError, match="CATALOG_URI"):
+        require_catalog_uri(None)

@@ -1,0 +1,29 @@
+"""Text in Spark SQL: nothing in it can end its literal."""
+
+import pytest
+
+from batch.lake.spark_sql import from_duckdb, literal, literals
+from stream import sql
+
+NASTY = "it's a \\ 'quote'"
+
+
+def test_quotes_and_backslashes_are_escaped() -> None:
+    """A backslash is itself, not the beginning of something else."""
+    assert literal(NASTY) == r"'it\'s a \\ \'quote\''"
+    assert literals(["a", "b"]) == "('a', 'b')"
+    assert literals([]) == "(null)"
+
+
+@pytest.mark.parametrize(
+    ("condition", "translated"),
+    [
+        (f"_id >= {sql.literal(NASTY)}", rf"_id >= {literal(NASTY)}"),
+        ("_id >= '' and _id < 'g'", "_id >= '' and _id < 'g'"),
+        ("x >= timestamptz '2026-01-01T00:00:00+00:00'", "x >= timestamp '2026-01-01T00:00:00+00:00'"),
+    ],
+    ids=["text", "empty text", "instant"],
+)
+def test_conditions_of_duckdb(condition: str, translated: str) -> None:
+    """The same comparison, in the other dialect."""
+    assert from_duckdb(condition) == translated
