@@ -182,7 +182,7 @@ class Platform:
 
     def remove(self) -> None:
         """Remove all containers, volumes and networks; images stay."""
-        # Each with those that depend on it: `--all` leaves some of them. External are those of a broken build.
+        # Each with those that depend on it: `--all` leaves some of them. External: of a broken build.
         for _ in range(_ATTEMPTS):
             for each in self.engine("ps", "--all", "--external", "--quiet").split():
                 self.engine("rm", "--force", "--depend", "--time", "2", each, expected=None)
