@@ -78,11 +78,13 @@ def ensure_position(client: Client, settings: MongoSettings, landing: LandingZon
 def anchor_position(client: Client, settings: MongoSettings, landing: LandingZone) -> None:
     """Let the stream's position rest on what has been read by now, so that a rewound source is noticed.
 
-    While a worker runs, its position gets there by itself.
+    While a worker runs, its position gets there by itself. Several workers' positions are left as they are.
 
     Raises:
         AnalyticsError: MongoDB or the landing zone cannot be used.
     """
+    if current_generation(landing) is not None:
+        return
     lane = landing.lane(STREAM_LANE)
     try:
         majority = majority_of(client)
