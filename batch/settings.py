@@ -175,6 +175,14 @@ class PipelineSettings(SettingsGroup):
 class BackfillSettings(SettingsGroup):
     """The historical load."""
 
+    claim_seconds: float = Field(
+        60,
+        gt=0,
+        validation_alias="BACKFILL_CLAIM_SECONDS",
+        description="seconds without a sign of life after which another process takes a range over, where "
+        "DATA_URL is an object store",
+    )
+
     workers: Positive | None = Field(
         None,
         validation_alias="BACKFILL_WORKERS",

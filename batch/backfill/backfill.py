@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
+from batch.backfill.claims import SharedRanges
 from batch.backfill.filters import Filters
 from batch.backfill.guards import anchor_position, ensure_position, only_one
 from batch.backfill.plan import Plan, PlanStore
@@ -19,6 +20,7 @@ from stream.decode.columns import Tabulate
 from stream.decode.memory import rare_garbage_collection
 from stream.errors import BackfillMismatchError
 from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.fenced import FencedLane, FencedZone
 from stream.landing.zone import Failpoint, LandingZone, Lane, no_failpoint
 from stream.logs import Logger
 from stream.settings import MongoSettings
@@ -79,11 +81,12 @@ class Backfill:
         batch_size: Documents per reply of the server, at most.
         lease_timeout_seconds: How long to wait, at the end, for others to release the warehouse.
         redactor: Takes secrets out of documents; None leaves them as they are.
+        claim_seconds: How long others leave a range to a process that gives no sign of life; in a bucket.
         at_failpoint: Tests crash the process at its failpoints.
     """
 
     mongo: MongoSettings
-    landing: LandingZone
+    landing: LandingZone | FencedZone
     dead_letters: DeadLetterStore
     warehouse: Warehouse | None
     metrics: BackfillMetrics
@@ -94,6 +97,7 @@ class Backfill:
     lease_timeout_seconds: float
     final_threads: int | None = None
     redactor: Redactor | None = None
+    claim_seconds: float = 60
     clock: Clock = utc_now
     at_failpoint: Failpoint = no_failpoint
 
@@ -106,7 +110,7 @@ class Backfill:
         """
         with connect(self.mongo) as client:
             plan = self._unfinished(client, filters) or self._new_plan(client, filters)
-        return plan, len(self.landing.lane(plan.lane).micro_batches())
+        return plan, len(self.landing.lane(plan.lane).numbers())
 
     def run(
         self,
@@ -154,10 +158,13 @@ class Backfill:
                 plan = self._new_plan(client, filters, not_before)
                 plans.save(plan)
                 self.at_failpoint("planned")
+                if self.landing.is_shared:  # another process may have made one at the same moment
+                    plan = self._unfinished(client, filters) or plan
             lane = self.landing.lane(plan.lane, at_failpoint=self.at_failpoint)
             with rare_garbage_collection(), lane.writing(), stopped_by_signals(stop):
-                self.dead_letters.remove_orphans(self.landing, plan.lane)
-                landed = {micro_batch.sequence for micro_batch in lane.micro_batches()}
+                if not self.landing.is_shared:  # else they may be of a range that another process reads
+                    self.dead_letters.remove_orphans(self.landing, plan.lane)
+                landed = lane.numbers()
                 tally = RangeTally(
                     self.metrics, ranges=len(plan.ranges), landed=len(landed), documents=plan.documents
                 )
@@ -227,7 +234,7 @@ class Backfill:
         self,
         client: Client,
         plan: Plan,
-        lane: Lane,
+        lane: Lane | FencedLane,
         landed: set[int],
         tally: RangeTally,
         stop: StopSignal,
@@ -258,12 +265,18 @@ class Backfill:
             at_failpoint=self.at_failpoint,
         )
         missing = [piece for piece in plan.ranges if piece.number not in landed]
-        readers = RangeReaders(plan, missing, parts, threads=self.threads)
         read = StopSignal()
         MajorityWatch(client, self.mongo.namespace, is_awaited=False, stop=read, log=self.log).start()
         if loader:
             loader.start()
-        readers.run(lambda: on_progress(tally.look()))
+        if isinstance(lane, FencedLane):
+            shared = SharedRanges(
+                lane, plan.ranges, lease_seconds=self.claim_seconds, stop=stop, on_landed=tally.found
+            )
+            with shared.renewed():
+                RangeReaders(plan, shared, parts, threads=self.threads).run(lambda: on_progress(tally.look()))
+        else:
+            RangeReaders(plan, missing, parts, threads=self.threads).run(lambda: on_progress(tally.look()))
         read.finish()
         self.at_failpoint("all_read")
         if loader:

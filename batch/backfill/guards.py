@@ -11,6 +11,7 @@ from pymongo.errors import PyMongoError
 from stream.core.position import Position
 from stream.disk import disk_errors
 from stream.errors import AlreadyRunningError
+from stream.landing.fenced import FencedZone
 from stream.landing.partitions import current_generation
 from stream.landing.zone import STREAM_LANE, LandingZone
 from stream.settings import MongoSettings
@@ -24,12 +25,15 @@ _POSITION_POLL_SECONDS = 0.1
 
 
 @contextmanager
-def only_one(landing: LandingZone) -> Iterator[None]:
-    """Be the only backfill on a landing zone.
+def only_one(landing: LandingZone | FencedZone) -> Iterator[None]:
+    """Be the only backfill on a landing zone in a folder; in a bucket there may be any number.
 
     Raises:
         AlreadyRunningError: There is another one.
     """
+    if isinstance(landing, FencedZone):
+        yield
+        return
     path = landing.root / "backfill.lock"
     with disk_errors(path):
         landing.root.mkdir(parents=True, exist_ok=True)
@@ -47,7 +51,7 @@ def only_one(landing: LandingZone) -> Iterator[None]:
         lock.release()
 
 
-def ensure_position(client: Client, settings: MongoSettings, landing: LandingZone) -> None:
+def ensure_position(client: Client, settings: MongoSettings, landing: LandingZone | FencedZone) -> None:
     """Make sure that the stream has a position of this source; take the present if it has none.
 
     Raises:
@@ -75,7 +79,7 @@ def ensure_position(client: Client, settings: MongoSettings, landing: LandingZon
             return
 
 
-def anchor_position(client: Client, settings: MongoSettings, landing: LandingZone) -> None:
+def anchor_position(client: Client, settings: MongoSettings, landing: LandingZone | FencedZone) -> None:
     """Let the stream's position rest on what has been read by now, so that a rewound source is noticed.
 
     While a worker runs, its position gets there by itself. Several workers' positions are left as they are.

@@ -13,8 +13,8 @@ from batch.backfill.ranges import Bound, Range, ranges_between
 from stream.core.cluster_time import upgraded
 from stream.core.position import Fingerprint
 from stream.core.state import State
-from stream.disk import disk_errors, write_durably
 from stream.errors import BackfillMismatchError
+from stream.landing.fenced import FencedZone
 from stream.landing.zone import LandingZone
 
 LANE_PREFIX = "backfill-"
@@ -135,62 +135,68 @@ def has_ended(lane: Path) -> bool:
 
 
 class PlanStore:
-    """The plans in a landing zone, each in the folder of its lane."""
+    """The plans in a landing zone, each beside the state of its lane."""
 
-    def __init__(self, landing: LandingZone) -> None:
-        self._root = landing.root
+    def __init__(self, landing: LandingZone | FencedZone) -> None:
+        self._state = landing.state
+        self._is_shared = landing.is_shared
 
     def unfinished(self) -> Plan | None:
         """Return the newest plan that has neither been finished nor abandoned.
 
+        Where several machines share the landing zone, the oldest: all of them carry out the same.
+
         Raises:
             BackfillMismatchError: It cannot be read.
         """
-        for path in sorted(self._root.glob(f"{LANE_PREFIX}*/{_PLAN}"), reverse=True):
-            if not has_ended(path.parent):
-                return _read(path)
+        for lane in self._lanes() if self._is_shared else reversed(self._lanes()):
+            if not self._has_ended(lane) and (plan := self._read(lane)) is not None:
+                return plan
         return None
 
     def has_finished(self, not_before: int) -> bool:
         """Whether everything has been read by a backfill with this not_before."""
         return any(
-            _read(path.with_name(_PLAN)).not_before == not_before
-            for path in self._root.glob(f"{LANE_PREFIX}*/{_FINISHED}")
+            plan.not_before == not_before
+            for lane in self._lanes()
+            if self._state.get(f"{lane}/{_FINISHED}") is not None and (plan := self._read(lane)) is not None
         )
 
     def save(self, plan: Plan) -> None:
         """Make a new plan durable."""
-        self._write(plan.lane, _PLAN, plan.to_json(indent=1))
+        self._state.put(f"{plan.lane}/{_PLAN}", plan.to_json(indent=1))
 
     def finish(self, plan: Plan, summary: Mapping[str, Any]) -> None:
         """Say that everything has been done."""
-        self._write(plan.lane, _FINISHED, _written(summary))
+        self._state.put(f"{plan.lane}/{_FINISHED}", _written(summary))
 
     def abandon(self, *, at: str) -> int:
         """Forget every unfinished plan, even an unreadable one; what has landed stays. Give how many."""
         open_lanes = [
-            path.parent for path in self._root.glob(f"{LANE_PREFIX}*/{_PLAN}") if not has_ended(path.parent)
+            lane
+            for lane in self._lanes()
+            if not self._has_ended(lane) and self._state.get(f"{lane}/{_PLAN}") is not None
         ]
-        for folder in open_lanes:
-            self._write(folder.name, _ABANDONED, _written({"abandoned_at": at}))
+        for lane in open_lanes:
+            self._state.put(f"{lane}/{_ABANDONED}", _written({"abandoned_at": at}))
         return len(open_lanes)
 
-    def _write(self, lane: str, name: str, content: bytes) -> None:
-        path = self._root / lane / name
-        with disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_durably(path, content)
+    def _lanes(self) -> list[str]:
+        return [name for name in self._state.folders("") if name.startswith(LANE_PREFIX)]
+
+    def _has_ended(self, lane: str) -> bool:
+        return any(self._state.get(f"{lane}/{name}") is not None for name in (_FINISHED, _ABANDONED))
+
+    def _read(self, lane: str) -> Plan | None:
+        content = self._state.get(f"{lane}/{_PLAN}")
+        try:
+            return None if content is None else Plan.from_json(content, what=f"the plan of backfill `{lane}`")
+        except ValueError as error:
+            raise BackfillMismatchError(
+                f"cannot read the plan `{self._state.url}/{lane}/{_PLAN}`: {error}",
+                hint="forget it with `claude-analytics backfill --restart`; what has landed stays",
+            ) from error
 
 
 def _written(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content, indent=1, ensure_ascii=False).encode()
-
-
-def _read(path: Path) -> Plan:
-    try:
-        return Plan.from_json(path.read_bytes(), what=f"the plan of backfill `{path.parent.name}`")
-    except ValueError as error:
-        raise BackfillMismatchError(
-            f"cannot read the plan `{path}`: {error}",
-            hint="forget it with `claude-analytics backfill --restart`; what has landed stays",
-        ) from error

@@ -123,6 +123,12 @@ class RangeTally:
             self._metrics.documents_decoded.labels(way="python").inc(documents - compiled)
         self._publish()
 
+    def found(self, landed: int) -> None:
+        """Say how many ranges have landed in all, whoever landed them."""
+        with self._lock:
+            self._landed = max(self._landed, landed)
+        self._publish()
+
     def load(self, landed: int) -> None:
         """Say that so many ranges, in all, are loaded."""
         with self._lock:

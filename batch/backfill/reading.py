@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pymongo.errors import PyMongoError
 
+from batch.backfill.claims import SharedRanges
 from batch.backfill.plan import Plan
 from batch.backfill.progress import RangeTally
 from batch.backfill.ranges import Range
@@ -17,8 +18,15 @@ from batch.backfill.survey import require_origin
 from stream.clock import Clock
 from stream.core.normalise import DeadLetter, microseconds
 from stream.decode.columns import Tabulate
-from stream.errors import AnalyticsError, LandingFullError, StepFailedError
+from stream.errors import (
+    AlreadyRunningError,
+    AnalyticsError,
+    LandingFullError,
+    StepFailedError,
+    StorageUnavailableError,
+)
 from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.fenced import FencedLane
 from stream.landing.footer import Footer, make_footer
 from stream.landing.micro_batch import MicroBatch
 from stream.landing.zone import Failpoint, Lane, no_failpoint
@@ -57,7 +65,7 @@ class Collaborators:
 
     client: Client
     mongo: MongoSettings
-    lane: Lane
+    lane: Lane | FencedLane
     dead_letters: DeadLetterStore
     tally: RangeTally
     loader: Loader | None
@@ -74,18 +82,22 @@ class RangeReaders:
 
     Args:
         plan: What to read.
-        ranges: Those that have not landed yet, in order.
+        ranges: Those that have not landed yet, in order; or those that are shared with other processes.
         parts: What to work with.
         threads: How many.
     """
 
-    def __init__(self, plan: Plan, ranges: list[Range], parts: Collaborators, *, threads: int) -> None:
+    def __init__(
+        self, plan: Plan, ranges: "list[Range] | SharedRanges", parts: Collaborators, *, threads: int
+    ) -> None:
         self._plan = plan
-        self._ranges = deque(ranges)
+        self._shared = ranges if isinstance(ranges, SharedRanges) else None
+        self._ranges = deque(() if isinstance(ranges, SharedRanges) else ranges)
+        number_of_threads = threads if isinstance(ranges, SharedRanges) else min(threads, len(ranges))
         self._parts = parts
         self._threads = [
             threading.Thread(target=self._run, name=f"read-{number}", daemon=True)
-            for number in range(min(threads, len(ranges)))
+            for number in range(number_of_threads)
         ]
 
     def run(self, on_tick: Callable[[], None]) -> None:
@@ -107,12 +119,10 @@ class RangeReaders:
 
     def _run(self) -> None:
         try:
-            while not self._parts.stop.is_set and self._ranges:
-                try:
-                    piece = self._ranges.popleft()
-                except IndexError:
-                    return
+            while not self._parts.stop.is_set and (piece := self._next()) is not None:
                 self._land(piece)
+                if self._shared:
+                    self._shared.landed(piece.number)
         except _LeftError:
             return
         except AnalyticsError as error:
@@ -125,6 +135,14 @@ class RangeReaders:
                 )
             )
 
+    def _next(self) -> Range | None:
+        if self._shared:
+            return self._shared.take()
+        try:
+            return self._ranges.popleft()
+        except IndexError:
+            return None
+
     def _land(self, piece: Range) -> None:
         """Land a range, however often it must be read again: outages and full disks are waited out."""
         parts = self._parts
@@ -136,8 +154,13 @@ class RangeReaders:
                 problem: AnalyticsError = explained(error, doing=f"read `{parts.mongo.namespace}`")
                 if not is_passing(error):
                     raise problem from error
-            except LandingFullError as error:
+            except (LandingFullError, StorageUnavailableError) as error:
                 problem = error
+            except AlreadyRunningError:
+                # Another process was taken for dead, or took this one for it: the range has landed.
+                parts.tally.read(piece.number, 0, 0)
+                parts.log.info("range_landed_by_another", number=piece.number)
+                return
             else:
                 return
             parts.tally.read(piece.number, 0, 0)
@@ -173,9 +196,13 @@ class _Attempt:
             not_before=self._plan.not_before or 0,
         )
         micro_batch = parts.lane.new_name(self._piece.number)
-        parts.lane.land_groups(
-            micro_batch, self._groups(scan), lambda: self._close(micro_batch, scan.source_version)
-        )
+        try:
+            parts.lane.land_groups(
+                micro_batch, self._groups(scan), lambda: self._close(micro_batch, scan.source_version)
+            )
+        except AlreadyRunningError:
+            parts.dead_letters.forget(micro_batch)
+            raise
         parts.tally.land(self._piece.number, dead_letters=len(self._letters), compiled=self._compiled)
         if parts.loader:
             share = max(self._rows / _LOAD_ROWS, self._size_bytes / _LOAD_SIZE_BYTES)

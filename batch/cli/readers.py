@@ -103,13 +103,16 @@ def make_backfill(
     is_landing_only: bool = False,
 ) -> Backfill:
     """Return a backfill; `threads` takes the place of the setting. Into Iceberg tables only `load` loads."""
-    settings = context.settings.backfill
+    settings, is_remote = context.settings.backfill, context.settings.data.is_remote
     is_landing_only = is_landing_only or context.settings.lake.is_iceberg
     return Backfill(
         mongo=context.mongo,
-        landing=context.landing,
+        landing=context.landed_objects if is_remote else context.landing,
         dead_letters=context.dead_letters,
-        warehouse=None if is_landing_only else context.warehouse_beside_reading(settings.memory_limit),
+        claim_seconds=settings.claim_seconds,
+        warehouse=None
+        if is_landing_only or is_remote
+        else context.warehouse_beside_reading(settings.memory_limit),
         metrics=BackfillMetrics(registry),
         log=logs.logger("backfill"),
         threads=threads or settings.workers or os.cpu_count() or 1,

@@ -26,7 +26,7 @@ from stream.errors import AlreadyRunningError, MicroBatchCorruptError
 from stream.landing.footer import Footer, footer_of
 from stream.landing.landed_file import Content, Failpoint, many_groups, no_failpoint, one_group
 from stream.landing.micro_batch import MicroBatch
-from stream.landing.saved_position import save_position, saved_position
+from stream.landing.saved_position import create_position, save_position, saved_position
 from stream.storage.prefixed import Prefixed
 from stream.storage.storage import Storage
 
@@ -85,6 +85,10 @@ class FencedLane:
         ):
             if name := _KEY.fullmatch(each.key):
                 yield LandedObject(each.key, self.name, int(name["sequence"]), each.size_bytes)
+
+    def numbers(self) -> set[int]:
+        """Return the sequence numbers of what has landed."""
+        return {each.sequence for each in self.landed()}
 
     def newest(self) -> MicroBatch | None:
         """Return the micro-batch with the highest sequence; looked up once, then known."""
@@ -175,6 +179,15 @@ class FencedLane:
             return saved.position
         return footer.position if footer else None
 
+    def begin(self, position: Position) -> Position:
+        """Save the first position; if another process was faster, return that one's, which counts."""
+        if self.newest() is not None:
+            self.save_position(position, behind=self._newest)
+            return position
+        is_first = create_position(self._state, position)
+        self._at_failpoint("position_saved")
+        return position if is_first else self.position() or position
+
     def close(self) -> Position | None:
         """Take the next number with an object without rows, so that a worker that still runs loses its race.
 
@@ -204,6 +217,9 @@ class FencedLane:
 class FencedZone:
     """All lanes of a storage."""
 
+    is_shared = True
+    """Whether processes of several machines may write it."""
+
     def __init__(self, storage: Storage, *, clock: Clock) -> None:
         self.storage = storage
         self._clock = clock
@@ -211,6 +227,11 @@ class FencedZone:
     def lane(self, name: str, *, at_failpoint: Failpoint = no_failpoint) -> FencedLane:
         """Return one lane; it need not exist yet."""
         return FencedLane(self.storage, name, clock=self._clock, at_failpoint=at_failpoint)
+
+    @property
+    def state(self) -> Storage:
+        """Keeps the small objects of all lanes."""
+        return Prefixed(self.storage, "state")
 
     def lanes(self) -> list[FencedLane]:
         """List the lanes that have something, by name."""

@@ -42,6 +42,9 @@ class LaneWriter(Protocol):
     def position(self) -> Position | None:
         """Return where the lane stands: behind the newest micro-batch, or further if nothing came since."""
 
+    def begin(self, position: Position) -> Position:
+        """Save a position where the lane has none; return the one that counts."""
+
     def close(self) -> Position | None:
         """See that no other writer lands here any more; return where it stands."""
 

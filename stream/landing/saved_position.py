@@ -41,6 +41,11 @@ def save_position(state: Storage, position: Position, *, behind: MicroBatch | No
     state.put(_KEY, saved.to_json())
 
 
+def create_position(state: Storage, position: Position) -> bool:
+    """Make the first position of a lane durable; give whether there was none."""
+    return state.create(_KEY, SavedPosition(behind=None, position=position).to_json())
+
+
 def saved_position(state: Storage) -> SavedPosition | None:
     """Read the position that was saved last, None if none was.
 

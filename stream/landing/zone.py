@@ -121,6 +121,10 @@ class Lane:
             if (name := NAME.fullmatch(path.name))
         ]
 
+    def numbers(self) -> set[int]:
+        """Return the sequence numbers of what has landed."""
+        return {each.sequence for each in self.micro_batches()}
+
     def newest(self) -> MicroBatch | None:
         """Return the micro-batch with the highest sequence."""
         return max(self.micro_batches(), key=lambda micro_batch: micro_batch.sequence, default=None)
@@ -221,6 +225,11 @@ class Lane:
         check_content(newest)
         return read_footer(newest).position
 
+    def begin(self, position: Position) -> Position:
+        """Save the first position, and return it."""
+        self.save_position(position, behind=self.newest())
+        return position
+
     def close(self) -> Position | None:
         """Return where the lane stands; whoever calls is its writer, so nobody else lands here."""
         return self.position()
@@ -234,6 +243,9 @@ class Lane:
 class LandingZone:
     """All lanes."""
 
+    is_shared = False
+    """Whether processes of several machines may write it."""
+
     def __init__(self, root: Path, *, clock: Clock) -> None:
         self.root = root
         self._clock = clock
@@ -241,6 +253,11 @@ class LandingZone:
     def lane(self, name: str, *, at_failpoint: Failpoint = no_failpoint) -> Lane:
         """Return one lane; it need not exist yet."""
         return Lane(self.root, name, clock=self._clock, at_failpoint=at_failpoint)
+
+    @property
+    def state(self) -> Storage:
+        """Keeps the small files of all lanes."""
+        return LocalStorage(self.root)
 
     def lanes(self) -> list[Lane]:
         """List the lanes that exist, by name."""

@@ -145,7 +145,10 @@ def start_position(
         has_history = client[settings.database][settings.collection].find_one({}, {"_id": 1}) is not None
     except PyMongoError as error:
         raise explained(error, doing=f"follow `{settings.namespace}`") from error
-    lane.save_position(position, behind=lane.newest())
+    if from_now:
+        lane.save_position(position, behind=lane.newest())
+    else:
+        position = lane.begin(position)
     if has_history and log:
         log.warning(
             "history_not_read",

@@ -1,6 +1,7 @@
 """The stream into a bucket against the stream into a folder, in one run. `make bench` prints the table."""
 
 import multiprocessing
+import os
 import statistics
 import time
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from tests.bench.test_bench_stream import ROUNDS, fill, seed_position, worker_of
 from tests.support.memory import peak_bytes
 
 pytestmark = pytest.mark.bench
-DOCUMENTS = 80_000
+DOCUMENTS = int(os.environ.get("BENCH_DOCUMENTS", "80000"))
 SIZE_BYTES = 2_000
 
 
@@ -84,7 +85,7 @@ def test_partitions(server: EmbeddedMongo, tmp_path: Path) -> None:
         for count, costs in found.items():
             before, ours, events = sum(mongod.cpu_times()[:2]), 0.0, 0
             for each in range(count):
-                folder = tmp_path / f"{count}-{number}"
+                folder = tmp_path / f"{count}-{number}-{each}"
                 one = Partition(each, count, 1) if count > 1 else WHOLE
                 read, _, cpu, _ = land_all(server.uri, "bench_partitions", token, folder, None, one)
                 ours, events = ours + cpu, events + read

@@ -3,8 +3,9 @@
     python crashing_backfill.py '<JSON>'
 
 Keys: `uri`, `database`, `collection`, `folder`; `failpoint`, `nth` and `delay_ms` as for a crashing worker;
-`pause_ms` (after each landed range); `options` of the backfill. It prints its summary. As a person would, it
-waits for another backfill, and begins again if the collection was dropped since.
+`pause_ms` (after each landed range); `data_url`, if it is to land in a bucket; `options` of the backfill. It
+prints its summary. As a person would, it waits for another backfill, and begins again if the collection was
+dropped since.
 """
 
 import json
@@ -15,8 +16,10 @@ from typing import Any
 
 from batch.backfill.backfill import Backfill, BackfillSummary
 from batch.backfill.filters import Filters
+from stream.clock import utc_now
 from stream.errors import AlreadyRunningError, BackfillMismatchError
-from stream.settings import MongoSettings
+from stream.landing.places import places
+from stream.settings import DataSettings, MongoSettings
 from tests.support.backfilling import BackfillRunner
 from tests.support.bomb import Bomb
 
@@ -39,7 +42,11 @@ def main() -> None:
         ),
         Path(options["folder"]),
     )
-    job = runner.job(at_failpoint=at_failpoint, **options.get("options", {}))
+    shared: dict[str, Any] = {}
+    if url := options.get("data_url"):
+        where = places(DataSettings(DATA_URL=url), clock=utc_now)
+        shared = {"landing": where.landing, "dead_letters": where.dead_letters, "loads": False}
+    job = runner.job(at_failpoint=at_failpoint, **shared, **options.get("options", {}))
     summary = _insist(job)
     told = {
         "is_finished": summary.is_finished,

@@ -1,5 +1,6 @@
 """The log in a bucket: workers are killed, frozen, doubled; the store hangs. Nothing gets lost."""
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from batch.lake.s3_server import S3Server
 from stream.landing.fenced import FencedZone
 from stream.storage.storage import Storage
-from tests.chaos.conftest import Arena
+from tests.chaos.conftest import BACKFILL, Arena
 from tests.support.objects import assert_nothing_lost_nothing_twice, landed_rows
 from tests.support.streaming import wait_until
 
@@ -110,6 +111,46 @@ def test_a_frozen_worker_that_wakes_up_writes_nothing(objects: ObjectArena) -> N
         _, log = frozen.communicate(timeout=120)
         assert "AlreadyRunningError: another worker writes the lane `stream`" in log
     objects.assert_nothing_lost_nothing_twice()
+
+
+@pytest.mark.fault(
+    10, "three backfills of one collection from several machines, two of them killed", "no gap, nothing twice"
+)
+@pytest.mark.parametrize("failpoint", ["planned", "file_written", "file_renamed", "all_read", "all_done"])
+def test_backfills_share_the_ranges_and_take_over_from_the_dead(objects: ObjectArena, failpoint: str) -> None:
+    """One is killed at a failpoint, one is frozen; the third finishes, and the frozen one does no harm."""
+    objects.arena.collection.insert_many(
+        {"_id": f"old-{number:04d}", "type": "user", "message": "x" * 300} for number in range(1500)
+    )
+    options = objects.options() | {"options": {"claim_seconds": 3, "threads": 1}, "pause_ms": 30}
+    with objects.arena.running(BACKFILL, failpoint=failpoint, nth=1, **options) as killed:
+        _, said = killed.communicate(timeout=120)
+        assert killed.returncode == -9, said
+    with objects.arena.running(BACKFILL, **options) as frozen:
+        zone = FencedZone(objects.bucket, clock=lambda: pytest.fail("asked for the time"))
+        wait_until(lambda: frozen.poll() is not None or claims_of(objects.bucket) > 0)
+        os.kill(frozen.pid, signal.SIGSTOP)
+        with objects.arena.running(BACKFILL, **options) as third:
+            output, said = third.communicate(timeout=180)
+            assert third.returncode == 0, said
+        told = json.loads(output)
+        assert told["is_finished"]
+        assert told["ranges_landed"] == told["ranges"] > 10
+        os.kill(frozen.pid, signal.SIGCONT)
+        _, said = frozen.communicate(timeout=180)
+        assert frozen.returncode == 0, said
+    lanes = [lane for lane in zone.lanes() if lane.name.startswith("backfill-")]
+    assert max(len(lane.numbers()) for lane in lanes) == told["ranges"]
+    objects.catch_up()
+    documents = assert_nothing_lost_nothing_twice(
+        objects.bucket, objects.arena.collection, objects.folder / "compared", is_stream_alone=False
+    )
+    assert documents == 1500
+
+
+def claims_of(bucket: Storage) -> int:
+    """Return how many claims there have been and are still there."""
+    return sum("/claims/" in each.key for each in bucket.list_after("state"))
 
 
 @pytest.mark.fault(2, "the object store hangs for a while", "the worker waits, and goes on by itself")

@@ -51,6 +51,22 @@ def test_what_needs_a_folder_says_so(program: Program, command: list[str]) -> No
     assert "this command needs landed files in a folder" in said
 
 
+def test_a_backfill_lands_beside_the_stream(
+    program: Program, collection: Documents, bucket: Storage, tmp_path: Path
+) -> None:
+    """What is there already, and what changes after: each once, the newest version counts."""
+    collection.insert_many([{"_id": number, "type": "user"} for number in range(300)])
+    program.done("stream", "--until-idle", "0.5")
+    collection.update_one({"_id": 3}, {"$set": {"type": "changed"}})
+    assert "300" in program.done("backfill")
+    collection.delete_one({"_id": 4})
+    program.done("stream", "--until-idle", "0.5")
+    compared = assert_nothing_lost_nothing_twice(
+        bucket, collection, tmp_path / "compared", is_stream_alone=False
+    )
+    assert compared == 299
+
+
 def test_reading_everything_again_is_refused_before_it_begins(program: Program) -> None:
     """It would land in a folder."""
     said = program.done("stream", "--until-idle", "1", "--on-history-lost", "resnapshot", code=2)
