@@ -83,7 +83,8 @@ class LakeConfig:
         else:
             settings |= {f"{prefix}.type": "rest", f"{prefix}.uri": self.catalog_uri.get_secret_value()}
         if self.location.startswith("s3://"):
-            settings[f"{prefix}.io-impl"] = "org.apache.iceberg.aws.s3.S3FileIO"
+            # By each file's own scheme: landed files may be in a folder, the tables in a bucket.
+            settings[f"{prefix}.io-impl"] = "org.apache.iceberg.io.ResolvingFileIO"
             settings |= {f"{prefix}.{name}": value for name, value in _s3().items()}
         return settings
 
