@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ import pytest
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
-from batch.backfill.filters import Filters
 from batch.doctor.check import Check
 from batch.doctor.examine import Doctor
 from batch.importer.importer import import_logs
@@ -40,7 +38,6 @@ from stream.settings import DataSettings, MongoSettings
 from stream.source.client import connect
 from stream.source.majority import majority_of, require_writable
 from tests.support.backfilling import BackfillRunner
-from tests.support.equality import assert_same
 from tests.support.landing import position_at
 from tests.support.paths import ROOT
 from tests.support.streaming import StreamRunner, meanwhile, wait_until
@@ -307,37 +304,6 @@ def test_a_worker_waits_for_a_majority_and_says_so(without_majority: MongoSettin
     lag = worker.registry.get_sample_value("claude_analytics_stream_majority_lag_seconds")
     assert lag is not None
     assert lag >= 0
-
-
-@pytest.mark.fault(3, "the majority is lost in the midst of a backfill", "a warning within seconds; it waits")
-def test_a_majority_lost_amid_a_backfill_is_said(tmp_path: Path) -> None:
-    """It goes on by itself once the majority is back, and has everything."""
-    options = MongodOptions(cache_size_gb=0.25, oplog_size_mb=64)
-    with EmbeddedMongo(tmp_path / "two", size=2, options=options) as server:
-        mongo = MongoSettings(MONGO_URI=server.uri, MONGO_CONNECT_TIMEOUT_SECONDS=5)
-        primary = server.wait_for_primary()
-        with MongoClient[dict[str, Any]](server.uri) as client:
-            documents = [{"_id": number, "type": "user", "message": "x" * 500} for number in range(200)]
-            client["claude_logs"]["conversations"].insert_many(documents)
-            backfill = BackfillRunner(mongo, tmp_path / "data")
-            is_lost = threading.Event()
-
-            def lose(failpoint: str) -> None:
-                if failpoint == "file_renamed" and not is_lost.is_set():
-                    is_lost.set()
-                    delay_secondary(client, primary, 3600)
-                    write_some(mongo, 1000)
-
-            def bring_back() -> None:
-                wait_until(
-                    lambda: any(each["event"] == "majority_lost" for each in backfill.logged), seconds=30
-                )
-                delay_secondary(client, primary, 0)
-
-            job = backfill.job(at_failpoint=lose, threads=1)
-            with meanwhile(bring_back):
-                assert job.run(Filters()).is_finished
-            assert_same(client["claude_logs"]["conversations"], backfill.warehouse)
 
 
 def test_a_terminal_of_ascii_is_no_reason_to_fail(clean_environment: Path) -> None:
