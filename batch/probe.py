@@ -24,7 +24,7 @@ class LandingFacts:
     """What could be seen of the landing zone.
 
     Attributes:
-        is_streaming: Whether a worker runs.
+        is_streaming: Whether a worker runs; not seen where the landing zone cannot be read.
         position: Where the stream is in the source; None if it never ran, or that cannot be read.
         position_problem: Why it cannot be read.
         landed: All micro-batches; none if they cannot be listed.
@@ -64,12 +64,13 @@ def probe_landing(landing: LandingZone, dead_letters: DeadLetterStore) -> Landin
     lane = StreamLanes(landing)
     position, position_problem = _tried_to(lane.position, landing.root)
     landed, landed_problem = _tried_to(landing.micro_batches, landing.root)
+    is_streaming, _ = _tried_to(lambda: lane.is_being_written, landing.root)
     try:
         letters = tuple(dead_letters.list(landing))
     except (AnalyticsError, OSError, ValueError, KeyError):
         letters = None
     return LandingFacts(
-        is_streaming=lane.is_being_written,
+        is_streaming=bool(is_streaming),
         position=position,
         position_problem=position_problem,
         landed=tuple(landed or ()),

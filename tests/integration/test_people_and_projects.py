@@ -282,9 +282,5 @@ def test_unknown_kinds_are_named_with_their_version(marts: MartsWarehouse) -> No
 
 
 def test_the_build_warns_and_succeeds(built: tuple[MartsWarehouse, BuildResult]) -> None:
-    """A cost that differs and unknown kinds are worth a look, and no reason to stop."""
-    assert {
-        "assert_cost_agrees_with_claude_code",
-        "assert_every_kind_is_known",
-        "assert_tools_are_sorted",
-    } <= {node.name for node in built[1].warnings}
+    """Tools of no known sort are worth a look, and no reason to stop."""
+    assert "assert_tools_are_sorted" in {node.name for node in built[1].warnings}

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -254,8 +255,15 @@ def without_majority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongo
         MongoClient[dict[str, Any]](mongo.uri) as client,
     ):
         client["claude_logs"]["conversations"].insert_one({"_id": 0, "type": "user"})
-        delay_secondary(client, mongo.wait_for_primary(), 3600)
-        yield MongoSettings(MONGO_URI=mongo.uri, MONGO_CONNECT_TIMEOUT_SECONDS=5)
+        settings = MongoSettings(MONGO_URI=mongo.uri, MONGO_CONNECT_TIMEOUT_SECONDS=5)
+        for _ in range(5):  # an election amid the change may undo it
+            delay_secondary(client, mongo.wait_for_primary(), 3600)
+            with suppress(AssertionError):
+                wait_until(lambda: lag_seconds(settings) > 3, seconds=20)
+                break
+        else:
+            pytest.fail(f"no majority was lost: {client.admin.command('replSetGetStatus')}")
+        yield settings
 
 
 def write_some(mongo: MongoSettings, number: int) -> None:
