@@ -6,23 +6,18 @@ import secrets
 import shutil
 import signal
 import socket
-import subprocess
 import sys
-import time
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import requests
 
-from batch.mongod import guard
+from batch.lake.guarded import GuardedServer
+from batch.mongod.server import LOOPBACK
 from stream.errors import StepFailedError
 
-_LOOPBACK = "127.0.0.1"
 _PORTS = ("master", "master_grpc", "volume", "volume_grpc", "filer", "filer_grpc", "s3", "s3_grpc")
 _START_SECONDS = 90.0
-_POLL_SECONDS = 0.05
 _GRACE_SECONDS = 1
 """Its parts wait for each other when they are to stop; what it has acknowledged is written already."""
 _ANSWER_SECONDS = 5
@@ -37,7 +32,7 @@ def find_weed() -> Path | None:
     return Path(on_path) if on_path else None
 
 
-class S3Server:
+class S3Server(GuardedServer):
     """A server with one account; not thread-safe.
 
     It listens on the loopback address alone, and keeps its content from start to start.
@@ -54,22 +49,13 @@ class S3Server:
     region = "us-east-1"
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self._folder = folder
         self._ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
-        self._guard: subprocess.Popen[bytes] | None = None
         self._pid = 0
         self.access_key = secrets.token_hex(8)
         self.secret_key = secrets.token_hex(16)
-        self.endpoint = f"http://{_LOOPBACK}:{self._ports['s3']}"
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
+        self.endpoint = f"http://{LOOPBACK}:{self._ports['s3']}"
 
     def environment(self) -> dict[str, str]:
         """Return what programs that use AWS's variables need to find it, and nothing else."""
@@ -113,31 +99,10 @@ class S3Server:
         accounts = self._folder / "accounts.json"
         accounts.touch(0o600)
         accounts.write_text(json.dumps(self._accounts()))
-        with (self._folder / "server.log").open("ab") as log:
-            self._guard = subprocess.Popen(  # noqa: S603 - our own script, the program that was found
-                [sys.executable, "-I", "-S", guard.__file__, str(_GRACE_SECONDS), *self._command(program)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,
-            )
-        said = self._guard.stdout.readline() if self._guard.stdout else b""
-        self._pid = int(said) if said.strip() else 0
-        deadline = time.monotonic() + _START_SECONDS
-        while not self._answers():
-            if self._guard.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                raise StepFailedError(
-                    f"the S3 server does not start: {self._last_words()}",
-                    hint=f"see `{self._folder / 'server.log'}`",
-                )
-            time.sleep(_POLL_SECONDS)
-
-    def stop(self) -> None:
-        """Stop it; does nothing when it does not run."""
-        if self._guard is not None:
-            self._guard.communicate()  # closes the pipe, which is what the guard waits for
-            self._guard = None
+        log = self._folder / "server.log"
+        self._pid = self._run(self._command(program), log=log, grace_seconds=_GRACE_SECONDS)
+        if not self._wait_until(self._answers, seconds=_START_SECONDS):
+            raise StepFailedError(f"the S3 server does not start: {self._last_words()}", hint=f"see `{log}`")
 
     def pause(self) -> None:
         """Let it hang: connections stay open, nothing is answered."""
@@ -171,8 +136,8 @@ class S3Server:
             "-logtostderr=true",
             "server",
             f"-dir={self._folder}",
-            f"-ip={_LOOPBACK}",
-            f"-ip.bind={_LOOPBACK}",
+            f"-ip={LOOPBACK}",
+            f"-ip.bind={LOOPBACK}",
             f"-master.port={ports['master']}",
             f"-master.port.grpc={ports['master_grpc']}",
             "-master.volumeSizeLimitMB=64",
@@ -200,5 +165,5 @@ def _free_ports(number: int) -> list[int]:
     with ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(number)]
         for probe in probes:
-            probe.bind((_LOOPBACK, 0))
+            probe.bind((LOOPBACK, 0))
         return [probe.getsockname()[1] for probe in probes]

@@ -73,7 +73,10 @@ def current_generation(landing: Zone) -> Generation | None:
 
 def current_partitions(landing: Zone) -> list[Partition]:
     """Return the partitions whose workers the stream has now."""
-    generation = current_generation(landing)
+    return _partitions_of(current_generation(landing))
+
+
+def _partitions_of(generation: Generation | None) -> list[Partition]:
     return generation.partitions if generation else [WHOLE]
 
 
@@ -97,7 +100,7 @@ def repartition(landing: Zone, count: int) -> Generation:
         SettingsError: A lane has no position yet, or reads the collection again just now.
     """
     generation = current_generation(landing)
-    lanes = [landing.lane(each.lane) for each in current_partitions(landing)]
+    lanes = [landing.lane(each.lane) for each in _partitions_of(generation)]
     with ExitStack() as stack:
         for lane in lanes:
             stack.enter_context(lane.writing())
@@ -128,7 +131,7 @@ def oldest_position(landing: Zone) -> Position | None:
     """
     generation = current_generation(landing)
     start = generation.start if generation else None
-    lanes = [landing.lane(each.lane) for each in current_partitions(landing)]
+    lanes = [landing.lane(each.lane) for each in _partitions_of(generation)]
     positions = [position for lane in lanes if (position := lane.position() or start) is not None]
     return min(positions, key=lambda position: position.cluster_time, default=None)
 
@@ -142,15 +145,12 @@ class StreamLanes:
     @property
     def is_being_written(self) -> bool:
         """Whether some process writes one of them just now."""
-        return any(self._landing.lane(each.lane).is_being_written for each in self._partitions)
+        partitions = current_partitions(self._landing)
+        return any(self._landing.lane(each.lane).is_being_written for each in partitions)
 
     def position(self) -> Position | None:
         """Return the oldest position; see `oldest_position`."""
         return oldest_position(self._landing)
-
-    @property
-    def _partitions(self) -> list[Partition]:
-        return current_partitions(self._landing)
 
 
 def choose_partition(landing: Zone, number: int, count: int) -> tuple[Partition, Position | None] | None:
