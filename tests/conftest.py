@@ -76,6 +76,15 @@ def fresh_logging() -> Iterator[None]:
     structlog.reset_defaults()
 
 
+@pytest.fixture(autouse=True)
+def same_umask() -> Iterator[None]:
+    """Take back what a command run in this process forbids other users, which is for its own files."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture(scope="session")
 def replica_set(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongo]:
     """Return a running single-node replica set; whoever kills or stops its node starts it again."""

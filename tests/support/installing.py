@@ -30,7 +30,16 @@ def make_prefix(prefix: Path) -> None:
     """Make a virtual environment that holds what the wheel needs at run time, and nothing of development.
 
     `install.sh` then finds all of it installed, and pip still checks every version against the constraints.
+    As `install.sh` has it, other users may look into it, whatever the umask.
     """
+    before = os.umask(0o022)
+    try:
+        _link_distributions(prefix)
+    finally:
+        os.umask(before)
+
+
+def _link_distributions(prefix: Path) -> None:
     subprocess.run([BASE_PYTHON, "-m", "venv", "--without-pip", prefix], check=True)
     (site,) = (prefix / "lib").glob("python*/site-packages")
     for name in ("pip", *sorted(runtime_distributions())):
