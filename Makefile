@@ -26,7 +26,7 @@ SOAK ?=
 SOAK_MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: up up-core up-prefect down rebuild dashboards import fresh logs shell status run-adhoc run-backfill run-daily pipeline deploy
+.PHONY: up up-core up-prefect up-lake down rebuild dashboards import fresh logs shell status run-adhoc run-backfill run-daily pipeline deploy
 .PHONY: install system demo test lake-test chaos containers check audit prefect bench docs format lock clean help
 
 ##@ To try it and to work on it
@@ -136,6 +136,7 @@ PREFECT_RUNS = $(shell $(DOCKER) ps --quiet --filter label=com.docker.compose.pr
 PREFECT_PROFILE = $(if $(PREFECT_RUNS),--profile prefect)
 NO_SCHEDULE = $(if $(PREFECT_RUNS),--scale schedule=0)
 COMPOSE = $(DOCKER) compose --file deploy/docker-compose.yml $(MONGO_PROFILE)
+ALL_PROFILES = --profile mongo --profile prefect --profile manual --profile dashboards --profile lake
 UP = up --detach --wait --wait-timeout 900
 # A container of its own for one command, on the same volumes and beside the running services.
 ONCE = $(COMPOSE) --profile manual run --rm --no-deps
@@ -155,8 +156,12 @@ up-prefect: .engine ## Start stream and, in place of schedule, Prefect (port 420
 	@$(COMPOSE) stop schedule
 	@$(COMPOSE) --profile prefect $(UP) --build stream prefect-server prefect-worker
 
+up-lake: .engine ## Start the platform past one machine, on this one: bucket, catalog, Spark, two workers (docs/lake.md)
+	@WITH_MONGO=$(WITH_MONGO) deploy/secrets.sh
+	@$(COMPOSE) --profile lake $(UP) --build lake-stream-0 lake-stream-1 lake-schedule
+
 down: .engine ## Stop everything; data stays
-	@$(COMPOSE) --profile mongo --profile prefect --profile manual --profile dashboards down
+	@$(COMPOSE) $(ALL_PROFILES) down
 
 rebuild: .engine ## Build the images from scratch and replace the containers; data stays
 	@WITH_MONGO=$(WITH_MONGO) deploy/secrets.sh
@@ -169,7 +174,7 @@ fresh: .engine ## DELETE all data of the containers and start from nothing: make
 	    echo '      MongoDB, with WITH_MONGO=1). If that is what you want: make fresh CONFIRM=yes' >&2; \
 	    exit 2; \
 	fi
-	@$(COMPOSE) --profile mongo --profile prefect --profile manual --profile dashboards down --volumes
+	@$(COMPOSE) $(ALL_PROFILES) down --volumes
 	@$(MAKE) up
 
 dashboards: .engine ## Create or update the dashboards in Metabase, once the pipeline has published
