@@ -176,7 +176,7 @@ def _project(jars: Sequence[Jar]) -> str:
 
 
 def main() -> None:
-    """Put everything that Spark may need into the folder that is named: for images, which fetch nothing later."""
+    """Put all that Spark may need into the folder that is named; images fetch nothing later."""
     for path in fetched(needed_jars("s3://"), Path(sys.argv[1])):
         print(path)  # noqa: T201 - a program
 

@@ -354,6 +354,9 @@ def test_up_makes_secrets_and_starts_the_profile(engine: Engine, tmp_path: Path)
     for arguments in (["WITH_MONGO=1"], []):
         asked = engine.make("--directory", str(tmp_path), "up", *arguments)
         assert ["--profile mongo up --detach --wait --wait-timeout 900 --build"] == asked
+    (asked,) = engine.make("--directory", str(tmp_path), "up-lake")
+    services = "lake-stream-0 lake-stream-1 lake-schedule"
+    assert asked == f"--profile mongo --profile lake up --detach --wait --wait-timeout 900 --build {services}"
     account = "mongodb://reader:secret@mongo:27017/?replicaSet=rs0"
     (tmp_path / "deploy" / "secrets" / "mongo_uri").write_text(account)
     assert engine.make("--directory", str(tmp_path), "up")[0].startswith("--profile mongo ")
@@ -373,11 +376,6 @@ def test_up_makes_secrets_and_starts_the_profile(engine: Engine, tmp_path: Path)
         ),
         ("shell", "--profile manual run --rm --no-deps --entrypoint bash analytics-worker -i"),
         ("dashboards", "--profile dashboards run --rm metabase-sync"),
-        (
-            "up-lake",
-            "--profile lake up --detach --wait --wait-timeout 900 --build "
-            "lake-stream-0 lake-stream-1 lake-schedule",
-        ),
         (
             "down",
             "--profile mongo --profile prefect --profile manual --profile dashboards --profile lake down",
