@@ -27,7 +27,7 @@ SOAK_MINUTES ?= 30
 
 .DEFAULT_GOAL := help
 .PHONY: up up-core up-prefect up-lake down rebuild dashboards import fresh logs shell status run-adhoc run-backfill run-daily pipeline deploy
-.PHONY: install system demo test lake-test chaos containers check audit prefect bench docs format lock clean help
+.PHONY: install system demo test lake-test chaos containers check audit prefect bench lake-bench docs format lock clean help
 
 ##@ To try it and to work on it
 install: $(INSTALLED) ## Make .venv and install everything into it (repeated only when the packages change)
@@ -95,6 +95,11 @@ bench: $(INSTALLED) ## Measure speed, latency and memory on this machine
 	    $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]' || \
 	    echo 'make: dlt could not be installed: its column stays empty' >&2
 	$(BIN)/python -m pytest -s -m bench tests/bench $(ARGS)
+
+lake-bench: $(INSTALLED) ## Measure what is past one machine: partitions, bucket, MERGE beside much (Java 17, Maven)
+	@$(BIN)/python -c 'import pyspark, pyiceberg, dbt.adapters.spark' 2>/dev/null || \
+	    $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[lake]'
+	$(BIN)/python -m pytest -s -m bench tests/bench/test_bench_lake.py tests/bench/test_bench_objects.py $(ARGS)
 
 docs: $(INSTALLED) ## Write the tables of docs/, deploy/METRICS.md and Grafana's dashboard from the code
 	$(BIN)/python -m tests.tools.docs_tables

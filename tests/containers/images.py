@@ -23,6 +23,7 @@ from tests.support.paths import ROOT
 HERE = Path(__file__).parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "deploy" / "docker-compose.yml").read_text(encoding="utf-8"))
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+JAVA_CERTIFICATES = Path("/etc/ssl/certs/java/cacerts")
 _DEBIAN = "http://deb.debian.org/debian"
 _PACKAGES = ("ca-certificates", "python3", "python3-venv", "python3-pip")
 _DRIVERS = ("overlay", "vfs")
@@ -62,6 +63,12 @@ def prepare(home: Path) -> None:
     pip = _pip_configuration()
     (home / "pip.conf").write_text(pip, encoding="utf-8")
     mounts.append(f"{home / 'pip.conf'}:/etc/pip.conf:ro")
+    if JAVA_CERTIFICATES.is_file():
+        # Not in its own place: that one is written when Java is installed.
+        mounts.append(f"{JAVA_CERTIFICATES}:/etc/machine-cacerts:ro")
+        trusted = "-Djavax.net.ssl.trustStore=/etc/machine-cacerts"
+        (home / "mavenrc").write_text(f'MAVEN_OPTS="{trusted}"\n', encoding="utf-8")
+        mounts.append(f"{home / 'mavenrc'}:/root/.mavenrc:ro")
     (home / "build-mounts").write_text("".join(f"{each}\n" for each in mounts), encoding="utf-8")
     (home / "containers.conf").write_text(_CONFIGURATION.format(home=home), encoding="utf-8")
 

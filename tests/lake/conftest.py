@@ -1,9 +1,7 @@
 """A PostgreSQL for catalogs and one Spark for all tests here; each test has a catalog of its own."""
 
 import tempfile
-import uuid
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,8 @@ from batch.lake.config import LakeConfig
 from batch.lake.postgres_server import PostgresServer
 from batch.lake.s3_server import S3Server
 from batch.lake.session import Spark
-from tests.support.laking import Lake
+from tests.support.laking import Lake, new_database
 
-psycopg2 = pytest.importorskip("psycopg2")
 pytest.importorskip("pyspark")
 
 
@@ -43,12 +40,7 @@ def base(postgres: PostgresServer, s3_server: S3Server) -> Iterator[Any]:
 @pytest.fixture
 def database(postgres: PostgresServer) -> str:
     """Return the URL of an empty database."""
-    name = f"lake_{uuid.uuid4().hex}"
-    with closing(psycopg2.connect(postgres.uri)) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(f"create database {name}")
-    return postgres.uri.removesuffix("postgres") + name
+    return new_database(postgres)
 
 
 @pytest.fixture

@@ -1,9 +1,12 @@
 """Lakes of tests: landed files, Iceberg tables made of them, and what DuckDB makes of the same files."""
 
+import uuid
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 from pydantic import SecretStr
 
 from batch.lake.catalog import Catalog
@@ -11,6 +14,7 @@ from batch.lake.config import LakeConfig
 from batch.lake.landed_files import LandedBucket, LandedFolder
 from batch.lake.load import LakeLoader
 from batch.lake.lock import loading_lock
+from batch.lake.postgres_server import PostgresServer
 from batch.lake.session import Spark
 from stream.clock import utc_now
 from stream.core.schema import Row
@@ -110,6 +114,16 @@ class Lake:
         )
         theirs = manifest.format(f"{micro_batch} as micro_batch_id")
         assert self.duckdb_rows(theirs) == self.rows(manifest.format("micro_batch_id"))
+
+
+def new_database(postgres: PostgresServer) -> str:
+    """Make an empty database for a catalog; return its URL."""
+    name = f"lake_{uuid.uuid4().hex}"
+    with closing(psycopg2.connect(postgres.uri)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(f"create database {name}")
+    return postgres.uri.removesuffix("postgres") + name
 
 
 def plain(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

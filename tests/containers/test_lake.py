@@ -1,0 +1,77 @@
+"""The platform past one machine, on one: profile `lake` of the compose file, as an operator types it."""
+
+import sys
+import time
+
+import pytest
+
+from batch.shipped import sample_logs
+from tests.containers.images import COMPOSE
+from tests.containers.platform import CommandFailed, Platform
+from tests.support.streaming import wait_until
+
+pytestmark = pytest.mark.containers
+
+PATIENCE_SECONDS = 900
+SERVICES = {
+    name for name, service in COMPOSE["services"].items() if "lake" in service.get("profiles", ())
+} | {"mongo"}
+
+
+def once(platform: Platform, *arguments: str) -> str:
+    """Run a command of the program beside the running services."""
+    return platform.compose(
+        "--profile", "mongo", "--profile", "lake", "run", "--rm", "--no-deps", "lake-schedule", *arguments
+    )
+
+
+def test_it_starts_from_nothing(platform: Platform) -> None:
+    """`make up-lake WITH_MONGO=1` builds the image; bucket, catalog, Spark and two workers are healthy."""
+    began = time.monotonic()
+    platform.make("up-lake", "WITH_MONGO=1")
+    seconds = time.monotonic() - began
+    assert set(platform.containers()) == SERVICES
+    unhealthy = {name for name in SERVICES if not platform.is_healthy(name)}
+    assert set() == unhealthy, {name: platform.log(name)[-2000:] for name in unhealthy}
+    sys.stdout.write(f"\nmake up-lake, images built: healthy after {seconds:.0f} s\n")
+
+
+def test_the_doctor_finds_nothing(platform: Platform) -> None:
+    """Bucket, conditional writes, catalog, Spark and its executors: every line with what was found."""
+    said = once(platform, "doctor")
+    assert "conditional writes: honoured" in said
+
+
+def test_documents_are_loaded_by_spark(platform: Platform) -> None:
+    """Both workers land what is inserted, Spark's executors load it, source and tables are equal."""
+    platform.make("import", f"LOGS={sample_logs()}")
+    said = ""
+
+    def is_equal() -> bool:
+        nonlocal said
+        try:
+            once(platform, "load")
+            said = once(platform, "verify")
+        except CommandFailed as error:
+            said = str(error)
+            return False
+        return True
+
+    wait_until(is_equal, seconds=PATIENCE_SECONDS)
+    assert "0 missing" in said
+
+
+def test_nothing_runs_as_root_or_writes_its_root(platform: Platform) -> None:
+    """Neither Spark nor the S3 server nor PostgreSQL."""
+    for name, described in platform.containers().items():
+        processes = platform.engine("top", str(described["Name"]), "huser", "capeff").splitlines()[1:]
+        assert {"none"} == {line.split()[1] for line in processes}, name
+        assert not {"0", "root"} & {line.split()[0] for line in processes}, name
+        assert described["HostConfig"]["ReadonlyRootfs"], name
+        assert {} == described["HostConfig"]["PortBindings"], name
+
+
+def test_down_leaves_nothing_running(platform: Platform) -> None:
+    """`make down` ends them all."""
+    platform.make("down")
+    assert {} == platform.containers()
