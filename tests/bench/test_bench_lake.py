@@ -18,7 +18,12 @@ from tests.support.laking import Lake, new_database
 from tests.support.landing import upsert
 from tests.support.memory import peak_bytes
 
-pytestmark = pytest.mark.bench
+# Py4J and PyIceberg leave sockets to the garbage collector.
+pytestmark = [
+    pytest.mark.bench,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
 pytest.importorskip("pyspark")
 
 FEW, MANY = 1_000_000, int(os.environ.get("BENCH_LAKE_ROWS", "10000000"))
