@@ -8,6 +8,7 @@ from batch.lake.builds import BuiltTable
 from batch.lake.catalog import Catalog
 from batch.lake.checks import examine
 from batch.lake.config import LakeConfig, require_catalog_uri
+from batch.lake.cycle import LakeCycleSide
 from batch.lake.load import LakeLoader
 from batch.lake.lock import loading_lock
 from batch.lake.maintain import LakeMaintenance
@@ -76,10 +77,14 @@ def make_lake_publisher(context: Context, *, dbt_target_dir: Path) -> LakePublis
     )
 
 
-def make_lake_maintenance(context: Context) -> LakeMaintenance:
-    """Return what keeps the Iceberg tables small."""
-    config = lake_config(context)
-    return LakeMaintenance(Spark(config), Catalog(config), utc_now)
+def make_lake_side(context: Context) -> LakeCycleSide:
+    """Return the Iceberg tables, as the steps of a run see them; all share one session of Spark."""
+    loader = make_loader(context)
+    return LakeCycleSide(
+        loader=loader,
+        upkeep=LakeMaintenance(loader.spark, loader.catalog, utc_now),
+        lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
+    )
 
 
 def make_loader(context: Context) -> LakeLoader:
