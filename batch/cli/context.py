@@ -76,7 +76,7 @@ class Context:
         if data.is_remote:
             raise SettingsError(
                 f"this command needs landed files in a folder; DATA_URL is `{data.url}`",
-                hint="unset DATA_URL: neither warehouse loads from a bucket yet (docs/lake.md)",
+                hint="unset DATA_URL; or set WAREHOUSE=iceberg for `load` and `verify` (docs/lake.md)",
             )
         return LandingZone(data.landing_dir, clock=utc_now)
 

@@ -9,6 +9,7 @@ from batch.lake.catalog import Catalog
 from batch.lake.checks import examine
 from batch.lake.config import LakeConfig, require_catalog_uri
 from batch.lake.cycle import LakeCycleSide
+from batch.lake.landed_files import Landed, LandedBucket, LandedFolder
 from batch.lake.load import LakeLoader
 from batch.lake.lock import loading_lock
 from batch.lake.maintain import LakeMaintenance
@@ -18,6 +19,7 @@ from batch.lake.session import Spark
 from batch.lake.verified import LakeSide
 from stream.clock import utc_now
 from stream.errors import SettingsError
+from stream.settings import DataSettings
 
 
 def lake_config(context: Context) -> LakeConfig:
@@ -29,12 +31,34 @@ def lake_config(context: Context) -> LakeConfig:
     settings = context.settings.lake
     config = LakeConfig(
         catalog_uri=require_catalog_uri(settings.catalog_uri),
-        location=f"file://{(context.settings.data.data_dir / 'tables').resolve()}",
+        location=_location(context.settings.data),
         spark_master=settings.spark_master,
         spark_remote=settings.spark_remote,
         driver_memory=settings.driver_memory,
     )
     return config if settings.jars_dir is None else config.with_jars(settings.jars_dir)
+
+
+def _location(data: DataSettings) -> str:
+    """Return the URL of the folder of all tables: in the bucket of DATA_URL, else in DATA_DIR.
+
+    Raises:
+        SettingsError: DATA_URL is in a store that tables are not kept in.
+    """
+    if not data.is_remote:
+        return f"file://{(data.data_dir / 'tables').resolve()}"
+    if data.url is None or not data.url.startswith("s3://"):
+        raise SettingsError(
+            f"with WAREHOUSE=iceberg DATA_URL must be a folder or begin with s3://; it is `{data.url}`",
+            hint="Google Cloud Storage and Azure take the log, not the tables yet (docs/lake.md)",
+        )
+    return f"{data.url}/tables"
+
+
+def _landed(context: Context) -> Landed:
+    if context.settings.data.is_remote:
+        return LandedBucket(context.landed_objects)
+    return LandedFolder(context.landing)
 
 
 def examine_lake(context: Context) -> list[Check]:
@@ -93,7 +117,7 @@ def make_loader(context: Context) -> LakeLoader:
     return LakeLoader(
         spark=Spark(config),
         catalog=Catalog(config),
-        landing=context.landing,
+        landed=_landed(context),
         lock=lambda seconds: loading_lock(config, timeout_seconds=seconds),
         clock=utc_now,
     )

@@ -6,7 +6,12 @@ from typing import Any, TypeVar
 
 from batch.lake.config import CATALOG, LakeConfig
 from batch.lake.session import require_extra
-from stream.errors import CatalogUnreachableError, StepFailedError
+from stream.errors import (
+    CatalogUnreachableError,
+    StepFailedError,
+    StorageRefusedError,
+    StorageUnavailableError,
+)
 
 Table = Any
 """A `pyiceberg.table.Table`; not imported unless one is opened."""
@@ -15,6 +20,8 @@ Result = TypeVar("Result")
 LOADED_TAG = "loaded"
 """Of the snapshot whose summary says what is loaded, and of the one of `raw.landed` up to which that is."""
 _ATTEMPTS = 20
+_REFUSALS = ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "SIGNATURE", "NO_SUCH_BUCKET")
+"""Words of Amazon's client for what trying again does not help."""
 
 
 class Catalog:
@@ -39,7 +46,7 @@ class Catalog:
         """
         from pyiceberg.exceptions import NoSuchTableError  # noqa: PLC0415 - see the package's docstring
 
-        with _catalog_errors():
+        with catalog_errors():
             try:
                 return self._opened().load_table(name)
             except NoSuchTableError:
@@ -53,7 +60,7 @@ class Catalog:
         """
         from pyiceberg.exceptions import NoSuchNamespaceError  # noqa: PLC0415 - see the package's docstring
 
-        with _catalog_errors():
+        with catalog_errors():
             try:
                 return [name for _, name in self._opened().list_tables(schema)]
             except NoSuchNamespaceError:
@@ -69,7 +76,7 @@ class Catalog:
             return True
         from sqlalchemy import inspect  # noqa: PLC0415 - see the package's docstring
 
-        with _catalog_errors():
+        with catalog_errors():
             return bool(inspect(self._opened().engine).has_table("iceberg_tables"))
 
     def commit(self, name: str, change: Callable[[Table], Result]) -> Result:
@@ -92,7 +99,7 @@ class Catalog:
                     f"there is no table `{name}`", hint="run `claude-analytics load` first: it makes it"
                 )
             try:
-                with _catalog_errors():
+                with catalog_errors():
                     return change(table)
             except CommitFailedException:
                 continue
@@ -137,7 +144,14 @@ def newest_with(table: Table, name: str) -> Mapping[str, str] | None:
 
 
 @contextmanager
-def _catalog_errors() -> Iterator[None]:
+def catalog_errors() -> Iterator[None]:
+    """Raise what PyIceberg raises as an error of ours.
+
+    Raises:
+        CatalogUnreachableError: The catalog does not answer.
+        StorageUnavailableError: The storage of the tables does not answer.
+        StorageRefusedError: It refuses, or a file of a table is not there.
+    """
     from pyiceberg.exceptions import RESTError, ServiceUnavailableError  # noqa: PLC0415 - see the package
     from requests.exceptions import RequestException  # noqa: PLC0415 - as PyIceberg's REST client raises
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - as PyIceberg's JDBC catalog raises
@@ -150,3 +164,20 @@ def _catalog_errors() -> Iterator[None]:
             f"the catalog of the Iceberg tables does not answer: {str(cause).splitlines()[0]}",
             hint="check that the server of CATALOG_URI runs and takes this user; what has landed is not lost",
         ) from error
+    except OSError as error:
+        raise _storage_error(error) from error
+
+
+def _storage_error(error: OSError) -> StorageUnavailableError | StorageRefusedError:
+    """Return the error for what PyArrow says of a bucket, or the system of a folder."""
+    text = (str(error).splitlines() or [type(error).__name__])[0]
+    if isinstance(error, (FileNotFoundError, PermissionError)) or any(word in text for word in _REFUSALS):
+        return StorageRefusedError(
+            f"the storage of the Iceberg tables refuses: {text}",
+            hint="check the address, and the keys and rights that the environment gives for it; "
+            "`claude-analytics doctor` tries them",
+        )
+    return StorageUnavailableError(
+        f"the storage of the Iceberg tables does not answer: {text}",
+        hint="nothing half-done is visible; check it with `claude-analytics doctor`, then try again",
+    )

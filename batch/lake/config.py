@@ -120,6 +120,8 @@ def _s3() -> dict[str, str]:
     """Return endpoint and region of the environment; keys stay there, where Amazon's own tools find them."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    # Another S3 has no regions, but clients want one.
+    region = region or ("us-east-1" if endpoint else None)
     found = {"s3.endpoint": endpoint, "s3.region": region, "client.region": region}
     settings = {name: value for name, value in found.items() if value}
     if endpoint:

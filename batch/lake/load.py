@@ -15,17 +15,17 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from batch.lake.catalog import Catalog, Table, newest_with
+from batch.lake.catalog import Catalog, Table, catalog_errors, newest_with
 from batch.lake.config import CATALOG
-from batch.lake.landed import micro_batch_id_of, register, registered_files, unregistered
+from batch.lake.landed import register, registered, unregistered
+from batch.lake.landed_files import Landed, LandedFile
 from batch.lake.merge import INCREMENT, MergeSql, marker_in
 from batch.lake.notes import LOAD_ID, Noted, note_load
 from batch.lake.session import Spark, snapshot_properties, spark_errors
 from batch.lake.tables import SCHEMA_VERSION, VERSION_PROPERTY, statements
 from stream.clock import Clock
 from stream.errors import SchemaTooNewError
-from stream.landing.micro_batch import MicroBatch
-from stream.landing.zone import Failpoint, LandingZone, no_failpoint
+from stream.landing.landed_file import Failpoint, no_failpoint
 from stream.warehouse.load import BULK_ROWS, LoadResult
 
 LANDED_SNAPSHOT = "claude-analytics.landed-snapshot"
@@ -43,7 +43,7 @@ class LakeLoader:
 
     spark: Spark
     catalog: Catalog
-    landing: LandingZone
+    landed: Landed
     lock: Callable[[float], AbstractContextManager[None]]
     clock: Clock
     at_failpoint: Failpoint = no_failpoint
@@ -61,15 +61,17 @@ class LakeLoader:
             MicroBatchCorruptError: A landed file is damaged; nothing is loaded.
             SchemaTooNewError: A newer version of this program made the tables.
             CatalogUnreachableError: The catalog does not answer.
+            StorageUnavailableError: The storage of the tables does not answer, or that of what has landed.
+            StorageRefusedError: It refuses.
             StepFailedError: Spark failed.
         """
-        with self.lock(timeout_seconds):
+        with self.lock(timeout_seconds), catalog_errors():
             self.prepare()
             documents = self._documents()
             done = newest_with(documents, LOAD_ID) or {}
             if done:
-                note_load(self.catalog, self.landing, Noted.from_summary(done))
-            files = register(self.catalog, self.landing)
+                note_load(self.catalog, self.landed, Noted.from_summary(done))
+            files = register(self.catalog, self.landed)
             self.at_failpoint("files_registered")
             landed = self.catalog.table("raw.landed")
             newest = landed.current_snapshot() if landed else None
@@ -77,20 +79,20 @@ class LakeLoader:
                 return LoadResult()
             return self._merge(landed, newest.snapshot_id, done, files)
 
-    def pending(self) -> list[MicroBatch]:
+    def pending(self) -> list[LandedFile]:
         """Return what has landed and is not loaded yet, in order.
 
         Raises:
             CatalogUnreachableError: The catalog does not answer.
         """
-        known: set[str] = set()
-        if self.catalog.is_made():
-            documents, landed = self.catalog.table("raw.documents"), self.catalog.table("raw.landed")
-            done = (newest_with(documents, LANDED_SNAPSHOT) or {}) if documents else {}
-            if landed and done:
-                loaded = registered_files(landed, int(done[LANDED_SNAPSHOT]))
-                known = {micro_batch_id_of(url) for url in loaded}
-        return unregistered(self.landing.micro_batches(), known)
+        known: Mapping[str, int] = {}
+        with catalog_errors():
+            if self.catalog.is_made():
+                documents, landed = self.catalog.table("raw.documents"), self.catalog.table("raw.landed")
+                done = (newest_with(documents, LANDED_SNAPSHOT) or {}) if documents else {}
+                if landed and done:
+                    known = registered(landed, int(done[LANDED_SNAPSHOT]))
+        return unregistered(self.landed, self.landed.files(), known.keys())
 
     def prepare(self) -> None:
         """Make the tables that are missing.
@@ -132,7 +134,7 @@ class LakeLoader:
         with snapshot_properties(self.spark.session(), noted.to_summary() | {LANDED_SNAPSHOT: str(until)}):
             self.spark.run(sql.merge(), doing=doing)
         self.at_failpoint("merged")
-        micro_batches = note_load(self.catalog, self.landing, noted)
+        micro_batches = note_load(self.catalog, self.landed, noted)
         return LoadResult(micro_batches, rows, noted.rows_upserted, noted.rows_deleted)
 
     def _statements(self, load_id: int) -> MergeSql:

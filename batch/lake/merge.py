@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from batch.lake.landed import LANE_OF_FILE, STEM_OF_FILE
+from batch.lake.landed_files import LANE_OF_FILE, STEM_OF_FILE
 from batch.lake.tables import DOCUMENTS
 from stream.core.schema import TRUNCATE_ID
 
@@ -78,11 +78,13 @@ class MergeSql:
             """
 
     def counts(self) -> str:
-        """Ask how many documents the merge writes, and how many it removes."""
+        """Ask how many documents the merge writes, and how many its deletes remove; a sweep counts on its own."""
         return f"""
             select
                 count_if(staged.op = 'upsert'),
-                count_if(staged.op = 'delete' and old.op = 'upsert')
+                count_if(
+                    staged.op = 'delete' and old.op = 'upsert' and old.source_version >= {self.marker}
+                )
             from staged
             left join {self.documents} as old on staged._id = old._id
             where old.source_version is null or old.source_version <= staged.source_version

@@ -1,19 +1,22 @@
 """What a load notes once it is committed: its row in `raw.loads`, and its micro-batches."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 
 from batch.lake.catalog import Catalog, Table
-from batch.lake.landed import TABLE, by_id, micro_batch_id_of, registered_files
-from stream.landing.micro_batch import MicroBatch, read_footer
-from stream.landing.zone import LandingZone
+from batch.lake.landed import TABLE, registered
+from batch.lake.landed_files import Landed, LandedFile
+from stream.landing.footer import Footer
 
 LOAD_ID = "claude-analytics.load-id"
 _FACTS = "claude-analytics.load"
+_CHUNK = 1_000
+"""Footers at a time."""
 
 
 @dataclass(frozen=True)
@@ -69,20 +72,20 @@ class Noted:
         )
 
 
-def note_load(catalog: Catalog, landing: LandingZone, noted: Noted) -> int:
+def note_load(catalog: Catalog, landed: Landed, noted: Noted) -> int:
     """Note a load and its micro-batches unless that is done; return how many micro-batches it had.
 
     Args:
         catalog: Of the tables.
-        landing: Its files are asked for their footers; one that is there no more is left out.
+        landed: Its files are asked for their footers; one that is there no more is left out.
         noted: The load.
     """
     if _has(catalog.table("raw.loads"), noted.load_id):
         return 0
-    found = _micro_batches(catalog, landing, noted)
-    if not _has(catalog.table("raw.micro_batches"), noted.load_id):
-        rows = [_manifest_row(each, noted) for each in found]
-        catalog.commit("raw.micro_batches", lambda table: _append(table, rows))
+    found = _micro_batches(catalog, landed, noted)
+    if found and not _has(catalog.table("raw.micro_batches"), noted.load_id):
+        rows = _manifest(catalog.table("raw.micro_batches"), landed, found, noted)
+        catalog.commit("raw.micro_batches", lambda table: table.append(rows))
     row = {
         "load_id": noted.load_id,
         "loaded_at": noted.loaded_at,
@@ -91,7 +94,7 @@ def note_load(catalog: Catalog, landing: LandingZone, noted: Noted) -> int:
         "rows_deleted": noted.rows_deleted,
         "is_bulk": noted.is_bulk,
     }
-    catalog.commit("raw.loads", lambda table: _append(table, [row]))
+    catalog.commit("raw.loads", lambda table: table.append(_rows(table, [row])))
     return len(found)
 
 
@@ -99,30 +102,33 @@ def _has(table: Table, load_id: int) -> bool:
     return bool(table.scan(f"load_id = {load_id}", selected_fields=("load_id",)).to_arrow().num_rows)
 
 
-def _append(table: Table, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        schema = table.schema().as_arrow()
-        table.append(pa.Table.from_pylist(rows, schema=schema))
+def _rows(table: Table, rows: list[dict[str, Any]]) -> pa.Table:
+    return pa.Table.from_pylist(rows, schema=table.schema().as_arrow())
 
 
-def _micro_batches(catalog: Catalog, landing: LandingZone, noted: Noted) -> list[MicroBatch]:
+def _micro_batches(catalog: Catalog, landed: Landed, noted: Noted) -> list[LandedFile]:
     """Find what was registered between the two snapshots of a load."""
-    landed = catalog.table(TABLE)
-    if landed is None:
+    table = catalog.table(TABLE)
+    if table is None:
         return []
     since = int(noted.since) if noted.since else None
-    before = set(registered_files(landed, since)) if since and landed.snapshot_by_id(since) else set()
-    present = by_id(landing.micro_batches())
-    ids = [micro_batch_id_of(url) for url in registered_files(landed, noted.until) if url not in before]
-    return [present[each] for each in ids if each in present]
+    before = registered(table, since) if since and table.snapshot_by_id(since) else {}
+    ids = registered(table, noted.until).keys() - before.keys()
+    return [each for each in landed.files() if each.id in ids]
 
 
-def _manifest_row(micro_batch: MicroBatch, noted: Noted) -> dict[str, Any]:
-    footer = read_footer(micro_batch)
+def _manifest(table: Table, landed: Landed, files: Sequence[LandedFile], noted: Noted) -> pa.Table:
+    """Return the rows of `raw.micro_batches`; as columns they take little memory, however many they are."""
+    rows = map(lambda file, footer: _manifest_row(file, footer, noted), files, landed.footers(files))
+    chunks = iter(lambda: list(islice(rows, _CHUNK)), [])
+    return pa.concat_tables(_rows(table, chunk) for chunk in chunks)
+
+
+def _manifest_row(file: LandedFile, footer: Footer, noted: Noted) -> dict[str, Any]:
     return {
-        "micro_batch_id": micro_batch.id,
-        "lane": micro_batch.lane,
-        "sequence": micro_batch.sequence,
+        "micro_batch_id": file.id,
+        "lane": file.lane,
+        "sequence": file.sequence,
         "rows": footer.rows,
         "upserts": footer.upserts,
         "deletes": footer.deletes,

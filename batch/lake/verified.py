@@ -12,9 +12,9 @@ from batch.lake.load import LakeLoader
 from batch.lake.session import spark_errors
 from batch.lake.spark_sql import from_duckdb, literals
 from batch.verify.digest import PORTABLE_DIGEST, portable_digest
+from batch.verify.pending import Pending
 from batch.verify.report import Kind
 from batch.verify.warehouse_side import StoredRow, differences
-from stream.landing.micro_batch import MicroBatch
 
 _DOING = "verify"
 DIGEST = portable_digest(
@@ -54,10 +54,10 @@ class LakeSide:
             [(rows,)] = connection.execute("select coalesce(sum(copies), 0)::bigint from found").fetchall()
         return int(rows), different
 
-    def look(self, keys: Sequence[str]) -> tuple[list[MicroBatch], dict[str, StoredRow]]:
+    def look(self, keys: Sequence[str]) -> tuple[Pending, dict[str, StoredRow]]:
         """See `batch.verify.warehouse_side.WarehouseSide`."""
         self.loader.prepare()
-        pending = self.loader.pending()
+        pending = self.loader.landed.pending(self.loader.pending())
         found = self.loader.spark.rows(
             f"""
             select

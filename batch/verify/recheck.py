@@ -8,9 +8,6 @@ asked. Neither depends on how long the worker has been down, nor on clocks.
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import duckdb
-import pyarrow as pa
-
 from batch.verify.digest import Digester
 from batch.verify.keys import document_ids
 from batch.verify.later_changes import later_changes
@@ -21,12 +18,10 @@ from stream.core.collection_event import InvalidationPolicy
 from stream.core.position import Position
 from stream.errors import AnalyticsError
 from stream.landing.dead_letters import DeadLetterStore
-from stream.landing.micro_batch import MicroBatch, read_footer
 from stream.landing.partitions import StreamLanes
-from stream.landing.zone import LandingZone
+from stream.landing.places import AnyZone
 from stream.settings import MongoSettings
 from stream.source.client import Client
-from stream.warehouse.fresh_files import landed_rows
 
 _WAIT_SECONDS = 0.5
 
@@ -49,7 +44,7 @@ class Recheck:
         client: Client,
         mongo: MongoSettings,
         *,
-        landing: LandingZone,
+        landing: AnyZone,
         dead_letters: DeadLetterStore,
         side: WarehouseSide,
         digester: Digester,
@@ -108,8 +103,8 @@ class Recheck:
         letters = self._dead_letters.list(self._landing, with_discarded=True)
         rejected = {letter.letter.document_id for letter in letters}
         under_way = (
-            _keys_in(pending, differing)
-            | _below_marker(pending, stored)
+            pending.keys_among(differing)
+            | _below_marker(pending.truncate_marker(), stored)
             | self._changed_since(position, differing)
         )
         for key in differing:
@@ -143,22 +138,6 @@ class Recheck:
         return set(keys) if later.has_all else {key for key in keys if key in later.keys}
 
 
-def _keys_in(micro_batches: Sequence[MicroBatch], keys: Sequence[str]) -> set[str]:
-    """Return those of the `_id`s that are in landed files."""
-    if not micro_batches:
-        return set()
-    footers = {str(each.path): read_footer(each) for each in micro_batches}
-    landed = landed_rows(footers, old={path for path, footer in footers.items() if footer.is_old})
-    with duckdb.connect(config={"threads": 1, "memory_limit": "256MB"}) as connection:
-        wanted = pa.table({"_id": pa.array(keys, pa.string())})
-        connection.register("wanted", wanted)
-        found = connection.execute(
-            f"select distinct _id from {landed} as landed where _id in (select _id from wanted)"
-        ).fetchall()
-    return {key for (key,) in found}
-
-
-def _below_marker(micro_batches: Sequence[MicroBatch], stored: Mapping[str, StoredRow]) -> set[str]:
+def _below_marker(marker: int, stored: Mapping[str, StoredRow]) -> set[str]:
     """Return those of the rows that a landed truncate marker is going to remove."""
-    marker = max((read_footer(each).truncate_marker or 0 for each in micro_batches), default=0)
     return {key for key, row in stored.items() if row.source_version < marker}

@@ -17,7 +17,7 @@ from stream.core.redact import Redactor
 from stream.core.schema import Row, to_table
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.footer import footer_of
-from stream.landing.zone import LandingZone
+from stream.landing.places import AnyZone
 from stream.settings import MongoSettings
 from stream.source.client import Client
 
@@ -58,7 +58,7 @@ class Repair:
 
     client: Client
     mongo: MongoSettings
-    landing: LandingZone
+    landing: AnyZone
     dead_letters: DeadLetterStore
     side: WarehouseSide
     clock: Clock

@@ -27,7 +27,7 @@ from stream.core.collection_event import InvalidationPolicy
 from stream.core.redact import Redactor
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.partitions import StreamLanes
-from stream.landing.zone import LandingZone
+from stream.landing.places import AnyZone
 from stream.settings import MongoSettings
 from stream.source.change_stream import PIPELINE_VERSION
 from stream.source.client import Client, connect, explained, fingerprint
@@ -83,7 +83,7 @@ class Verifier:
     """
 
     mongo: MongoSettings
-    landing: LandingZone
+    landing: AnyZone
     dead_letters: DeadLetterStore
     side: WarehouseSide
     patience_seconds: float = 15.0

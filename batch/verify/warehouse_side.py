@@ -10,9 +10,9 @@ import duckdb
 
 from batch.dead_letters import AS_IS_FIELD
 from batch.verify.digest import DIGEST
+from batch.verify.pending import Pending, PendingFiles
 from batch.verify.report import Kind
 from stream import sql
-from stream.landing.micro_batch import MicroBatch
 from stream.warehouse.load import one_row
 from stream.warehouse.warehouse import Warehouse
 
@@ -52,7 +52,7 @@ class WarehouseSide(Protocol):
             The number of rows, and each `_id` that differs, as it looks at first sight.
         """
 
-    def look(self, keys: Sequence[str]) -> tuple[list[MicroBatch], dict[str, StoredRow]]:
+    def look(self, keys: Sequence[str]) -> tuple[Pending, dict[str, StoredRow]]:
         """Return what has landed and is not loaded, and the rows of some `_id`s."""
 
     def versions(self, keys: Collection[str]) -> dict[str, int]:
@@ -84,10 +84,10 @@ class DuckDBSide:
             )
             return int(rows), differences(connection, digests=digests, stored=stored)
 
-    def look(self, keys: Sequence[str]) -> tuple[list[MicroBatch], dict[str, StoredRow]]:
+    def look(self, keys: Sequence[str]) -> tuple[Pending, dict[str, StoredRow]]:
         """See `WarehouseSide`."""
         with self._opened() as connection:
-            return self.warehouse.pending(connection), stored_rows(connection, keys)
+            return PendingFiles(self.warehouse.pending(connection)), stored_rows(connection, keys)
 
     def versions(self, keys: Collection[str]) -> dict[str, int]:
         """See `WarehouseSide`."""

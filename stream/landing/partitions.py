@@ -13,6 +13,7 @@ from stream.core.partition import WHOLE, Partition
 from stream.core.position import Position
 from stream.core.state import State
 from stream.errors import MicroBatchCorruptError, SettingsError
+from stream.landing.fenced import FencedZone
 from stream.landing.lane_writer import LaneWriter
 from stream.landing.zone import STREAM_LANE, LandingZone
 
@@ -139,12 +140,14 @@ def oldest_position(landing: Zone) -> Position | None:
 class StreamLanes:
     """All lanes of the stream as if they were one: what holds for it holds for the slowest."""
 
-    def __init__(self, landing: LandingZone) -> None:
+    def __init__(self, landing: LandingZone | FencedZone) -> None:
         self._landing = landing
 
     @property
     def is_being_written(self) -> bool:
-        """Whether some process writes one of them just now."""
+        """Whether some process writes one of them just now; never of a bucket, whose writers nobody knows."""
+        if isinstance(self._landing, FencedZone):
+            return False
         partitions = current_partitions(self._landing)
         return any(self._landing.lane(each.lane).is_being_written for each in partitions)
 

@@ -11,12 +11,15 @@ from stream.settings import DataSettings
 from stream.storage.prefixed import Prefixed
 from stream.storage.storage import Storage
 
+AnyZone = LandingZone | FencedZone
+"""A landing zone of either kind."""
+
 
 @dataclass(frozen=True)
 class Places:
     """Where micro-batches and dead letters go."""
 
-    landing: LandingZone | FencedZone
+    landing: AnyZone
     dead_letters: DeadLetterStore
 
 

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from batch.lake.config import LakeConfig
 from batch.lake.postgres_server import PostgresServer
+from batch.lake.s3_server import S3Server
 from batch.lake.session import Spark
 from tests.support.laking import Lake
 
@@ -29,22 +30,37 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def base(postgres: PostgresServer) -> Iterator[Any]:
-    """Start Spark, which takes seconds."""
-    spark = Spark(LakeConfig(SecretStr(postgres.uri), "file:///nowhere", "local[2]", driver_memory="1500m"))
-    yield spark.session()
-    spark.stop()
+def base(postgres: PostgresServer, s3_server: S3Server) -> Iterator[Any]:
+    """Start Spark, which takes seconds; it finds the keys of the S3 server in its environment."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in s3_server.environment().items():
+            patch.setenv(name, value)
+        spark = Spark(LakeConfig(SecretStr(postgres.uri), "s3://tests", "local[2]", driver_memory="1500m"))
+        yield spark.session()
+        spark.stop()
 
 
 @pytest.fixture
-def lake(postgres: PostgresServer, base: Any, tmp_path: Path) -> Lake:
-    """Return an empty lake whose Spark shares the process of all others."""
+def database(postgres: PostgresServer) -> str:
+    """Return the URL of an empty database."""
     name = f"lake_{uuid.uuid4().hex}"
     with closing(psycopg2.connect(postgres.uri)) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute(f"create database {name}")
-    return Lake(tmp_path, postgres.uri.removesuffix("postgres") + name, session=base.newSession())
+    return postgres.uri.removesuffix("postgres") + name
+
+
+@pytest.fixture
+def lake(database: str, base: Any, tmp_path: Path) -> Lake:
+    """Return an empty lake in a folder, whose Spark shares the process of all others."""
+    return Lake(tmp_path, database, session=base.newSession())
+
+
+@pytest.fixture
+def bucket_lake(database: str, base: Any, bucket_url: str, tmp_path: Path) -> Lake:
+    """Return an empty lake in a bucket, whose Spark shares the process of all others."""
+    return Lake(tmp_path, database, bucket=bucket_url, session=base.newSession())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,6 +9,7 @@ from stream.core.cluster_time import timestamp_of
 from stream.core.normalise import DeadLetter, deletion, normalise
 from stream.core.position import Fingerprint, Position
 from stream.core.schema import Row, to_table
+from stream.landing.fenced import FencedLane
 from stream.landing.footer import footer_of
 from stream.landing.micro_batch import MicroBatch
 from stream.landing.zone import STREAM_LANE, Failpoint, LandingZone, Lane, no_failpoint
@@ -49,18 +50,30 @@ def land(
     """Land rows as the next micro-batch of a lane below `<folder>/landing`."""
     target = lane_of(folder, lane, clock=clock, at_failpoint=at_failpoint)
     target.folder.mkdir(parents=True, exist_ok=True)
-    newest = target.newest()
-    named = target.new_name(newest.sequence + 1 if newest else 0)
+    return land_in(target, rows, dead_letters=len(dead_letters), position=position, clock=clock)
+
+
+def land_in(
+    lane: Lane | FencedLane,
+    rows: Sequence[Row],
+    *,
+    dead_letters: int = 0,
+    position: Position | None = None,
+    clock: Clock = utc_now,
+) -> MicroBatch:
+    """Land rows as the next micro-batch of a lane, in a folder or in a bucket."""
+    newest = lane.newest()
+    named = lane.new_name(newest.sequence + 1 if newest else 0)
     latest = max((row.source_version for row in rows), default=1)
     table = to_table(rows)
     footer = footer_of(
         named.id,
         table,
         landed_at=clock(),
-        dead_letters=len(dead_letters),
+        dead_letters=dead_letters,
         position=position or position_at(latest),
     )
-    return target.land(named, table, footer)
+    return lane.land(named, table, footer)
 
 
 def lane_of(

@@ -18,7 +18,9 @@ from batch.cli.printing.tables import duration_text, facts, size_text
 from batch.verify.report import KINDS, REAL, Verification
 from batch.verify.verify import RepairOutcome, Verifier
 from batch.verify.warehouse_side import DuckDBSide, WarehouseSide
+from stream.clock import utc_now
 from stream.core.collection_event import InvalidationPolicy
+from stream.landing.places import places
 
 _REPAIR = "`claude-analytics verify --repair` writes what differs, beside a running worker"
 _REMEDIES = {
@@ -55,11 +57,13 @@ def command(  # noqa: PLR0917 - its options
     as_json: AsJson = False,
 ) -> None:
     context = Context.from_environment(quiet=True)
+    side = _side(context)
+    where = places(context.settings.data, clock=utc_now)
     verifier = Verifier(
         mongo=context.mongo,
-        landing=context.landing,
-        dead_letters=context.dead_letters,
-        side=_side(context),
+        landing=where.landing,
+        dead_letters=where.dead_letters,
+        side=side,
         limit=limit,
         redactor=context.redactor,
         policy=InvalidationPolicy(context.settings.stream.on_drop, context.settings.stream.on_history_lost),
