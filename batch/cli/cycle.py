@@ -18,8 +18,8 @@ from batch.maintenance.compaction import Compaction
 from batch.maintenance.maintain import Maintenance
 from batch.maintenance.retention import Retention
 from batch.pipeline.runner import Pipeline, RetryPolicy
-from batch.pipeline.side import CycleSide, DuckDBCycleSide, OnProgress
-from batch.pipeline.steps import Cycle, no_progress
+from batch.pipeline.side import CycleSide, DuckDBCycleSide, OnProgress, no_progress
+from batch.pipeline.steps import Cycle
 from batch.publish.publish import Publisher
 from batch.runs.journal import EXTRACT, LOAD, TRANSFORM
 from batch.shipped import price_list
@@ -30,6 +30,7 @@ from batch.validate.checkpoint import Gate
 from batch.validate.suites import SUITES
 from stream import logs
 from stream.clock import utc_now
+from stream.landing.partitions import StreamLanes
 
 
 def make_dbt_project(context: Context) -> DbtProject:
@@ -109,7 +110,10 @@ def make_cycle(context: Context, run_id: str, *, on_progress: OnProgress = no_pr
     """Return the steps of one run."""
     return Cycle(
         run_id=run_id,
-        landing=context.landing,
+        # In a bucket nobody sees who writes, and of two writers one would end.
+        lands_by_itself=lambda: (
+            context.settings.data.is_remote or StreamLanes(context.landing).is_being_written
+        ),
         side=make_side(context),
         journal=context.journal,
         publisher=make_publisher(context),

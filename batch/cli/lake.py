@@ -91,7 +91,7 @@ def make_lake_publisher(context: Context, *, dbt_target_dir: Path) -> LakePublis
     return LakePublisher(
         warehouse=mirror,
         serving=context.serving,
-        landing=context.landing,
+        landing=context.local_landing,
         dbt_target_dir=dbt_target_dir,
         timezone=context.settings.pipeline.reporting_timezone,
         keep=context.settings.pipeline.keep_builds,

@@ -4,7 +4,7 @@ from batch.settings import LakeSettings
 from stream.errors import SettingsError
 from stream.settings import read
 
-_DUCKDB_ALONE = frozenset({"demo", "docs"})
+_DUCKDB_ALONE = frozenset({"demo", "docs", "purge"})
 """Files of commands that do not work with WAREHOUSE=iceberg."""
 
 

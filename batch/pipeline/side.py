@@ -19,6 +19,10 @@ _COPY_SECONDS = 5.0
 OnProgress = Callable[[int, int], None]
 
 
+def no_progress(_done: int, _total: int) -> None:
+    """Show nothing."""
+
+
 class CycleSide(Protocol):
     """A warehouse, as the steps see it."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from batch.pipeline.news import is_up_to_date, may_leave_out, without_idle_runs
 from batch.pipeline.runner import Options, StepResult, Work
-from batch.pipeline.side import CycleSide, OnProgress
+from batch.pipeline.side import CycleSide, OnProgress, no_progress
 from batch.publish.publish import Publisher
 from batch.runs.journal import (
     EXTRACT,
@@ -23,14 +23,8 @@ from batch.transform.transform import BuildResult
 from batch.validate.validate import LAYERS, Validation, failure_of, least_documents
 from stream.clock import Clock
 from stream.errors import AnalyticsError
-from stream.landing.partitions import StreamLanes
-from stream.landing.zone import LandingZone
 
 _COPIED_STEPS = 100
-
-
-def no_progress(_done: int, _total: int) -> None:
-    """Show nothing."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +32,7 @@ class Cycle:
     """Everything that the steps need, made by the command line.
 
     Attributes:
+        lands_by_itself: Whether stream workers land what changes, so that a run need not.
         side: The warehouse that is loaded and built in.
         read_changes: Lands what has changed in the collection since the last time; gives the events read.
         read_collection: Lands the whole collection; gives the documents read.
@@ -50,7 +45,7 @@ class Cycle:
     """
 
     run_id: str
-    landing: LandingZone
+    lands_by_itself: Callable[[], bool]
     side: CycleSide
     journal: Journal
     publisher: Publisher
@@ -78,7 +73,7 @@ class Cycle:
         """Land what has changed; a stream worker that runs does that all the time."""
         documents = self.read_collection() if full_backfill else 0
         read = [f"{documents:,} documents read"] if full_backfill else []
-        if StreamLanes(self.landing).is_being_written:
+        if self.lands_by_itself():
             return StepResult(
                 ", ".join([*read, "a stream worker lands"]), documents if full_backfill else None
             )

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from batch.probe import probe_landing
@@ -13,7 +12,7 @@ from stream.clock import Clock
 from stream.core.position import Position
 from stream.errors import AnalyticsError, WarehouseBusyError
 from stream.landing.dead_letters import DeadLetterStore
-from stream.landing.zone import LandingZone
+from stream.landing.places import AnyZone
 
 _STALE_STREAM_SECONDS = 300
 _STALE_LANDING_SECONDS = 7200
@@ -66,7 +65,7 @@ class Status:
 
 
 def look(
-    landing: LandingZone,
+    landing: AnyZone,
     dead_letters: DeadLetterStore,
     warehouse: Glance,
     *,
@@ -103,9 +102,9 @@ def look(
         is_streaming=seen.is_streaming,
         position_at=position.instant if position else None,
         position_age_seconds=age_seconds,
-        landed_micro_batches=len(seen.landed),
-        landed_size_bytes=sum(_size_bytes(micro_batch.path) for micro_batch in seen.landed),
-        pending_micro_batches=held.pending if held.exists else len(seen.landed),
+        landed_micro_batches=len(seen.sizes),
+        landed_size_bytes=sum(seen.sizes),
+        pending_micro_batches=held.pending if held.exists else len(seen.sizes),
         dead_letters=len(letters),
         stale_rows=held.stale_rows,
         warehouse=held.summary,
@@ -145,7 +144,3 @@ def _staleness(age_seconds: float | None, *, is_streaming: bool) -> str | None:
             "start `claude-analytics stream`, or run `claude-analytics pipeline`"
         )
     return None
-
-
-def _size_bytes(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0

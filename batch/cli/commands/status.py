@@ -30,11 +30,9 @@ def command(
         now=utc_now(),
     )
     found = look_at(
-        context.landing,
+        context.landed,
         context.dead_letters,
-        LakeGlance(make_loader(context))
-        if context.settings.lake.is_iceberg
-        else DuckDBGlance(context.warehouse),
+        _glance(context),
         cycle=cycle,
         headroom_seconds=partial(headroom_seconds, context.mongo),
         clock=utc_now,
