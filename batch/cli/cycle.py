@@ -173,13 +173,15 @@ def build_marts(
         AnalyticsError: Why it failed.
     """
     if context.settings.lake.is_iceberg:
-        return build(
-            make_loader(context).spark,
-            make_dbt_project(context),
-            models=select,
-            full_refresh=full_refresh,
-            on_progress=lambda progress: on_progress(progress.done, progress.total),
-        )
+        spark = make_loader(context).spark
+        with spark.ended_by_signals():
+            return build(
+                spark,
+                make_dbt_project(context),
+                models=select,
+                full_refresh=full_refresh,
+                on_progress=lambda progress: on_progress(progress.done, progress.total),
+            )
     return transform(
         make_dbt_project(context),
         lease=context.warehouse.lock.held(timeout_seconds=context.settings.duckdb.lease_timeout_seconds),

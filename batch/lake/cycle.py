@@ -32,7 +32,8 @@ class LakeCycleSide:
     def load(self, on_progress: OnProgress) -> int:
         """See `CycleSide`; what has landed is one MERGE, of which there is no progress to show."""
         del on_progress
-        return self.loader.load(timeout_seconds=self.lease_timeout_seconds).rows
+        with self.loader.spark.ended_by_signals():
+            return self.loader.load(timeout_seconds=self.lease_timeout_seconds).rows
 
     def check(
         self, layers: Sequence[str], *, run_id: str, least_documents: int, build_docs: bool
@@ -48,7 +49,8 @@ class LakeCycleSide:
                 "`validate --build-docs` does not work with WAREHOUSE=iceberg",
                 hint="without it, `validate` prints what it found",
             )
-        return validate(self.loader.spark, SUITES, layers, least=least_documents)
+        with self.loader.spark.ended_by_signals():
+            return validate(self.loader.spark, SUITES, layers, least=least_documents)
 
     def newest_load(self) -> int | None:
         """See `CycleSide`; Spark is not asked."""
@@ -59,7 +61,8 @@ class LakeCycleSide:
 
     def maintain(self) -> list[str]:
         """See `CycleSide`."""
-        return self.upkeep.run()
+        with self.upkeep.spark.ended_by_signals():
+            return self.upkeep.run()
 
     def note_runs(self, steps: Sequence[StepRun]) -> None:
         """Do nothing: a publish takes the runs from the journal itself."""

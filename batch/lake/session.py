@@ -1,13 +1,16 @@
 """A Spark session on the lake's catalog; Spark's errors in our words."""
 
+import signal
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import Any
 
 from batch.lake.config import LakeConfig
 from batch.lake.jars import fetched, needed_jars, require_java
 from stream.errors import AnalyticsError, SettingsError, StepFailedError
+from stream.stop import interruptible
 
 Session = Any
 """A `pyspark.sql.SparkSession`; not imported unless one is opened."""
@@ -72,6 +75,20 @@ class Spark:
         with spark_errors(doing):
             return [tuple(row) for row in frame.collect()]
 
+    @contextmanager
+    def ended_by_signals(self) -> Iterator[None]:
+        """Let a signal end the statements of this block, each of which then fails; see `stream.stop`."""
+        with interruptible(self._cancel):
+            yield
+
+    def _cancel(self) -> None:
+        session = self._session
+        with suppress(Exception):  # it has not started yet, or has gone
+            if self.config.spark_remote:
+                session.interruptAll()
+            else:
+                session.sparkContext.cancelAllJobs()
+
     def stop(self) -> None:
         """End it before the process ends."""
         if self._session is not None:
@@ -98,9 +115,19 @@ def _started(config: LakeConfig, jars: list[str]) -> Session:
     builder = SparkSession.builder.appName(_APPLICATION).master(config.spark_master)
     for name, value in {"spark.jars": ",".join(jars), **config.session_settings()}.items():
         builder = builder.config(name, value)
-    session = builder.getOrCreate()
+    with _own_signals():
+        session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     return session
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Put the handler of Ctrl-C back, which PySpark replaces by one that leaves with another exit code."""
+    handler = signal.getsignal(signal.SIGINT)
+    yield
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, handler)
 
 
 def _connected(config: LakeConfig) -> Session:
