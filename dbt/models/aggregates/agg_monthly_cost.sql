@@ -18,12 +18,12 @@ with days as (
 ),
 
 discounts as (
-    {{ given_rows(discounts, {'share': 'double precision', 'valid_from': 'date', 'valid_to': 'date'}) }}
+    {{ given_rows(discounts, {'share': double_type(), 'valid_from': 'date', 'valid_to': 'date'}) }}
 ),
 
 subscriptions as (
     {{ given_rows(subscriptions, {
-        'usd_per_month': 'double precision', 'valid_from': 'date', 'valid_to': 'date',
+        'usd_per_month': double_type(), 'valid_from': 'date', 'valid_to': 'date',
     }) }}
 ),
 
