@@ -35,8 +35,6 @@
 
 {% macro default__table_format() -%}{%- endmacro %}
 
-{% macro spark__table_format() %} using iceberg{% endmacro %}
-
 {# Writes down a build, if there was anything new to see. Runs as a post-hook, inside the transaction. #}
 {% macro record_build() %}
     {%- if execute and is_built_by_session() -%}

@@ -73,7 +73,7 @@ ranked as (
                 case when is_sidechain then 1 else 0 end,
                 total_tokens desc,
                 coalesce(length(iterations), 0) desc,
-                written_at,
+                written_at nulls last,
                 line_id
         ) as row_rank,
         count(*) over (partition by call_id, message_id) as line_count,

@@ -65,11 +65,12 @@ fees as (
         sum(
             subscriptions.usd_per_month
             * (
-                least(subscriptions.valid_to, months.last_day)
-                - greatest(subscriptions.valid_from, months.month_key)
-                + 1
+                {{ days_between(
+                    'greatest(subscriptions.valid_from, months.month_key)',
+                    'least(subscriptions.valid_to, months.last_day)'
+                ) }} + 1
             )
-            / (months.last_day - months.month_key + 1)
+            / ({{ days_between('months.month_key', 'months.last_day') }} + 1)
         ) as usd
     from months
     inner join subscriptions

@@ -19,8 +19,9 @@ placed as (
         cast(row_number() over (partition by session_id order by written_at nulls last, line_id) as bigint)
             as message_sequence,
         -- Everything after a prompt or command, up to the next one, is its turn; sub-agents open none.
-        count(case when user_kind in ('prompt', 'command') and not is_sidechain then 1 end)
-            over (partition by session_id order by written_at nulls last, line_id rows unbounded preceding) as turn_number
+        count(case when user_kind in ('prompt', 'command') and not is_sidechain then 1 end) over (
+            partition by session_id order by written_at nulls last, line_id rows unbounded preceding
+        ) as turn_number
     from local_times
 ),
 
