@@ -16,7 +16,9 @@ Session = Any
 """A `pyspark.sql.SparkSession`; not imported unless one is opened."""
 
 _APPLICATION = "claude-analytics"
-_EXTRA_HINT = "run `pip install 'claude-analytics[lake]'`"
+_LOUD_LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
+"""PySpark's: they print each error with its statement and plan, in which values of rows may be."""
+EXTRA_HINT = "run `pip install 'claude-analytics[lake]'`"
 
 
 def require_extra() -> None:
@@ -29,7 +31,7 @@ def require_extra() -> None:
     if missing:
         raise SettingsError(
             f"WAREHOUSE=iceberg needs the packages {' and '.join(missing)}, which are not installed",
-            hint=_EXTRA_HINT,
+            hint=EXTRA_HINT,
         )
 
 
@@ -98,6 +100,7 @@ class Spark:
 
 def _opened(config: LakeConfig) -> Session:
     require_extra()
+    _silence()
     jars: list[str] = []
     if config.spark_remote is None:
         require_java()
@@ -107,6 +110,13 @@ def _opened(config: LakeConfig) -> Session:
         for name, value in config.catalog_settings().items():
             session.conf.set(name, value)
     return session
+
+
+def _silence() -> None:
+    from pyspark.logger import PySparkLogger  # noqa: PLC0415 - see the package's docstring
+
+    for name in _LOUD_LOGGERS:
+        PySparkLogger.getLogger(name).disabled = True
 
 
 def _started(config: LakeConfig, jars: list[str]) -> Session:
