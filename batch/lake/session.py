@@ -85,7 +85,9 @@ class Spark:
 
     def _cancel(self) -> None:
         session = self._session
-        with suppress(Exception):  # it has not started yet, or has gone
+        if session is None:
+            return
+        with suppress(Exception):  # it has gone
             if self.config.spark_remote:
                 session.interruptAll()
             else:

@@ -36,6 +36,20 @@ _PROGRAM = (sys.executable, "-W", "ignore", "-c", "from batch.cli import main; m
 _BUCKET = "lake"
 _PARTITIONS = 2
 _LANDED = "claude_analytics_stream_rows_landed_total"
+_SPARK_DEFAULTS = """
+spark.executor.memory 1500m
+spark.sql.shuffle.partitions 4
+"""
+"""As Spark itself reads them, from a file: for two workers, and a million lines at most."""
+_QUIET = """
+rootLogger.level = error
+rootLogger.appenderRef.console.ref = console
+appender.console.type = Console
+appender.console.name = console
+appender.console.target = SYSTEM_ERR
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %m%n
+"""
 _POLL_SECONDS = 0.2
 _STREAM_SECONDS = 900.0
 _GRACE_SECONDS = 60.0
@@ -105,6 +119,10 @@ class Demo:
         with self._console.status("starting a MongoDB …"):
             mongo = self._stack.enter_context(EmbeddedMongo(folder / "mongo"))
         self._tell(f"a MongoDB at {mongo.uri}")
+        configuration = folder / "configuration"
+        configuration.mkdir()
+        (configuration / "spark-defaults.conf").write_text(_SPARK_DEFAULTS)
+        (configuration / "log4j2.properties").write_text(_QUIET)
         # Executors reach the bucket by the environment of the workers that start them.
         os.environ.update(objects.environment() | {"SPARK_LOCAL_IP": LOOPBACK})
         with self._console.status("starting a Spark cluster …"):
@@ -117,6 +135,7 @@ class Demo:
             "CATALOG_URI": catalog.uri,
             "SPARK_MASTER": cluster.master,
             "SPARK_LOCAL_IP": LOOPBACK,
+            "SPARK_CONF_DIR": str(configuration),
             "MONGO_URI": mongo.uri,
             "STREAM_PARTITIONS": str(_PARTITIONS),
             "STREAM_MAX_AGE_SECONDS": "1",
