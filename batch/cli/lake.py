@@ -15,6 +15,7 @@ from batch.lake.lock import loading_lock
 from batch.lake.maintain import LakeMaintenance
 from batch.lake.mirror import Mirror
 from batch.lake.publish import LakePublisher
+from batch.lake.purged import LakePurgeSide
 from batch.lake.session import Spark
 from batch.lake.verified import LakeSide
 from stream.clock import utc_now
@@ -109,6 +110,12 @@ def make_lake_side(context: Context) -> LakeCycleSide:
         upkeep=LakeMaintenance(loader.spark, loader.catalog, utc_now),
         lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
     )
+
+
+def make_purged_side(context: Context) -> LakePurgeSide:
+    """Return what a purge asks of the Iceberg tables."""
+    loader = make_loader(context)
+    return LakePurgeSide(loader, lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds)
 
 
 def make_loader(context: Context) -> LakeLoader:

@@ -4,7 +4,7 @@ from batch.settings import LakeSettings
 from stream.errors import SettingsError
 from stream.settings import read
 
-_DUCKDB_ALONE = frozenset({"demo", "docs", "purge"})
+_DUCKDB_ALONE = frozenset({"demo", "docs"})
 """Files of commands that do not work with WAREHOUSE=iceberg."""
 
 

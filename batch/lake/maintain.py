@@ -37,7 +37,7 @@ class LakeMaintenance:
         """
         if not self.catalog.is_made() or self.catalog.table("raw.documents") is None:
             return []
-        self._keep_position()
+        self.keep_position()
         rewritten = sum(self._rewrite(f"raw.{name}") for name in _WRITTEN_BY_SPARK)
         tables = ["raw.landed", *(f"raw.{name}" for name in _WRITTEN_BY_SPARK)]
         for schema in ("ops", "marts"):
@@ -51,7 +51,7 @@ class LakeMaintenance:
         }
         return [f"{number:,} {what}" for what, number in counts.items() if number]
 
-    def _keep_position(self) -> None:
+    def keep_position(self) -> None:
         """Tag what says how far is loaded: a rewritten table's newest snapshot does not."""
         documents = self.catalog.table("raw.documents")
         found = newest_snapshot_with(documents, LOAD_ID)
