@@ -6,6 +6,11 @@
     '{{ value | replace("\\", "\\\\") | replace("'", "\\'") }}'
 {%- endmacro %}
 
+{# The values of unit tests; dbt-spark's own leaves backslashes as they are. #}
+{% macro spark__escape_single_quotes(expression) -%}
+    {{ text_constant(expression)[1:-1] }}
+{%- endmacro %}
+
 {# A pattern as models write it, with quotes doubled. #}
 {% macro spark_pattern(pattern) -%}
     {{ text_constant('(?d)' ~ (pattern | replace("''", "'") | replace('$', '\\z'))) }}
@@ -218,4 +223,19 @@
             from {{ relation }}
         ) as with_blocks
     ) as unnested
+{%- endmacro %}
+
+{# In one pass over the hours: Spark takes a job for each step of a recursion, and allows a hundred of them. #}
+{% macro spark__opening_hours(links) -%}
+    select explode(aggregate(
+        array_sort(collect_list(struct(hour, next_hour))),
+        named_struct('due', min(hour), 'openings', cast(array() as array<bigint>)),
+        (passed, link) -> if(
+            link.hour = passed.due,
+            named_struct('due', link.next_hour, 'openings', concat(passed.openings, array(link.hour))),
+            passed
+        ),
+        passed -> passed.openings
+    )) as opening_hour
+    from {{ links }}
 {%- endmacro %}
