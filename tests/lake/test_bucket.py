@@ -121,6 +121,9 @@ def test_the_program_streams_loads_verifies_and_repairs_in_a_bucket(
             assert secret.encode() not in (bucket_lake.storage.get(stored.key) or b"")
 
 
+@pytest.mark.fault(
+    2, "nobody reaches the bucket of the Iceberg tables", "`load` exits with 1; the next one goes on"
+)
 def test_a_bucket_that_nobody_reaches_is_an_error_that_trying_again_mends(
     bucket_lake: Lake, s3_server: S3Server, tmp_path: Path
 ) -> None:
