@@ -1,13 +1,16 @@
 """Landing zone and tables in a real bucket: the same rows as DuckDB has of the same documents, each once."""
 
 import random
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pymongo.collection import Collection
 
+from batch.lake.maintain import LakeMaintenance
 from batch.lake.s3_server import S3Server
+from stream.clock import utc_now
 from stream.core.normalise import truncate_marker
 from stream.core.schema import Row
 from stream.errors import MicroBatchCorruptError
@@ -121,6 +124,9 @@ def test_the_program_streams_loads_verifies_and_repairs_in_a_bucket(
             assert secret.encode() not in (bucket_lake.storage.get(stored.key) or b"")
 
 
+@pytest.mark.fault(
+    2, "nobody reaches the bucket of the Iceberg tables", "`load` exits with 1; the next one goes on"
+)
 def test_a_bucket_that_nobody_reaches_is_an_error_that_trying_again_mends(
     bucket_lake: Lake, s3_server: S3Server, tmp_path: Path
 ) -> None:
@@ -143,4 +149,24 @@ def test_a_bucket_that_nobody_reaches_is_an_error_that_trying_again_mends(
     assert "the storage of the Iceberg tables does not answer" in said
     assert environment["AWS_SECRET_ACCESS_KEY"] not in said
     bucket_lake.load()
+    bucket_lake.assert_same_raw()
+
+
+def test_maintenance_in_a_bucket_keeps_what_is_in_use(bucket_lake: Lake) -> None:
+    """Old snapshots go; landed objects and files that are young stay, and loads go on."""
+    for number in range(3):
+        bucket_lake.land([upsert(1, 10 + number), upsert(100 + number, 20), delete(99 + number, 30)])
+        bucket_lake.load()
+    assert bucket_lake.storage is not None
+    young = "tables/raw/documents/data/of-a-commit-under-way.parquet"
+    bucket_lake.storage.put(young, b"not named by a snapshot yet")
+    upkeep = LakeMaintenance(bucket_lake.spark, bucket_lake.catalog, utc_now, snapshots_kept=timedelta(0))
+
+    upkeep.run()
+
+    assert bucket_lake.storage.get(young) is not None
+    assert len(list(bucket_lake.storage.list_after("landing"))) == 3
+    assert bucket_lake.loader().load(timeout_seconds=5).micro_batches == 0
+    bucket_lake.land([upsert(1, 40), upsert(500, 41)])
+    assert bucket_lake.load().micro_batches == 1
     bucket_lake.assert_same_raw()

@@ -79,6 +79,11 @@ def wait_until_it_merges(process: "subprocess.Popen[str]") -> None:
     time.sleep(0.7)
 
 
+@pytest.mark.fault(
+    1,
+    "`kill -9` of a load into Iceberg, Spark with it: before, in and after its commit; in a bucket, too",
+    "the next load ends with the same rows",
+)
 @pytest.mark.parametrize("where", ["files_registered", "changes_noted", "inside", "merged"])
 def test_a_killed_load_is_made_up_for(half_loaded: Lake, where: str) -> None:
     """Killed before, in and after its commit, Spark with it: the next load ends as if it had gone well."""
@@ -94,6 +99,9 @@ def test_a_killed_load_is_made_up_for(half_loaded: Lake, where: str) -> None:
     half_loaded.assert_same_raw()
 
 
+@pytest.mark.fault(
+    1, "`kill -9` of Spark alone in the MERGE", "exit 1; the next load goes on, maintenance removes the rest"
+)
 def test_a_killed_driver_is_an_error_that_trying_again_mends(lake: Lake) -> None:
     """Spark alone is killed in the MERGE: exit code 1; maintenance removes its half-written files."""
     lake.land([upsert(number, 10, sessionId="a") for number in range(20_000)])
@@ -119,6 +127,7 @@ def test_a_killed_driver_is_an_error_that_trying_again_mends(lake: Lake) -> None
     lake.assert_same_raw()
 
 
+@pytest.mark.fault(13, "the catalog of the Iceberg tables stops amid a load", "exit 1; the next load goes on")
 def test_a_catalog_that_goes_away_amid_a_load_is_an_error_that_trying_again_mends(
     base: Any, tmp_path: Path
 ) -> None:
@@ -144,6 +153,7 @@ def test_a_catalog_that_goes_away_amid_a_load_is_an_error_that_trying_again_mend
         lake.assert_same_raw()
 
 
+@pytest.mark.fault(14, "two loads into Iceberg at once", "the second waits, and finds nothing left to do")
 def test_two_loads_at_once_load_once(half_loaded: Lake) -> None:
     """The second waits for the first, and finds nothing left to do."""
     lake = half_loaded
