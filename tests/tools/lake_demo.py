@@ -17,6 +17,7 @@ from pathlib import Path
 
 import duckdb
 import requests
+from pymongo import MongoClient
 from rich.console import Console
 
 from batch import shipped
@@ -59,7 +60,7 @@ class Demo:
     """One run of it.
 
     Args:
-        folder: Of everything that it keeps; removed at the end, but for the report.
+        folder: Of everything that it keeps; in the end, and when it begins again, the report alone is left.
         logs: To import.
     """
 
@@ -83,7 +84,6 @@ class Demo:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
         with self._stack:
-            self._stack.callback(self._clean)
             self._start_servers()
             self._title("Is everything there?")
             self._command("doctor")
@@ -104,6 +104,7 @@ class Demo:
             self._command("backfill", environment=other)
             self._command("transform", environment=other)
             self._prove_equal()
+        self._clean()
 
     def _start_servers(self) -> None:
         """Start them, and let the commands know where they are."""
@@ -191,8 +192,6 @@ class Demo:
         self._tell(f"{documents:,} documents have landed: {shares}")
 
     def _documents(self) -> int:
-        from pymongo import MongoClient  # noqa: PLC0415 - asked once
-
         with MongoClient(self._environment["MONGO_URI"]) as client:
             return int(client["claude_logs"]["conversations"].count_documents({}))
 
@@ -253,7 +252,7 @@ class Demo:
             self._show(*arguments, prefix="WAREHOUSE=duckdb " if environment else "")
         subprocess.run(
             [*_PROGRAM, *arguments],
-            env=environment or self._environment,
+            env=(environment or self._environment) | ({} if is_shown else {"LOG_LEVEL": "error"}),
             check=True,
             stdout=None if is_shown else subprocess.DEVNULL,
         )
@@ -327,8 +326,12 @@ def main(logs: str | None = None) -> None:
         console.print(f"[bold red]error:[/] {error.message}\n  what to do: {error.hint}", soft_wrap=True)
         sys.exit(error.exit_code)
     except subprocess.CalledProcessError as error:
-        console.print(f"[bold red]stopped[/]: a command ended with exit code {error.returncode}")
+        console.print(
+            f"[bold red]stopped[/]: a command ended with exit code {error.returncode}; logs are in {_FOLDER}"
+        )
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":
