@@ -106,7 +106,7 @@ def test_the_program_streams_loads_verifies_and_repairs_in_a_bucket(
     collection.update_many({"_id": {"$lt": 50}}, {"$set": {"type": "assistant"}})
     collection.delete_many({"_id": {"$gte": 190}})
     program.done("stream", "--until-idle", "0.5")
-    said = [program.done("load")]
+    said = [" ".join(program.done("load").split())]
     assert ": 190 documents inserted or replaced, 0 deleted" in said[0]
     copy_landed(bucket_lake.storage, bucket_lake.folder)
     bucket_lake.duckdb.load(timeout_seconds=5)
