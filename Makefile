@@ -27,7 +27,7 @@ SOAK_MINUTES ?= 30
 
 .DEFAULT_GOAL := help
 .PHONY: up up-core up-prefect up-lake down rebuild dashboards import fresh logs shell status run-adhoc run-backfill run-daily pipeline deploy
-.PHONY: install system demo test lake-test chaos containers check audit prefect bench lake-bench docs format lock clean help
+.PHONY: install system demo test lake-demo lake-test chaos containers check audit prefect bench lake-bench docs format lock clean help
 
 ##@ To try it and to work on it
 install: $(INSTALLED) ## Make .venv and install everything into it (repeated only when the packages change)
@@ -60,9 +60,16 @@ chaos: $(INSTALLED) ## Break every promise on purpose, in some minutes [SOAK=1: 
 	$(if $(SOAK),SOAK_MINUTES=$(SOAK_MINUTES) )$(BIN)/python -m pytest \
 	    $(if $(SOAK),-s tests/chaos/test_soak.py,-m 'chaos or fault') $(ARGS)
 
-lake-test: $(INSTALLED) ## Prove the Iceberg warehouse on a real Spark, PostgreSQL and S3 server (Java 17, Maven)
+lake-demo: $(INSTALLED) lake ## Past one machine, on this one: S3, PostgreSQL, a Spark cluster (Java 17) [LOGS=~/.claude/projects]
+	@$(BIN)/python -W ignore -m tests.tools.lake_demo $(if $(LOGS),"$(patsubst ~/%,$(HOME)/%,$(LOGS))")
+
+# The extra that both need, unless it is installed.
+.PHONY: lake
+lake: $(INSTALLED)
 	@$(BIN)/python -c 'import pyspark, pyiceberg, dbt.adapters.spark' 2>/dev/null || \
 	    $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[lake]'
+
+lake-test: $(INSTALLED) lake ## Prove the Iceberg warehouse on a real Spark, PostgreSQL and S3 server (Java 17, Maven)
 	$(BIN)/python -m pytest tests/lake $(ARGS)
 
 containers: $(INSTALLED) ## Build the images, run the platform on podman, live through a day with it (root, Linux)

@@ -13,6 +13,7 @@ from stream.errors import AnalyticsError
 from stream.landing.dead_letters import DeadLetterStore, StoredDeadLetter
 from stream.landing.micro_batch import MicroBatch
 from stream.landing.partitions import StreamLanes
+from stream.landing.places import AnyZone
 from stream.landing.zone import LandingZone
 from stream.warehouse.warehouse import Warehouse
 
@@ -27,7 +28,8 @@ class LandingFacts:
         is_streaming: Whether a worker runs; not seen where the landing zone cannot be read.
         position: Where the stream is in the source; None if it never ran, or that cannot be read.
         position_problem: Why it cannot be read.
-        landed: All micro-batches; none if they cannot be listed.
+        landed: All micro-batches in files; none if they cannot be listed.
+        sizes: Of all micro-batches, in bytes; also of objects.
         landed_problem: Why they cannot be listed.
         letters: Rejected documents; None if they cannot be read.
     """
@@ -36,6 +38,7 @@ class LandingFacts:
     position: Position | None
     position_problem: AnalyticsError | None
     landed: tuple[MicroBatch, ...]
+    sizes: tuple[int, ...]
     landed_problem: AnalyticsError | None
     letters: tuple[StoredDeadLetter, ...] | None
 
@@ -59,12 +62,14 @@ class WarehouseFacts:
     pending: int | None
 
 
-def probe_landing(landing: LandingZone, dead_letters: DeadLetterStore) -> LandingFacts:
+def probe_landing(landing: AnyZone, dead_letters: DeadLetterStore) -> LandingFacts:
     """Look at the landing zone; whatever is in the way becomes a fact."""
     lane = StreamLanes(landing)
-    position, position_problem = _tried_to(lane.position, landing.root)
-    landed, landed_problem = _tried_to(landing.micro_batches, landing.root)
-    is_streaming, _ = _tried_to(lambda: lane.is_being_written, landing.root)
+    root = landing.root if isinstance(landing, LandingZone) else Path()
+    position, position_problem = _tried_to(lane.position, root)
+    landed, landed_problem = _tried_to(lambda: _listed(landing), root)
+    micro_batches, sizes = landed or ((), ())
+    is_streaming, _ = _tried_to(lambda: lane.is_being_written, root)
     try:
         letters = tuple(dead_letters.list(landing))
     except (AnalyticsError, OSError, ValueError, KeyError):
@@ -73,10 +78,19 @@ def probe_landing(landing: LandingZone, dead_letters: DeadLetterStore) -> Landin
         is_streaming=bool(is_streaming),
         position=position,
         position_problem=position_problem,
-        landed=tuple(landed or ()),
+        landed=micro_batches,
+        sizes=sizes,
         landed_problem=landed_problem,
         letters=letters,
     )
+
+
+def _listed(landing: AnyZone) -> tuple[tuple[MicroBatch, ...], tuple[int, ...]]:
+    """Return the files and the sizes of all that has landed; of objects, the sizes alone."""
+    if isinstance(landing, LandingZone):
+        files = tuple(landing.micro_batches())
+        return files, tuple(each.path.stat().st_size for each in files if each.path.exists())
+    return (), tuple(each.size_bytes for lane in landing.lanes() for each in lane.landed())
 
 
 def probe_warehouse(

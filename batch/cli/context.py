@@ -25,7 +25,7 @@ from stream.core.secret_rules import known_rules
 from stream.errors import SettingsError
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.fenced import FencedZone
-from stream.landing.places import object_storage, places
+from stream.landing.places import AnyZone, object_storage, places
 from stream.landing.zone import LandingZone
 from stream.settings import MongoSettings
 from stream.warehouse.warehouse import Warehouse
@@ -89,6 +89,16 @@ class Context:
             StorageRefusedError: The object store cannot be used.
         """
         return FencedZone(object_storage(self.settings.data), clock=utc_now)
+
+    @property
+    def landed(self) -> AnyZone:
+        """The landing zone, whichever it is."""
+        return self.landed_objects if self.settings.data.is_remote else self.landing
+
+    @property
+    def local_landing(self) -> LandingZone:
+        """The landing zone in a folder of this machine; nothing is in it where another is used."""
+        return LandingZone(self.settings.data.landing_dir, clock=utc_now)
 
     @cached_property
     def dead_letters(self) -> DeadLetterStore:

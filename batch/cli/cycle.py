@@ -10,16 +10,16 @@ from prometheus_client import CollectorRegistry
 
 from batch.backfill.filters import Filters
 from batch.cli.context import Context
-from batch.cli.lake import make_lake_maintenance, make_lake_publisher, make_loader
+from batch.cli.lake import make_lake_publisher, make_lake_side, make_loader
 from batch.cli.readers import catch_up, make_backfill
 from batch.cli.signals import exit_if_signalled
 from batch.lake.build import build
-from batch.lake.cycle import LakeCycle
 from batch.maintenance.compaction import Compaction
 from batch.maintenance.maintain import Maintenance
 from batch.maintenance.retention import Retention
 from batch.pipeline.runner import Pipeline, RetryPolicy
-from batch.pipeline.steps import Cycle, OnProgress, no_progress
+from batch.pipeline.side import CycleSide, DuckDBCycleSide, OnProgress, no_progress
+from batch.pipeline.steps import Cycle
 from batch.publish.publish import Publisher
 from batch.runs.journal import EXTRACT, LOAD, TRANSFORM
 from batch.shipped import price_list
@@ -30,6 +30,7 @@ from batch.validate.checkpoint import Gate
 from batch.validate.suites import SUITES
 from stream import logs
 from stream.clock import utc_now
+from stream.landing.partitions import StreamLanes
 
 
 def make_dbt_project(context: Context) -> DbtProject:
@@ -93,16 +94,29 @@ def make_gate(context: Context) -> Gate:
     )
 
 
-def make_cycle(context: Context, run_id: str, *, on_progress: OnProgress = no_progress) -> Cycle:
-    """Return the steps of one run."""
-    cycle = Cycle(
-        run_id=run_id,
-        landing=context.landing,
+def make_side(context: Context) -> CycleSide:
+    """Return the warehouse that is set, as the steps see it."""
+    if context.settings.lake.is_iceberg:
+        return make_lake_side(context)
+    return DuckDBCycleSide(
         warehouse=context.warehouse,
-        journal=context.journal,
-        publisher=make_publisher(context),
         gate=make_gate(context),
         maintenance=make_maintenance(context),
+        lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
+    )
+
+
+def make_cycle(context: Context, run_id: str, *, on_progress: OnProgress = no_progress) -> Cycle:
+    """Return the steps of one run."""
+    return Cycle(
+        run_id=run_id,
+        # In a bucket nobody sees who writes, and of two writers one would end.
+        lands_by_itself=lambda: (
+            context.settings.data.is_remote or StreamLanes(context.landing).is_being_written
+        ),
+        side=make_side(context),
+        journal=context.journal,
+        publisher=make_publisher(context),
         read_changes=lambda: _read_changes(context),
         read_collection=lambda: _read_collection(context),
         build=lambda select, full_refresh: build_marts(
@@ -114,9 +128,6 @@ def make_cycle(context: Context, run_id: str, *, on_progress: OnProgress = no_pr
         lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
         on_progress=on_progress,
     )
-    if not context.settings.lake.is_iceberg:
-        return cycle
-    return LakeCycle(**vars(cycle), loader=make_loader(context), upkeep=make_lake_maintenance(context))
 
 
 def make_pipeline(
@@ -162,13 +173,15 @@ def build_marts(
         AnalyticsError: Why it failed.
     """
     if context.settings.lake.is_iceberg:
-        return build(
-            make_loader(context).spark,
-            make_dbt_project(context),
-            models=select,
-            full_refresh=full_refresh,
-            on_progress=lambda progress: on_progress(progress.done, progress.total),
-        )
+        spark = make_loader(context).spark
+        with spark.ended_by_signals():
+            return build(
+                spark,
+                make_dbt_project(context),
+                models=select,
+                full_refresh=full_refresh,
+                on_progress=lambda progress: on_progress(progress.done, progress.total),
+            )
     return transform(
         make_dbt_project(context),
         lease=context.warehouse.lock.held(timeout_seconds=context.settings.duckdb.lease_timeout_seconds),

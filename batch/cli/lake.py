@@ -8,12 +8,14 @@ from batch.lake.builds import BuiltTable
 from batch.lake.catalog import Catalog
 from batch.lake.checks import examine
 from batch.lake.config import LakeConfig, require_catalog_uri
+from batch.lake.cycle import LakeCycleSide
 from batch.lake.landed_files import Landed, LandedBucket, LandedFolder
 from batch.lake.load import LakeLoader
 from batch.lake.lock import loading_lock
 from batch.lake.maintain import LakeMaintenance
 from batch.lake.mirror import Mirror
 from batch.lake.publish import LakePublisher
+from batch.lake.purged import LakePurgeSide
 from batch.lake.session import Spark
 from batch.lake.verified import LakeSide
 from stream.clock import utc_now
@@ -90,7 +92,7 @@ def make_lake_publisher(context: Context, *, dbt_target_dir: Path) -> LakePublis
     return LakePublisher(
         warehouse=mirror,
         serving=context.serving,
-        landing=context.landing,
+        landing=context.local_landing,
         dbt_target_dir=dbt_target_dir,
         timezone=context.settings.pipeline.reporting_timezone,
         keep=context.settings.pipeline.keep_builds,
@@ -100,10 +102,20 @@ def make_lake_publisher(context: Context, *, dbt_target_dir: Path) -> LakePublis
     )
 
 
-def make_lake_maintenance(context: Context) -> LakeMaintenance:
-    """Return what keeps the Iceberg tables small."""
-    config = lake_config(context)
-    return LakeMaintenance(Spark(config), Catalog(config), utc_now)
+def make_lake_side(context: Context) -> LakeCycleSide:
+    """Return the Iceberg tables, as the steps of a run see them; all share one session of Spark."""
+    loader = make_loader(context)
+    return LakeCycleSide(
+        loader=loader,
+        upkeep=LakeMaintenance(loader.spark, loader.catalog, utc_now),
+        lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
+    )
+
+
+def make_purged_side(context: Context) -> LakePurgeSide:
+    """Return what a purge asks of the Iceberg tables."""
+    loader = make_loader(context)
+    return LakePurgeSide(loader, lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds)
 
 
 def make_loader(context: Context) -> LakeLoader:

@@ -23,7 +23,7 @@ _LARGEST_BYTES = 1_000_000_000
 
 
 def serve_runs(answers: int) -> None:
-    """Run the pipeline each time its standard input names a run, until that closes or this process is large.
+    """Run the pipeline each time standard input names a run, until that closes, a run fails, or it is large.
 
     Args:
         answers: Descriptor that gets the exit code of each run, one a line.
@@ -34,7 +34,8 @@ def serve_runs(answers: int) -> None:
     while not is_leaving:
         exit_code = _run(names.get())
         runs += 1
-        is_leaving = runs >= _MOST_RUNS or resident_bytes() > _LARGEST_BYTES
+        # What failed may be what this process keeps: a Spark that has gone is not started again in it.
+        is_leaving = bool(exit_code) or runs >= _MOST_RUNS or resident_bytes() > _LARGEST_BYTES
         os.write(answers, f"{exit_code}{f' {LEAVING}' if is_leaving else ''}\n".encode())
 
 

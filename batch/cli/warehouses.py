@@ -4,20 +4,8 @@ from batch.settings import LakeSettings
 from stream.errors import SettingsError
 from stream.settings import read
 
-_SERVE_ICEBERG = frozenset(
-    {
-        "backfill",
-        "config",
-        "doctor",
-        "extract",
-        "import_",
-        "load",
-        "mongo",
-        "stream",
-        "verify",
-    }
-)
-"""Files of commands that work with WAREHOUSE=iceberg; those that read the source land, and load nothing."""
+_DUCKDB_ALONE = frozenset({"demo", "docs"})
+"""Files of commands that do not work with WAREHOUSE=iceberg."""
 
 
 def require_duckdb(what: str, settings: LakeSettings) -> None:
@@ -46,5 +34,5 @@ def require_served(module: str) -> None:
     Raises:
         SettingsError: WAREHOUSE=iceberg, and the command knows DuckDB only.
     """
-    if module not in _SERVE_ICEBERG:
+    if module in _DUCKDB_ALONE:
         require_duckdb(module.rstrip("_").replace("_", "-"), read(LakeSettings))

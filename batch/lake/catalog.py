@@ -66,6 +66,15 @@ class Catalog:
             except NoSuchNamespaceError:
                 return []
 
+    def schemas(self) -> list[str]:
+        """Return the names of all schemas.
+
+        Raises:
+            CatalogUnreachableError: The catalog does not answer.
+        """
+        with catalog_errors():
+            return sorted(name for name, *_ in self._opened().list_namespaces())
+
     def is_made(self) -> bool:
         """Whether the catalog has been used before: Spark makes the tables of a new JDBC catalog.
 

@@ -54,6 +54,12 @@ class LakeConfig:
             "spark.driver.memory": self.driver_memory,
             "spark.ui.enabled": "false",
             "spark.ui.showConsoleProgress": "false",
+            # What its pages would show is kept in the driver's memory, although nobody sees them.
+            "spark.sql.ui.retainedExecutions": "1",
+            "spark.ui.retainedJobs": "10",
+            "spark.ui.retainedStages": "10",
+            "spark.ui.retainedTasks": "100",
+            "spark.sql.maxPlanStringLength": "10000",
             "spark.sql.session.timeZone": "UTC",
             "spark.driver.extraJavaOptions": "-Duser.timezone=UTC",
             "spark.executor.extraJavaOptions": "-Duser.timezone=UTC",

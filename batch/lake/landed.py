@@ -73,6 +73,35 @@ def register(catalog: Catalog, landed: Landed) -> int:
     return total
 
 
+def replace_rewritten(catalog: Catalog, landed: Landed) -> None:
+    """Register files that took the place of registered ones, under the same ids, in place of those.
+
+    Raises:
+        StepFailedError: Others commit all the time.
+        CatalogUnreachableError: The catalog does not answer.
+    """
+
+    def replace(table: Table) -> None:
+        there = {each.id: each.url for each in landed.files()}
+        gone = [
+            file
+            for file in _files(table, None)
+            if there.get(name_of(file.file_path), file.file_path) != file.file_path
+        ]
+        if not gone:
+            return
+        from pyiceberg.io.pyarrow import parquet_files_to_data_files  # noqa: PLC0415 - see the package
+
+        urls = iter([there[name_of(file.file_path)] for file in gone])
+        with table.transaction() as transaction, transaction.update_snapshot().overwrite() as update:
+            for file in gone:
+                update.delete_data_file(file)
+            for file in parquet_files_to_data_files(table.io, table.metadata, urls):
+                update.append_data_file(file)
+
+    catalog.commit(TABLE, replace)
+
+
 def _require_unchanged(files: Iterable[LandedFile], known: Mapping[str, int]) -> None:
     """Refuse a bucket in which somebody has begun again under the numbers of what is registered."""
     for each in files:

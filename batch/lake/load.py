@@ -131,7 +131,8 @@ class LakeLoader:
         noted = Noted(
             load_id, self.clock(), since, until, int(upserted), int(deleted) + swept, is_bulk=is_bulk
         )
-        with snapshot_properties(self.spark.session(), noted.to_summary() | {LANDED_SNAPSHOT: str(until)}):
+        summary = noted.to_summary() | {LANDED_SNAPSHOT: str(until)}
+        with spark_errors(doing), snapshot_properties(self.spark.session(), summary):
             self.spark.run(sql.merge(), doing=doing)
         self.at_failpoint("merged")
         micro_batches = note_load(self.catalog, self.landed, noted)

@@ -1,9 +1,11 @@
 """Keeps Iceberg tables small: files rewritten, old snapshots expired, files that nothing names removed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from batch.lake.catalog import LOADED_TAG, Catalog, newest_snapshot_with
+from batch.lake.builds import TABLE
+from batch.lake.catalog import LOADED_TAG, Catalog, Table, newest_snapshot_with
 from batch.lake.config import CATALOG
 from batch.lake.notes import LOAD_ID
 from batch.lake.session import Spark
@@ -11,6 +13,9 @@ from stream.clock import Clock
 
 _ORPHAN_AGE = timedelta(days=3)
 """Younger files may be those of a commit under way; Iceberg itself refuses less than a day."""
+_ORPHANS_EACH = timedelta(days=1)
+_LOOKED_AT = "claude-analytics.orphans-looked-for-at"
+"""Property of `ops.published_builds`."""
 _WRITTEN_BY_SPARK = ("documents", "loads", "changed_lines", "micro_batches")
 
 
@@ -37,13 +42,13 @@ class LakeMaintenance:
         """
         if not self.catalog.is_made() or self.catalog.table("raw.documents") is None:
             return []
-        self._keep_position()
+        self.keep_position()
         rewritten = sum(self._rewrite(f"raw.{name}") for name in _WRITTEN_BY_SPARK)
-        tables = ["raw.landed", *(f"raw.{name}" for name in _WRITTEN_BY_SPARK)]
-        for schema in ("ops", "marts"):
-            tables += [f"{schema}.{name}" for name in self.catalog.names(schema)]
+        tables = [
+            f"{schema}.{name}" for schema in self.catalog.schemas() for name in self.catalog.names(schema)
+        ]
         expired = sum(map(self._expire, tables))
-        orphans = sum(map(self._remove_orphans, tables))
+        orphans = self._remove_all_orphans(tables)
         counts = {
             "data files rewritten": rewritten,
             "files of old snapshots removed": expired,
@@ -51,7 +56,7 @@ class LakeMaintenance:
         }
         return [f"{number:,} {what}" for what, number in counts.items() if number]
 
-    def _keep_position(self) -> None:
+    def keep_position(self) -> None:
         """Tag what says how far is loaded: a rewritten table's newest snapshot does not."""
         documents = self.catalog.table("raw.documents")
         found = newest_snapshot_with(documents, LOAD_ID)
@@ -73,12 +78,24 @@ class LakeMaintenance:
 
     def _expire(self, table: str) -> int:
         before = self.clock() - self.snapshots_kept
+        if not has_snapshot_before(self.catalog.table(table), before):
+            return 0  # without asking Spark, which takes a second to say so
         rows = self.spark.rows(
             f"call {CATALOG}.system.expire_snapshots(table => '{table}', "
             f"older_than => timestamp '{before:%Y-%m-%d %H:%M:%S}')",
             doing=f"expire snapshots of `{table}`",
         )
         return sum(int(number or 0) for number in rows[0]) if rows else 0
+
+    def _remove_all_orphans(self, tables: Sequence[str]) -> int:
+        """Look for orphans once a day: it lists every file there is."""
+        noted = self.catalog.table(TABLE)
+        now, at = self.clock(), noted.properties.get(_LOOKED_AT) if noted else None
+        if at is not None and now - datetime.fromisoformat(at) < _ORPHANS_EACH:
+            return 0
+        removed = sum(map(self._remove_orphans, tables))
+        self.catalog.commit(TABLE, lambda table: _set_property(table, _LOOKED_AT, now.isoformat()))
+        return removed
 
     def _remove_orphans(self, table: str) -> int:
         before = self.clock() - _ORPHAN_AGE
@@ -89,3 +106,18 @@ class LakeMaintenance:
             doing=f"remove orphan files of `{table}`",
         )
         return len(rows)
+
+
+def has_snapshot_before(table: Table | None, before: datetime) -> bool:
+    """Whether a table has a snapshot of a time before, beside the present one."""
+    present = table.current_snapshot() if table else None
+    if table is None or present is None:
+        return False
+    milliseconds = before.timestamp() * 1000
+    others = (each for each in table.snapshots() if each.snapshot_id != present.snapshot_id)
+    return any(each.timestamp_ms < milliseconds for each in others)
+
+
+def _set_property(table: Table, name: str, value: str) -> None:
+    with table.transaction() as transaction:
+        transaction.set_properties({name: value})

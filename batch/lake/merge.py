@@ -78,7 +78,7 @@ class MergeSql:
             """
 
     def counts(self) -> str:
-        """Ask how many documents the merge writes, and how many its deletes remove; a sweep counts on its own."""
+        """Ask how many documents the merge writes, and how many its deletes remove beside a sweep."""
         return f"""
             select
                 count_if(staged.op = 'upsert'),

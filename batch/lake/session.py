@@ -1,19 +1,24 @@
 """A Spark session on the lake's catalog; Spark's errors in our words."""
 
+import signal
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import Any
 
 from batch.lake.config import LakeConfig
 from batch.lake.jars import fetched, needed_jars, require_java
 from stream.errors import AnalyticsError, SettingsError, StepFailedError
+from stream.stop import interruptible
 
 Session = Any
 """A `pyspark.sql.SparkSession`; not imported unless one is opened."""
 
 _APPLICATION = "claude-analytics"
-_EXTRA_HINT = "run `pip install 'claude-analytics[lake]'`"
+_LOUD_LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
+"""PySpark's: they print each error with its statement and plan, in which values of rows may be."""
+EXTRA_HINT = "run `pip install 'claude-analytics[lake]'`"
 
 
 def require_extra() -> None:
@@ -26,7 +31,7 @@ def require_extra() -> None:
     if missing:
         raise SettingsError(
             f"WAREHOUSE=iceberg needs the packages {' and '.join(missing)}, which are not installed",
-            hint=_EXTRA_HINT,
+            hint=EXTRA_HINT,
         )
 
 
@@ -72,6 +77,22 @@ class Spark:
         with spark_errors(doing):
             return [tuple(row) for row in frame.collect()]
 
+    @contextmanager
+    def ended_by_signals(self) -> Iterator[None]:
+        """Let a signal end the statements of this block, each of which then fails; see `stream.stop`."""
+        with interruptible(self._cancel):
+            yield
+
+    def _cancel(self) -> None:
+        session = self._session
+        if session is None:
+            return
+        with suppress(Exception):  # it has gone
+            if self.config.spark_remote:
+                session.interruptAll()
+            else:
+                session.sparkContext.cancelAllJobs()
+
     def stop(self) -> None:
         """End it before the process ends."""
         if self._session is not None:
@@ -81,6 +102,7 @@ class Spark:
 
 def _opened(config: LakeConfig) -> Session:
     require_extra()
+    _silence()
     jars: list[str] = []
     if config.spark_remote is None:
         require_java()
@@ -92,15 +114,32 @@ def _opened(config: LakeConfig) -> Session:
     return session
 
 
+def _silence() -> None:
+    from pyspark.logger import PySparkLogger  # noqa: PLC0415 - see the package's docstring
+
+    for name in _LOUD_LOGGERS:
+        PySparkLogger.getLogger(name).disabled = True
+
+
 def _started(config: LakeConfig, jars: list[str]) -> Session:
     from pyspark.sql import SparkSession  # noqa: PLC0415 - see the package's docstring
 
     builder = SparkSession.builder.appName(_APPLICATION).master(config.spark_master)
     for name, value in {"spark.jars": ",".join(jars), **config.session_settings()}.items():
         builder = builder.config(name, value)
-    session = builder.getOrCreate()
+    with _own_signals():
+        session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     return session
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Put the handler of Ctrl-C back, which PySpark replaces by one that leaves with another exit code."""
+    handler = signal.getsignal(signal.SIGINT)
+    yield
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, handler)
 
 
 def _connected(config: LakeConfig) -> Session:

@@ -1,12 +1,11 @@
 """What each step of the cycle does: the same for a pipeline run, for a single command, and for Prefect."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 
-from batch.maintenance.maintain import Maintenance
 from batch.pipeline.news import is_up_to_date, may_leave_out, without_idle_runs
 from batch.pipeline.runner import Options, StepResult, Work
+from batch.pipeline.side import CycleSide, OnProgress, no_progress
 from batch.publish.publish import Publisher
 from batch.runs.journal import (
     EXTRACT,
@@ -20,25 +19,12 @@ from batch.runs.journal import (
     documents_at_last_successes,
     last_of,
 )
-from batch.runs.ops_tables import note_runs
 from batch.transform.transform import BuildResult
-from batch.validate.checkpoint import Gate
-from batch.validate.validate import LAYERS, Validation, failure_of, least_documents, validate
+from batch.validate.validate import LAYERS, Validation, failure_of, least_documents
 from stream.clock import Clock
 from stream.errors import AnalyticsError
-from stream.landing.partitions import StreamLanes
-from stream.landing.zone import LandingZone
-from stream.warehouse.load import one_row
-from stream.warehouse.warehouse import Warehouse
 
-_COPY_SECONDS = 5.0
 _COPIED_STEPS = 100
-
-OnProgress = Callable[[int, int], None]
-
-
-def no_progress(_done: int, _total: int) -> None:
-    """Show nothing."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +32,11 @@ class Cycle:
     """Everything that the steps need, made by the command line.
 
     Attributes:
+        lands_by_itself: Whether stream workers land what changes, so that a run need not.
+        side: The warehouse that is loaded and built in.
         read_changes: Lands what has changed in the collection since the last time; gives the events read.
         read_collection: Lands the whole collection; gives the documents read.
         build: Runs dbt with selectors, and wholly or not.
-        gate: Great Expectations on the warehouse.
-        maintenance: Of landing zone and warehouse.
         inputs: Returns what the marts depend on beside `raw`, as a checksum: project, rules, settings.
         clock: Says how old a build is.
         volume_ratio: See `least_documents`.
@@ -59,12 +45,10 @@ class Cycle:
     """
 
     run_id: str
-    landing: LandingZone
-    warehouse: Warehouse
+    lands_by_itself: Callable[[], bool]
+    side: CycleSide
     journal: Journal
     publisher: Publisher
-    gate: Gate
-    maintenance: Maintenance
     read_changes: Callable[[], int]
     read_collection: Callable[[], int]
     build: Callable[[Sequence[str], bool], BuildResult]
@@ -89,7 +73,7 @@ class Cycle:
         """Land what has changed; a stream worker that runs does that all the time."""
         documents = self.read_collection() if full_backfill else 0
         read = [f"{documents:,} documents read"] if full_backfill else []
-        if StreamLanes(self.landing).is_being_written:
+        if self.lands_by_itself():
             return StepResult(
                 ", ".join([*read, "a stream worker lands"]), documents if full_backfill else None
             )
@@ -98,8 +82,8 @@ class Cycle:
 
     def load(self) -> StepResult:
         """Load what has landed and is not loaded yet."""
-        loaded = self.warehouse.load(timeout_seconds=self.lease_timeout_seconds, on_progress=self.on_progress)
-        return StepResult(f"{loaded.rows:,} rows loaded", loaded.rows)
+        rows = self.side.load(self.on_progress)
+        return StepResult(f"{rows:,} rows loaded", rows)
 
     def transform(self, select: Sequence[str] = (), *, full_refresh: bool = False) -> StepResult:
         """Build the marts."""
@@ -119,15 +103,11 @@ class Cycle:
 
     def look(self, layers: Sequence[str] = LAYERS, *, build_docs: bool = False) -> Validation:
         """Check some layers, and only tell."""
-        return validate(
-            self.warehouse,
-            self.gate,
+        history = documents_at_last_successes(self.journal.steps())
+        return self.side.check(
+            layers,
             run_id=self.run_id,
-            timeout_seconds=self.lease_timeout_seconds,
-            layers=layers,
-            least_documents=least_documents(
-                documents_at_last_successes(self.journal.steps()), ratio=self.volume_ratio
-            ),
+            least_documents=least_documents(history, ratio=self.volume_ratio),
             build_docs=build_docs,
         )
 
@@ -155,38 +135,24 @@ class Cycle:
             return None
         published = last_of(steps, PUBLISH)
         try:
-            load_id = self.newest_load()
+            load_id = self.side.newest_load()
         except AnalyticsError:
             return None  # the next step says so
         return build_id if published and published.details.get("load_id") == load_id else None
-
-    def newest_load(self) -> int | None:
-        """Return the id of the newest load, None before the first; raises as `Warehouse.opened`."""
-        with self.warehouse.opened(timeout_seconds=self.lease_timeout_seconds) as connection:
-            (load_id,) = one_row(connection, "select max(load_id) from raw.loads")
-        return None if load_id is None else int(load_id)
 
     def maintain(self) -> StepResult:
         """Clear away what is old or half-written, and merge what has landed in many small files."""
         serving = self.publisher.serving
         removed = serving.remove_unfinished() + len(serving.remove_old(keep=self.publisher.keep))
         self.journal.trim()
-        done = [f"{removed:,} old builds removed", *self.maintenance.run()]
+        done = [f"{removed:,} old builds removed", *self.side.maintain()]
         return StepResult(", ".join(done), None)
 
     def copy_journal(self) -> None:
-        """Bring schema `ops` up to date if the warehouse is free; the journal itself never waits.
-
-        Runs that found nothing new stay in the journal alone.
-        """
+        """Bring schema `ops` up to date; runs that found nothing new stay in the journal alone."""
         steps = without_idle_runs(self.journal.steps())
-        if not self.warehouse.path.exists() or all(step.run_id != self.run_id for step in steps):
-            return
-        with (
-            suppress(AnalyticsError),
-            self.warehouse.opened(timeout_seconds=_COPY_SECONDS) as connection,
-        ):
-            note_runs(steps[-_COPIED_STEPS:], connection)
+        if any(step.run_id == self.run_id for step in steps):
+            self.side.note_runs(steps[-_COPIED_STEPS:])
 
 
 def judged(validation: Validation) -> StepResult:

@@ -11,11 +11,10 @@ from batch.backfill.guards import only_one
 from batch.publish.publish import Publisher
 from batch.purge import warehouse_side
 from batch.purge.landed import LandedPurge
+from batch.purge.side import PurgeSide
 from batch.purge.target import Target
 from batch.purge.traces import Traces
-from stream.clock import Clock
 from stream.errors import PurgeIncompleteError
-from stream.warehouse.warehouse import Warehouse
 
 
 @dataclass(frozen=True)
@@ -58,12 +57,11 @@ class Purge:
     """
 
     landed: LandedPurge
-    warehouse: Warehouse
+    side: PurgeSide
     publisher: Publisher
     traces: Traces
     build_marts: Callable[[], object]
     run_id: str
-    clock: Clock
     lease_timeout_seconds: float
     on_step: Callable[[str], None] = lambda _step: None
 
@@ -91,9 +89,8 @@ class Purge:
             "landing zone": sum(self.landed.rows_in_files(target).values()),
             "dead letters": self.landed.letters(target),
         }
-        if self.warehouse.path.exists():
-            with self.warehouse.opened(timeout_seconds=self.lease_timeout_seconds) as connection:
-                counts["warehouse"] = warehouse_side.rows_left(connection, target)
+        if self.side.exists():
+            counts["warehouse"] = self.side.rows_left(target)
         serving = self.publisher.serving
         folders = [serving.folder(build_id) for build_id in serving.builds()]
         counts["published builds"] = warehouse_side.rows_in_builds(folders, target)
@@ -112,14 +109,12 @@ class Purge:
         mentions = 0
         with self.alone():
             self.on_step("taking it out of the landing zone")
-            # Under the warehouse lock: no load has listed the files that are replaced.
-            with self.warehouse.lock.held(timeout_seconds=self.lease_timeout_seconds):
+            with self.side.keeping_loads_away():
                 removed["landing zone"] = self.landed.remove_rows(target)
             removed["dead letters"] = self.landed.remove_letters(target)
-            if self.warehouse.path.exists():
+            if self.side.exists():
                 removed |= self._clean_warehouse(target)
-                with self.warehouse.opened(timeout_seconds=self.lease_timeout_seconds) as connection:
-                    mentions = warehouse_side.mentions(connection, target)
+                mentions = self.side.mentions(target)
             self.on_step("removing results, reports and logs")
             removed["other files"] = self.traces.remove(target)
             self.on_step("searching for what is left")
@@ -129,18 +124,12 @@ class Purge:
     def _clean_warehouse(self, target: Target) -> dict[str, int]:
         removed = {}
         self.on_step("taking it out of the warehouse")
-        with self.warehouse.opened(timeout_seconds=self.lease_timeout_seconds) as connection:
-            removed["warehouse"] = warehouse_side.forget(connection, target, now=self.clock())
-            has_marts = warehouse_side.has_marts(connection)
+        removed["warehouse"] = self.side.forget(target)
+        has_marts = self.side.has_marts()
         if has_marts:
             self.on_step("building the marts")
             self.build_marts()
-        with self.warehouse.opened(timeout_seconds=self.lease_timeout_seconds) as connection:
-            warehouse_side.forget_notes(connection, target)
-        self.on_step("rewriting the warehouse")
-        self.warehouse.rewrite(timeout_seconds=self.lease_timeout_seconds)
-        for path in self.warehouse.path.parent.glob(f"{self.warehouse.path.name}*.corrupt-*"):
-            path.unlink()
+        self.side.forget_notes(target)
         serving = self.publisher.serving
         old = serving.builds()
         if has_marts and old:
@@ -148,4 +137,6 @@ class Purge:
             self.publisher.publish(self.run_id, timeout_seconds=self.lease_timeout_seconds)
             serving.remove_old(keep=0)
             removed["published builds"] = len(set(old) - set(serving.builds()))
+        self.on_step("rewriting the warehouse")
+        self.side.wipe()
         return removed

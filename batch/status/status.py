@@ -3,20 +3,17 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from batch.probe import probe_landing, probe_warehouse
+from batch.probe import probe_landing
 from batch.status.cycle import CycleStatus
-from batch.status.warehouse import Summary, count_stale, summarise
+from batch.status.warehouse import Glance, Summary
 from stream.clock import Clock
 from stream.core.position import Position
 from stream.errors import AnalyticsError, WarehouseBusyError
 from stream.landing.dead_letters import DeadLetterStore
-from stream.landing.zone import LandingZone
-from stream.warehouse.warehouse import Warehouse
+from stream.landing.places import AnyZone
 
-_LEASE_SECONDS = 3.0
 _STALE_STREAM_SECONDS = 300
 _STALE_LANDING_SECONDS = 7200
 
@@ -35,8 +32,10 @@ class Status:
         dead_letters: Rejected documents.
         stale_rows: Rows of documents that were rejected since: they are of an older version; None if the
             warehouse could not be asked.
-        warehouse: Figures of the warehouse; None if it could not be asked.
-        warehouse_size_bytes: Size of the DuckDB file.
+        warehouse: Figures of the warehouse; None if it could not be asked, or is not counted.
+        warehouse_rows: Rows of `raw`; deletions among them where `warehouse` is None.
+        warehouse_size_bytes: Size of the DuckDB file, or of the tables in Iceberg.
+        last_loaded_at: When the newest load was done.
         oplog_headroom_seconds: Time until the position falls off the oplog; None if nobody could be asked.
         source_problem: Why the source could not be asked, and what to do; no problem of what is here.
         cycle: The last runs, the next one, and the published build.
@@ -52,7 +51,9 @@ class Status:
     dead_letters: int
     stale_rows: int | None
     warehouse: Summary | None
+    warehouse_rows: int | None
     warehouse_size_bytes: int
+    last_loaded_at: datetime | None
     oplog_headroom_seconds: float | None
     source_problem: str | None
     cycle: CycleStatus
@@ -64,9 +65,9 @@ class Status:
 
 
 def look(
-    landing: LandingZone,
+    landing: AnyZone,
     dead_letters: DeadLetterStore,
-    warehouse: Warehouse,
+    warehouse: Glance,
     *,
     cycle: CycleStatus,
     headroom_seconds: Callable[[Position], float | None],
@@ -85,16 +86,10 @@ def look(
     problems = list(cycle.problems)
     seen = probe_landing(landing, dead_letters)
     position, letters = seen.position, seen.letters or ()
-    found: list[tuple[Summary, int]] = []
-    opened = probe_warehouse(
-        warehouse,
-        timeout_seconds=_LEASE_SECONDS,
-        ask=lambda connection: found.append((summarise(connection), count_stale(connection, letters))),
-    )
-    summary, stale_rows = found[0] if found else (None, None if opened.exists else 0)
+    held = warehouse.look(letters)
     # A run that builds holds the warehouse for as long as that takes: nothing is wrong.
-    is_building = cycle.is_running and isinstance(opened.problem, WarehouseBusyError)
-    troubles = (seen.position_problem, seen.landed_problem, None if is_building else opened.problem)
+    is_building = cycle.is_running and isinstance(held.problem, WarehouseBusyError)
+    troubles = (seen.position_problem, seen.landed_problem, None if is_building else held.problem)
     problems += [f"{each.message}; {each.hint}" for each in troubles if each]
     if seen.letters is None:
         problems.append("the dead letters cannot be read; look into `dead_letter/` below DATA_DIR")
@@ -107,13 +102,15 @@ def look(
         is_streaming=seen.is_streaming,
         position_at=position.instant if position else None,
         position_age_seconds=age_seconds,
-        landed_micro_batches=len(seen.landed),
-        landed_size_bytes=sum(_size_bytes(micro_batch.path) for micro_batch in seen.landed),
-        pending_micro_batches=opened.pending if opened.exists else len(seen.landed),
+        landed_micro_batches=len(seen.sizes),
+        landed_size_bytes=sum(seen.sizes),
+        pending_micro_batches=held.pending if held.exists else len(seen.sizes),
         dead_letters=len(letters),
-        stale_rows=stale_rows,
-        warehouse=summary,
-        warehouse_size_bytes=_size_bytes(warehouse.path),
+        stale_rows=held.stale_rows,
+        warehouse=held.summary,
+        warehouse_rows=held.rows,
+        warehouse_size_bytes=held.size_bytes,
+        last_loaded_at=held.last_loaded_at,
         oplog_headroom_seconds=headroom,
         source_problem=source_problem,
         cycle=cycle,
@@ -147,7 +144,3 @@ def _staleness(age_seconds: float | None, *, is_streaming: bool) -> str | None:
             "start `claude-analytics stream`, or run `claude-analytics pipeline`"
         )
     return None
-
-
-def _size_bytes(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0

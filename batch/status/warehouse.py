@@ -1,14 +1,20 @@
 """What the warehouse holds, counted for people."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Protocol
 
 import duckdb
 
+from batch.probe import probe_warehouse
 from stream import sql
+from stream.errors import AnalyticsError
 from stream.landing.dead_letters import StoredDeadLetter
 from stream.warehouse.load import one_row
+from stream.warehouse.warehouse import Warehouse
+
+_LEASE_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,69 @@ class Summary:
     dead_letters: int
     tombstones: int
     last_loaded_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What could be seen of a warehouse at a glance.
+
+    Attributes:
+        exists: Whether there is one yet.
+        size_bytes: Of its file or files.
+        pending: Micro-batches not loaded yet; None if it could not be asked.
+        rows: In `raw`; where `summary` is None, deletions among them.
+        last_loaded_at: When the newest load was done.
+        summary: What counting found; None where it could not be asked, or nothing is counted.
+        stale_rows: Rows of documents that were rejected since; None if nobody could say.
+        problem: Why it could not be asked.
+    """
+
+    exists: bool
+    size_bytes: int = 0
+    pending: int | None = None
+    rows: int | None = None
+    last_loaded_at: datetime | None = None
+    summary: Summary | None = None
+    stale_rows: int | None = None
+    problem: AnalyticsError | None = None
+
+
+class Glance(Protocol):
+    """A warehouse of either kind."""
+
+    def look(self, letters: Sequence[StoredDeadLetter]) -> Seen:
+        """See what there is; what is in the way becomes a fact.
+
+        Args:
+            letters: Documents that were rejected.
+        """
+
+
+@dataclass(frozen=True)
+class DuckDBGlance:
+    """The DuckDB file, asked if it is free."""
+
+    warehouse: Warehouse
+
+    def look(self, letters: Sequence[StoredDeadLetter]) -> Seen:
+        """See `Glance`."""
+        found: list[tuple[Summary, int]] = []
+        opened = probe_warehouse(
+            self.warehouse,
+            timeout_seconds=_LEASE_SECONDS,
+            ask=lambda connection: found.append((summarise(connection), count_stale(connection, letters))),
+        )
+        summary, stale_rows = found[0] if found else (None, None if opened.exists else 0)
+        return Seen(
+            exists=opened.exists,
+            size_bytes=self.warehouse.path.stat().st_size if self.warehouse.path.exists() else 0,
+            pending=opened.pending,
+            rows=summary.documents if summary else None,
+            last_loaded_at=summary.last_loaded_at if summary else None,
+            summary=summary,
+            stale_rows=stale_rows,
+            problem=opened.problem,
+        )
 
 
 def summarise(connection: duckdb.DuckDBPyConnection) -> Summary:

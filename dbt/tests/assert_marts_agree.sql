@@ -41,7 +41,7 @@ with totals as (
     select
         '{{ measure }}' as measure,
         '{{ origin }}' as origin,
-        coalesce(cast(sum({{ expression }}) as double precision), 0) as total
+        coalesce(cast(sum({{ expression }}) as {{ double_type() }}), 0) as total
     from {{ ref(origin) }}
     {{ 'union all' if not (outer_loop.last and loop.last) }}
     {%- endfor %}

@@ -1,38 +1,15 @@
 """Builds in Iceberg are seen whole: by who reads the pointer, and by who reads `serving/`."""
 
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
 
 from batch.lake.builds import current, tag_of
-from batch.lake.mirror import Mirror
-from batch.lake.publish import LakePublisher
-from batch.publish.folder import ServingFolder
-from stream.clock import utc_now
-from stream.landing.zone import Failpoint, LandingZone, no_failpoint
-from tests.support.laking import Lake
+from tests.support.laking import Lake, publisher_of
 from tests.support.landing import land, upsert
 
 Totals = dict[str, int]
-
-
-def publisher_of(lake: Lake, *, keep: int = 5, at_failpoint: Failpoint = no_failpoint) -> LakePublisher:
-    chosen: list[Any] = []
-    mirror = Mirror("tables", lake.catalog, lambda: chosen, list, 1_000_000, lake.folder, "500MB")
-    return LakePublisher(
-        warehouse=mirror,
-        serving=ServingFolder(lake.folder / "serving"),
-        landing=LandingZone(lake.folder / "landing", clock=utc_now),
-        dbt_target_dir=lake.folder,
-        timezone="UTC",
-        keep=keep,
-        clock=utc_now,
-        at_failpoint=at_failpoint,
-        catalog=lake.catalog,
-        chosen=chosen,
-    )
 
 
 def build(lake: Lake, total: int) -> None:

@@ -14,8 +14,11 @@ from batch.lake.config import LakeConfig
 from batch.lake.landed_files import LandedBucket, LandedFolder
 from batch.lake.load import LakeLoader
 from batch.lake.lock import loading_lock
+from batch.lake.mirror import Mirror
 from batch.lake.postgres_server import PostgresServer
+from batch.lake.publish import LakePublisher
 from batch.lake.session import Spark
+from batch.publish.folder import ServingFolder
 from stream.clock import utc_now
 from stream.core.schema import Row
 from stream.landing.fenced import FencedZone
@@ -124,6 +127,24 @@ def new_database(postgres: PostgresServer) -> str:
         with connection.cursor() as cursor:
             cursor.execute(f"create database {name}")
     return postgres.uri.removesuffix("postgres") + name
+
+
+def publisher_of(lake: Lake, *, keep: int = 5, at_failpoint: Failpoint = no_failpoint) -> LakePublisher:
+    """Return what publishes the marts of a lake."""
+    chosen: list[Any] = []
+    mirror = Mirror("tables", lake.catalog, lambda: chosen, list, 1_000_000, lake.folder, "500MB")
+    return LakePublisher(
+        warehouse=mirror,
+        serving=ServingFolder(lake.folder / "serving"),
+        landing=LandingZone(lake.folder / "landing", clock=utc_now),
+        dbt_target_dir=lake.folder,
+        timezone="UTC",
+        keep=keep,
+        clock=utc_now,
+        at_failpoint=at_failpoint,
+        catalog=lake.catalog,
+        chosen=chosen,
+    )
 
 
 def plain(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

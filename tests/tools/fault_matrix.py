@@ -55,7 +55,7 @@ class Fault:
 
 def faults() -> list[Fault]:
     """Read all marks, in the order of the table."""
-    files = sorted(path for folder in ("chaos", "integration", "unit") for path in _tests(folder))
+    files = sorted(path for folder in ("chaos", "integration", "lake", "unit") for path in _tests(folder))
     return sorted(fault for path in files for fault in _faults_in(path))
 
 

@@ -8,9 +8,11 @@ import typer
 from rich.text import Text
 
 from batch.cli.context import Context
+from batch.cli.cycle import make_side
 from batch.cli.options import AsJson
 from batch.cli.printing.tables import facts
 from batch.dead_letters import replay
+from batch.pipeline.side import no_progress
 from stream.clock import utc_now
 from stream.core.normalise import normalise
 from stream.landing.dead_letters import StoredDeadLetter
@@ -22,7 +24,7 @@ command = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, 
 def list_letters(as_json: AsJson = False) -> None:
     """List rejected documents: where each was read, when, and why it has no row."""
     context = Context.from_environment(quiet=True)
-    letters = context.dead_letters.list(context.landing)
+    letters = context.dead_letters.list(context.landed)
     if as_json:
         lines = [
             {"id": each.id, "rejected_at": each.rejected_at, "_id": each.letter.document_id}
@@ -85,7 +87,7 @@ def replay_letters(
         normalise_document=partial(normalise, redactor=context.redactor),
     )
     if found.micro_batch:
-        context.warehouse.load(timeout_seconds=context.settings.duckdb.lease_timeout_seconds)
+        make_side(context).load(no_progress)
     context.console.print(f"{len(found.replayed):,} replayed, {len(found.rejected):,} still rejected")
     for each in found.rejected:
         context.console.print(f"  {each.id}  {each.letter.detail}", soft_wrap=True, markup=False)
@@ -110,7 +112,7 @@ def discard_letters(
 
 
 def _letters(context: Context, letter_ids: list[str] | None) -> list[StoredDeadLetter]:
-    letters = context.dead_letters.list(context.landing)
+    letters = context.dead_letters.list(context.landed)
     if not letter_ids:
         return letters
     unknown = set(letter_ids) - {each.id for each in letters}

@@ -9,10 +9,12 @@ from rich.table import Table
 from batch.backfill.plan import LANE_PREFIX, has_ended
 from batch.cli.context import Context
 from batch.cli.cycle import build_marts, make_dbt_project, make_gate, make_publisher
+from batch.cli.lake import make_purged_side
 from batch.cli.readers import catch_up
 from batch.dashboards.report.write import REPORT_NAME
 from batch.purge.landed import LandedPurge
 from batch.purge.purge import Purge
+from batch.purge.side import DuckDBPurgeSide, PurgeSide
 from batch.purge.source import count_documents, delete_documents
 from batch.purge.target import Target
 from batch.purge.traces import Traces
@@ -84,7 +86,7 @@ def make_purge(context: Context, run_id: str, *, on_step: Callable[[str], None])
     backfills = context.landing.root.glob(f"{LANE_PREFIX}*/*.json")
     return Purge(
         landed=LandedPurge(context.landing, context.dead_letters, context.settings.duckdb.memory_limit),
-        warehouse=context.warehouse,
+        side=_side(context),
         publisher=make_publisher(context),
         traces=Traces(
             data_dir,
@@ -102,10 +104,15 @@ def make_purge(context: Context, run_id: str, *, on_step: Callable[[str], None])
         ),
         build_marts=lambda: build_marts(context),
         run_id=run_id,
-        clock=utc_now,
         lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
         on_step=on_step,
     )
+
+
+def _side(context: Context) -> PurgeSide:
+    if context.settings.lake.is_iceberg:
+        return make_purged_side(context)
+    return DuckDBPurgeSide(context.warehouse, utc_now, context.settings.duckdb.lease_timeout_seconds)
 
 
 def _target(session: str | None, project: str | None) -> Target:

@@ -28,7 +28,7 @@ def command(
     path = (output or data.data_dir / REPORT_NAME).resolve()
     with opened_marts(
         ServingFolder(data.serving_dir).database,
-        context.warehouse,
+        None if context.settings.lake.is_iceberg else context.warehouse,
         timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
     ) as connection:
         size_bytes = write_report(connection, path, now=utc_now())

@@ -92,7 +92,7 @@ class _Refresh:
         self.steps = self._context.journal.steps()
         self._metrics.observe(self.steps)
         try:
-            self._metrics.dead_letters.set(self._context.dead_letters.count(self._context.landing))
+            self._metrics.dead_letters.set(self._context.dead_letters.count(self._context.landed))
         except (OSError, ValueError, AnalyticsError) as error:
             logs.logger("schedule").warning("dead_letters_not_counted", problem=str(error))
 

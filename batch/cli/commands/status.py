@@ -6,11 +6,14 @@ from functools import partial
 import typer
 
 from batch.cli.context import Context
+from batch.cli.lake import make_loader
 from batch.cli.options import AsJson
 from batch.cli.printing.status import print_status
 from batch.status.cycle import look_at_cycle
+from batch.status.lake import LakeGlance
 from batch.status.source import headroom_seconds
 from batch.status.status import look as look_at
+from batch.status.warehouse import DuckDBGlance, Glance
 from stream.clock import utc_now
 
 
@@ -27,9 +30,9 @@ def command(
         now=utc_now(),
     )
     found = look_at(
-        context.landing,
+        context.landed,
         context.dead_letters,
-        context.warehouse,
+        _glance(context),
         cycle=cycle,
         headroom_seconds=partial(headroom_seconds, context.mongo),
         clock=utc_now,
@@ -40,3 +43,9 @@ def command(
         print_status(found, context.console)
     if found.problems:
         raise typer.Exit(1)
+
+
+def _glance(context: Context) -> Glance:
+    if context.settings.lake.is_iceberg:
+        return LakeGlance(make_loader(context))
+    return DuckDBGlance(context.warehouse)

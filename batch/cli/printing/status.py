@@ -54,8 +54,10 @@ def _add_warehouse(table: Table, status: Status) -> None:
     if status.warehouse:
         held = status.warehouse
         table.add_row("documents", f"{held.documents:,} in {held.conversations:,} conversations")
-        if held.last_loaded_at:
-            table.add_row("last load", f"{held.last_loaded_at:{_SECOND}} UTC")
+    elif status.warehouse_rows is not None:
+        table.add_row("rows", f"{status.warehouse_rows:,}, deletions among them")
+    if status.last_loaded_at:
+        table.add_row("last load", f"{status.last_loaded_at:{_SECOND}} UTC")
 
 
 def _add_cycle(table: Table, cycle: CycleStatus) -> None:

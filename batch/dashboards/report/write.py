@@ -21,13 +21,13 @@ REPORT_NAME = "report.html"
 
 @contextmanager
 def opened_marts(
-    published: Path, warehouse: Warehouse, *, timeout_seconds: float
+    published: Path, warehouse: Warehouse | None, *, timeout_seconds: float
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the published marts if there are any, so that nobody waits; else the warehouse, under its lease.
 
     Args:
         published: The DuckDB file of views.
-        warehouse: Opened if that file is not there.
+        warehouse: Opened if that file is not there; None where marts are in Iceberg.
         timeout_seconds: How long to wait for the warehouse lock.
 
     Raises:
@@ -38,6 +38,11 @@ def opened_marts(
         with duckdb.connect(published, read_only=True) as connection:
             yield connection
         return
+    if warehouse is None:
+        raise MartsMissingError(
+            f"there is nothing to report: `{published}` is not there",
+            hint="run `claude-analytics pipeline` first: it publishes the marts",
+        )
     if not warehouse.path.is_file():
         raise MartsMissingError(
             f"there is nothing to report: neither `{published}` nor `{warehouse.path}` is there",

@@ -7,7 +7,7 @@
 #}
 {% macro affected_documents() %}
     {%- set columns -%}
-        _id, type, project_id, "timestamp", ingested_at, message_role, message_content, message_raw,
+        _id, type, project_id, {{ adapter.quote('timestamp') }} as written_at, ingested_at, message_role, message_content, message_raw,
         source_file, date, content_length, uuid, extra, source_version
     {%- endset -%}
     {%- set conversations = source('raw', 'conversations') -%}

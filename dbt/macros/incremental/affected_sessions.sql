@@ -32,7 +32,7 @@
 {% macro text_list(values) -%}
     (
     {%- for value in values -%}
-        '{{ value | replace("'", "''") }}'{{ ', ' if not loop.last }}
+        {{ text_constant(value) }}{{ ', ' if not loop.last }}
     {%- else -%}
         null
     {%- endfor -%}
@@ -73,18 +73,25 @@
     summaries reach beyond one conversation.
 #}
 {% macro get_incremental_by_session_sql(arg_dict) %}
+    {%- set statements = by_session_statements(
+        arg_dict['target_relation'], arg_dict['temp_relation'], arg_dict['dest_columns']
+    ) -%}
+    {{ statements | join('; ') if statements else 'select 1' }}
+{% endmacro %}
+
+{# The statements of that strategy, in order; none if no conversation is to be rebuilt. #}
+{% macro by_session_statements(target_table, new_rows, dest_columns) %}
     {%- set plan = build_plan() -%}
-    {%- set target_table = arg_dict['target_relation'] -%}
-    {%- set new_rows = arg_dict['temp_relation'] -%}
-    {%- set columns = arg_dict['dest_columns'] | map(attribute='quoted') | join(', ') -%}
     {%- set sessions = plan.sessions -%}
+    {%- if not sessions -%}{% do return([]) %}{%- endif -%}
+    {%- set columns = dest_columns | map(attribute='quoted') | join(', ') -%}
     {%- set link_keys = config.get('meta', {}).get('link_keys', {}) -%}
-    {%- if sessions %}
+    {%- set note -%}
     insert into ops.model_changes
     {% if link_keys -%}
     with affected as (
         {% for session in sessions -%}
-        select '{{ session | replace("'", "''") }}' as session_id {{ 'union all' if not loop.last }}
+        select {{ text_constant(session) }} as session_id {{ 'union all' if not loop.last }}
         {% endfor %}
     ),
     links as (
@@ -105,14 +112,15 @@
     {%- else -%}
     values
         {% for session in sessions -%}
-        ('{{ model.name }}', {{ plan.sequence }}, '{{ session | replace("'", "''") }}') {{- ', ' if not loop.last }}
+        ('{{ model.name }}', {{ plan.sequence }}, {{ text_constant(session) }}) {{- ', ' if not loop.last }}
         {% endfor -%}
-    {%- endif %};
-    delete from {{ target_table }} where {{ is_one_of('session_id', sessions) }};
-    insert into {{ target_table }} ({{ columns }}) select {{ columns }} from {{ new_rows }};
-    {%- else %}
-    select 1
     {%- endif %}
+    {%- endset -%}
+    {% do return([
+        note,
+        'delete from ' ~ target_table ~ ' where ' ~ is_one_of('session_id', sessions),
+        'insert into ' ~ target_table ~ ' (' ~ columns ~ ') select ' ~ columns ~ ' from ' ~ new_rows,
+    ]) %}
 {% endmacro %}
 
 {#

@@ -12,52 +12,70 @@
     `--full-refresh`.
 #}
 {% macro create_build_log() %}
-    create schema if not exists ops;
-    create table if not exists ops.model_builds (
-        model {{ dbt.type_string() }}, sequence bigint, whole_sequence bigint, fingerprint {{ dbt.type_string() }},
-        macros_checksum {{ dbt.type_string() }}, built_at timestamp with time zone
-    );
-    create table if not exists ops.model_inputs (
-        model {{ dbt.type_string() }}, sequence bigint, input {{ dbt.type_string() }}, input_sequence bigint,
-        input_stamp {{ dbt.type_string() }}
-    );
-    create table if not exists ops.model_changes (
-        model {{ dbt.type_string() }}, sequence bigint, session_id {{ dbt.type_string() }}
-    );
+    {%- set text = dbt.type_string() -%}
+    {%- set tables = {
+        'model_builds': 'model ' ~ text ~ ', sequence bigint, whole_sequence bigint, fingerprint ' ~ text
+        ~ ', macros_checksum ' ~ text ~ ', built_at ' ~ instant_type(),
+        'model_inputs': 'model ' ~ text ~ ', sequence bigint, input ' ~ text ~ ', input_sequence bigint, input_stamp '
+        ~ text,
+        'model_changes': 'model ' ~ text ~ ', sequence bigint, session_id ' ~ text,
+    } -%}
+    {%- if execute -%}
+        {%- do run_query('create schema if not exists ops') -%}
+        {%- for table, columns in tables.items() -%}
+            {%- do run_query('create table if not exists ops.' ~ table ~ ' (' ~ columns ~ ')' ~ table_format()) -%}
+        {%- endfor -%}
+    {%- endif -%}
 {% endmacro %}
+
+{# What makes a table that rows can be deleted from, after its columns. #}
+{% macro table_format() -%}
+    {{ adapter.dispatch('table_format')() }}
+{%- endmacro %}
+
+{% macro default__table_format() -%}{%- endmacro %}
 
 {# Writes down a build, if there was anything new to see. Runs as a post-hook, inside the transaction. #}
 {% macro record_build() %}
     {%- if execute and is_built_by_session() -%}
         {%- set plan = build_plan() -%}
-        {%- if plan.is_whole or plan.has_news %}
-            insert into ops.model_builds values (
-                '{{ model.name }}', {{ plan.sequence }}, {{ plan.sequence if plan.is_whole else plan.whole_sequence }},
-                '{{ plan.fingerprint }}', '{{ plan.macros_checksum }}', {{ dbt.current_timestamp() }}
-            );
-            insert into ops.model_inputs values
-            {% for input in plan.inputs -%}
-                ('{{ model.name }}', {{ plan.sequence }}, '{{ input.name }}', {{ input.sequence }}, '{{ input.stamp }}')
-                {{- ', ' if not loop.last }}
-            {% endfor %};
+        {%- if plan.is_whole or plan.has_news -%}
+            {%- set inputs = [] -%}
+            {%- for input in plan.inputs -%}
+                {%- do inputs.append(
+                    "('" ~ model.name ~ "', " ~ plan.sequence ~ ", '" ~ input.name ~ "', " ~ input.sequence ~ ", '"
+                    ~ input.stamp ~ "')"
+                ) -%}
+            {%- endfor -%}
+            {%- do run_query('insert into ops.model_inputs values ' ~ inputs | join(', ')) -%}
+            {%- do run_query(
+                "insert into ops.model_builds select '" ~ model.name ~ "', " ~ plan.sequence ~ ", "
+                ~ (plan.sequence if plan.is_whole else plan.whole_sequence) ~ ", '" ~ plan.fingerprint ~ "', '"
+                ~ plan.macros_checksum ~ "', " ~ dbt.current_timestamp()
+            ) -%}
         {%- endif -%}
     {%- endif -%}
 {% endmacro %}
 
 {# Forgets what no model can ask for any more. #}
 {% macro prune_build_log() %}
-    {%- if execute and flags.WHICH in ('run', 'build') %}
-    delete from ops.model_builds where exists (
-        select 1 from ops.model_builds as newer
-        where newer.model = model_builds.model and newer.sequence > model_builds.sequence
-    );
-    delete from ops.model_inputs where exists (
-        select 1 from ops.model_inputs as newer
-        where newer.model = model_inputs.model and newer.sequence > model_inputs.sequence
-    );
-    delete from ops.model_changes where sequence <= (
-        select min(model_inputs.input_sequence) from ops.model_inputs
-        where model_inputs.input = model_changes.model
-    );
-    {%- endif %}
+    {%- if execute and flags.WHICH in ('run', 'build') -%}
+        {%- for table in ['model_builds', 'model_inputs'] -%}
+            {%- set newest = run_query('select model, max(sequence) from ops.' ~ table ~ ' group by model').rows -%}
+            {%- do forget(table, 'sequence <', newest) -%}
+        {%- endfor -%}
+        {%- do forget('model_changes', 'sequence <=', run_query(
+            'select input, min(input_sequence) from ops.model_inputs group by input'
+        ).rows) -%}
+    {%- endif -%}
+{% endmacro %}
+
+{% macro forget(table, condition, bounds) %}
+    {%- set conditions = [] -%}
+    {%- for name, bound in bounds -%}
+        {%- do conditions.append("(model = '" ~ name ~ "' and " ~ condition ~ " " ~ bound ~ ")") -%}
+    {%- endfor -%}
+    {%- if conditions -%}
+        {%- do run_query('delete from ops.' ~ table ~ ' where ' ~ conditions | join(' or ')) -%}
+    {%- endif -%}
 {% endmacro %}

@@ -5,7 +5,7 @@
         {%- for column, type in types.items() %}
         cast(
             {%- if row[column] is none %} null
-            {%- else %} '{{ row[column] | string | replace("'", "''") }}'
+            {%- else %} {{ text_constant(row[column] | string) }}
             {%- endif %} as {{ type }}) as {{ column }}{{ ',' if not loop.last }}
         {%- endfor %}
     {%- else %}

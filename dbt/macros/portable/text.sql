@@ -39,6 +39,10 @@
 
 {# Replaces every match; groups are `\1`. #}
 {% macro replace_matches(column, pattern, replacement) -%}
+    {{ adapter.dispatch('replace_matches')(column, pattern, replacement) }}
+{%- endmacro %}
+
+{% macro default__replace_matches(column, pattern, replacement) -%}
     regexp_replace({{ column }}, '{{ pattern }}', '{{ replacement }}', 'g')
 {%- endmacro %}
 
@@ -65,9 +69,9 @@
 
 {# Lines of a text: newlines, plus one for a last line without one. #}
 {% macro line_count(column) -%}
-    (
+    cast(
         length({{ column }}) - length(replace({{ column }}, chr(10), ''))
-        + case when {{ column }} = '' or right({{ column }}, 1) = chr(10) then 0 else 1 end
+        + case when {{ column }} = '' or right({{ column }}, 1) = chr(10) then 0 else 1 end as bigint
     )
 {%- endmacro %}
 

@@ -28,6 +28,10 @@
 
 {# The day an instant falls on in UTC; prices change on UTC days. #}
 {% macro utc_date(instant) -%}
+    {{ adapter.dispatch('utc_date')(instant) }}
+{%- endmacro %}
+
+{% macro default__utc_date(instant) -%}
     cast(timezone('UTC', {{ instant }}) as date)
 {%- endmacro %}
 
@@ -61,6 +65,10 @@
 
 {# A part of a date or of a wall-clock time as a whole number. #}
 {% macro time_part(part, value) -%}
+    {{ adapter.dispatch('time_part')(part, value) }}
+{%- endmacro %}
+
+{% macro default__time_part(part, value) -%}
     cast(extract({{ part }} from {{ value }}) as integer)
 {%- endmacro %}
 
@@ -125,4 +133,13 @@
 {# The last day of the month that a date begins. #}
 {% macro last_day_of_month(first_day) -%}
     {{ days_after(month_of(days_after(first_day, 31)), -1) }}
+{%- endmacro %}
+
+{# An instant as the text that keys are made of. #}
+{% macro instant_text(instant) -%}
+    {{ adapter.dispatch('instant_text')(instant) }}
+{%- endmacro %}
+
+{% macro default__instant_text(instant) -%}
+    cast({{ instant }} as {{ dbt.type_string() }})
 {%- endmacro %}

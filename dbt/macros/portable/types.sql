@@ -57,7 +57,7 @@
 
 {# A part of a whole, null if the whole is 0. #}
 {% macro ratio(part, whole) -%}
-    cast({{ part }} as double precision) / nullif({{ whole }}, 0)
+    cast({{ part }} as {{ double_type() }}) / nullif({{ whole }}, 0)
 {%- endmacro %}
 
 {# A percentile, 0 to 1, between the neighbouring values. #}
@@ -94,10 +94,37 @@
     numbers would depend on their order, and so on how a table was built.
 #}
 {% macro total_usd(expression) -%}
-    cast(sum(cast(round({{ expression }} * 10000000000) as bigint)) as double precision) / 10000000000
+    cast(sum(cast(round({{ expression }} * 10000000000) as bigint)) as {{ double_type() }}) / 10000000000
 {%- endmacro %}
 
 {# Sum of seconds with three decimals; as whole milliseconds, for the same reason. #}
 {% macro total_seconds(expression) -%}
-    cast(sum(cast(round({{ expression }} * 1000) as bigint)) as double precision) / 1000
+    cast(sum(cast(round({{ expression }} * 1000) as bigint)) as {{ double_type() }}) / 1000
+{%- endmacro %}
+
+{# The type of floating-point numbers of 8 bytes. #}
+{% macro double_type() -%}
+    {{ adapter.dispatch('double_type')() }}
+{%- endmacro %}
+
+{% macro default__double_type() -%}
+    double precision
+{%- endmacro %}
+
+{# The type of instants. #}
+{% macro instant_type() -%}
+    {{ adapter.dispatch('instant_type')() }}
+{%- endmacro %}
+
+{% macro default__instant_type() -%}
+    timestamp with time zone
+{%- endmacro %}
+
+{# A text as a constant. #}
+{% macro text_constant(value) -%}
+    {{ adapter.dispatch('text_constant')(value) }}
+{%- endmacro %}
+
+{% macro default__text_constant(value) -%}
+    '{{ value | replace("'", "''") }}'
 {%- endmacro %}

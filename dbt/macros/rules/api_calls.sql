@@ -73,7 +73,7 @@ ranked as (
                 case when is_sidechain then 1 else 0 end,
                 total_tokens desc,
                 coalesce(length(iterations), 0) desc,
-                written_at,
+                written_at nulls last,
                 line_id
         ) as row_rank,
         count(*) over (partition by call_id, message_id) as line_count,
@@ -149,7 +149,7 @@ with_cost as (
         case when has_price then model_cost_usd * geography_factor * (batch_factor - 1) end as batch_cost_usd,
         case when has_price then advisor_list_usd * geography_factor * batch_factor end as advisor_cost_usd,
         case when has_price then fallback_list_usd * geography_factor * batch_factor end as fallback_cost_usd,
-        case when has_price then cast(all_web_searches as double precision) * {{ var('web_search_usd') }} end
+        case when has_price then cast(all_web_searches as {{ double_type() }}) * {{ var('web_search_usd') }} end
             as web_search_cost_usd,
         case
             when has_price

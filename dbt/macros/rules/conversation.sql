@@ -16,7 +16,7 @@
         case
             when {{ matches(path, '^[a-z]:') }}
                 then upper(left({{ path }}, 1)) || {{ replace_matches("replace(substr(" ~ path ~ ", 2), chr(92), '/')", '/+$', '') }}
-            when {{ matches(path, '^[A-Z]:') }} or {{ path }} like chr(92) || chr(92) || '%'
+            when {{ matches(path, '^[A-Z]:') }} or left({{ path }}, 2) = chr(92) || chr(92)
                 then {{ replace_matches("replace(" ~ path ~ ", chr(92), '/')", '/+$', '') }}
             else {{ replace_matches(path, '/+$', '') }}
         end,
@@ -40,9 +40,10 @@
     case
         {#- Reversed, a folder comes before the ones that it lies in. #}
         {%- for alias in aliases.keys() | sort(reverse=true) %}
-        {%- set name = alias | replace("'", "''") %}
-        when {{ folder }} = '{{ name }}' or left({{ folder }}, length('{{ name }}') + 1) = '{{ name }}/'
-            then '{{ aliases[alias] | replace("'", "''") }}'
+        when
+            {{ folder }} = {{ text_constant(alias) }}
+            or left({{ folder }}, length({{ text_constant(alias) }}) + 1) = {{ text_constant(alias ~ '/') }}
+            then {{ text_constant(aliases[alias]) }}
         {%- endfor %}
         when false then ''
     end

@@ -2,9 +2,9 @@
     What a person typed, without what the program put around it: reminders and hints of the editor.
 #}
 {% macro typed_text(column) -%}
-    trim({{ replace_matches(
+    trim(both ' ' || chr(9) || chr(10) || chr(13) from {{ replace_matches(
         column, '(?s)<system-reminder>.*?</system-reminder>|<ide_[a-z_]+>.*?</ide_[a-z_]+>', ''
-    ) }}, ' ' || chr(9) || chr(10) || chr(13))
+    ) }})
 {%- endmacro %}
 
 {#

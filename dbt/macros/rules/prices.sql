@@ -8,7 +8,7 @@
 {% macro model_family(model) -%}
     {%- set steps = [
         ('^.*(claude-)', '\\1'),
-        ('[@:[].*$', ''),
+        ('(@|:|\\[).*$', ''),
         ('[._]', '-'),
         ('-(20[0-9][0-9][0-9][0-9][0-9][0-9].*|latest|default)$', ''),
         ('(-v[0-9]+|-fast|-thinking|-preview|-beta|-1m|-minimal|-low|-medium|-high|-xhigh|-max)+$', ''),

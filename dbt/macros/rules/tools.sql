@@ -1,12 +1,12 @@
 {# Server of an MCP tool, whose name is `mcp__<server>__<tool>`; null for any other. #}
 {% macro mcp_server(tool_name) -%}
-    case when {{ tool_name }} like 'mcp\_\_%' escape '\' then nullif(split_part({{ tool_name }}, '__', 2), '') end
+    case when {{ tool_name }} like 'mcp|_|_%' escape '|' then nullif(split_part({{ tool_name }}, '__', 2), '') end
 {%- endmacro %}
 
 {# Tool of an MCP server, as the server calls it. #}
 {% macro mcp_tool(tool_name) -%}
     case
-        when {{ tool_name }} like 'mcp\_\_%' escape '\'
+        when {{ tool_name }} like 'mcp|_|_%' escape '|'
             then nullif(
                 substr({{ tool_name }}, length('mcp__' || split_part({{ tool_name }}, '__', 2) || '__') + 1), ''
             )
@@ -26,8 +26,8 @@
 {# Whether an error text says that the user turned the call down: a decision, not a failure. #}
 {% macro is_rejection(text) -%}
     (
-        {{ text }} like '%user doesn''t want to proceed with this tool use%'
-        or {{ text }} like '%user doesn''t want to take this action right now%'
+        {{ text }} like {{ text_constant("%user doesn't want to proceed with this tool use%") }}
+        or {{ text }} like {{ text_constant("%user doesn't want to take this action right now%") }}
         or {{ text }} like '%user rejected%'
         or {{ text }} like '%User rejected%'
         or {{ text }} like '%Request interrupted by user for tool use%'
@@ -95,6 +95,6 @@
 {% macro tool_category(tool_name, seed_category) -%}
     coalesce(
         {{ seed_category }},
-        case when {{ tool_name }} like 'mcp\_\_%' escape '\' then 'mcp' else 'uncategorised' end
+        case when {{ tool_name }} like 'mcp|_|_%' escape '|' then 'mcp' else 'uncategorised' end
     )
 {%- endmacro %}

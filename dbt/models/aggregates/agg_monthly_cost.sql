@@ -18,12 +18,12 @@ with days as (
 ),
 
 discounts as (
-    {{ given_rows(discounts, {'share': 'double precision', 'valid_from': 'date', 'valid_to': 'date'}) }}
+    {{ given_rows(discounts, {'share': double_type(), 'valid_from': 'date', 'valid_to': 'date'}) }}
 ),
 
 subscriptions as (
     {{ given_rows(subscriptions, {
-        'usd_per_month': 'double precision', 'valid_from': 'date', 'valid_to': 'date',
+        'usd_per_month': double_type(), 'valid_from': 'date', 'valid_to': 'date',
     }) }}
 ),
 
@@ -65,11 +65,12 @@ fees as (
         sum(
             subscriptions.usd_per_month
             * (
-                least(subscriptions.valid_to, months.last_day)
-                - greatest(subscriptions.valid_from, months.month_key)
-                + 1
+                {{ days_between(
+                    'greatest(subscriptions.valid_from, months.month_key)',
+                    'least(subscriptions.valid_to, months.last_day)'
+                ) }} + 1
             )
-            / (months.last_day - months.month_key + 1)
+            / ({{ days_between('months.month_key', 'months.last_day') }} + 1)
         ) as usd
     from months
     inner join subscriptions

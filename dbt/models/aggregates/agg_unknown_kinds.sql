@@ -95,8 +95,8 @@ versions as (
             order by
                 -- Lines that know neither say nothing of when a kind came up.
                 case when written_at is null or client_version is null then 1 else 0 end,
-                written_at,
-                client_version
+                written_at nulls last,
+                client_version nulls last
         ) as first_version
     from unknown
 ),

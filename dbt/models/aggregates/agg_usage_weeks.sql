@@ -12,7 +12,7 @@ placed as (
     select
         *,
         -- Hours since a Monday at midnight, less those that the week begins later.
-        (cast(local_created_at as date) - cast('2001-01-01' as date)) * 24
+        {{ days_between("cast('2001-01-01' as date)", 'cast(local_created_at as date)') }} * 24
         + {{ time_part('hour', 'local_created_at') }} - {{ var('usage_week_start_hour') }} as hours
     from calls
 ),

@@ -147,8 +147,8 @@ final as (
         gap_end as window_end,
         true as is_gap,
         false as is_last,
-        cast(null as timestamp with time zone) as first_call_at,
-        cast(null as timestamp with time zone) as last_call_at,
+        cast(null as {{ instant_type() }}) as first_call_at,
+        cast(null as {{ instant_type() }}) as last_call_at,
         cast(0 as bigint) as api_calls,
         cast(0 as bigint) as input_tokens,
         cast(0 as bigint) as output_tokens,
@@ -156,13 +156,13 @@ final as (
         cast(0 as bigint) as cache_write_1h_tokens,
         cast(0 as bigint) as cache_read_tokens,
         cast(0 as bigint) as total_tokens,
-        cast(0 as double precision) as cost_usd,
+        cast(0 as {{ double_type() }}) as cost_usd,
         cast(0 as bigint) as unpriced_calls,
-        cast(0 as double precision) as busy_minutes,
-        cast(null as double precision) as tokens_per_minute,
-        cast(null as double precision) as cost_per_hour_usd,
-        cast(null as double precision) as projected_tokens,
-        cast(null as double precision) as projected_cost_usd
+        cast(0 as {{ double_type() }}) as busy_minutes,
+        cast(null as {{ double_type() }}) as tokens_per_minute,
+        cast(null as {{ double_type() }}) as cost_per_hour_usd,
+        cast(null as {{ double_type() }}) as projected_tokens,
+        cast(null as {{ double_type() }}) as projected_cost_usd
     from gaps
 )
 

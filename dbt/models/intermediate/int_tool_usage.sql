@@ -31,10 +31,10 @@ joined as (
                 -- The answer in the call's own conversation, else the one that a fork got.
                 case when results.is_from_fork then 1 else 0 end,
                 case when calls.is_sidechain then 1 else 0 end,
-                calls.written_at,
+                calls.written_at nulls last,
                 calls.line_id,
                 calls.block_index,
-                results.written_at,
+                results.written_at nulls last,
                 results.line_id,
                 results.block_index
         ) as row_rank

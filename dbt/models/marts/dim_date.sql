@@ -25,7 +25,7 @@ bounds as (
 calendar as (
     select {{ days_after('bounds.first_day', 'series.number') }} as date_key
     from bounds
-    cross join lateral {{ number_series('(bounds.last_day - bounds.first_day) + 1') }}
+    cross join lateral {{ number_series(days_between('bounds.first_day', 'bounds.last_day') ~ ' + 1') }}
     union distinct
     select date_key from days
 ),

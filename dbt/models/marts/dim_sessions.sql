@@ -244,7 +244,8 @@ final as (
         coalesce({{ local_date('sessions.session_start') }}, sessions.first_date_key) as date_key,
         sessions.session_start,
         sessions.session_end,
-        {{ milliseconds_between('sessions.session_start', 'sessions.session_end') }} / 1000.0 as duration_seconds,
+        {{ milliseconds_between('sessions.session_start', 'sessions.session_end') }} / cast(1000 as {{ double_type() }})
+            as duration_seconds,
         sessions.active_seconds,
         case
             when sessions.message_count < 10 then 'low'

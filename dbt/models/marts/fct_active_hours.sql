@@ -15,7 +15,7 @@ final as (
         hour_of_day,
         {{ time_part('isodow', 'date_key') }} as day_of_week,
         line_count,
-        active_ms / 1000.0 as active_seconds,
+        active_ms / cast(1000 as {{ double_type() }}) as active_seconds,
         first_written_at,
         last_written_at
     from hours

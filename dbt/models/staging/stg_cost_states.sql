@@ -1,7 +1,8 @@
 {%- set amounts = [
     'cost_usd', 'input_tokens', 'output_tokens', 'cache_write_tokens', 'cache_read_tokens', 'web_search_requests',
 ] -%}
-{%- set in_order = 'partition by session_id, model order by reported_ms, cost_usd, output_tokens, line_id' -%}
+{%- set in_order
+    = 'partition by session_id, model order by reported_ms nulls last, cost_usd, output_tokens, line_id' -%}
 {%- set increase = 'case when is_continued then greatest({0} - previous_{0}, 0) else {0} end' -%}
 
 -- Claude Code writes its running cost when a process ends, and the next process of the conversation goes on from

@@ -14,7 +14,7 @@ queued_prompts as (
         session_id,
         typed_text,
         written_at,
-        row_number() over (partition by session_id, typed_text order by written_at, line_id) as queue_place
+        row_number() over (partition by session_id, typed_text order by written_at nulls last, line_id) as queue_place
     from lines
     where is_queued_prompt
 ),

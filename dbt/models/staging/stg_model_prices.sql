@@ -5,7 +5,7 @@
 {%- set types = {
     'model_family': dbt.type_string(), 'valid_from': 'date', 'valid_to': 'date', 'long_context_above_tokens': 'bigint',
 } -%}
-{%- for column in money -%}{%- do types.update({column: 'double precision'}) -%}{%- endfor -%}
+{%- for column in money -%}{%- do types.update({column: double_type()}) -%}{%- endfor -%}
 -- The seed's prices; where a file of own ones is given, both merged.
 -- depends on: {{ ref('model_prices') }}
 -- What macros write is laid out for them, not for this file.

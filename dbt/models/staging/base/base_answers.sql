@@ -76,7 +76,7 @@ ordered as (
         messages.*,
         count(case when messages.role = 'user' then 1 end) over (
             partition by messages.session_id, messages.thread
-            order by messages.written_at, messages.source_version, messages.line_id
+            order by messages.written_at nulls last, messages.source_version, messages.line_id
             rows unbounded preceding
         ) as user_lines_before
     from messages
@@ -85,7 +85,7 @@ ordered as (
     where repetitions.line_id is null
 ),
 
-{% set in_order = 'partition by session_id, thread order by written_at, source_version, line_id' -%}
+{% set in_order = 'partition by session_id, thread order by written_at nulls last, source_version, line_id' -%}
 compared as (
     select
         *,

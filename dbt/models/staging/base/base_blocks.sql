@@ -49,8 +49,8 @@ lines as (
         _id as line_id,
         session_id,
         type as line_type,
-        "timestamp" as written_at,
-        coalesce({{ local_date('"timestamp"') }}, {{ local_date('ingested_at') }}, date) as date_key,
+        written_at,
+        coalesce({{ local_date('written_at') }}, {{ local_date('ingested_at') }}, date) as date_key,
         source_version,
         message_raw,
         extra,
@@ -126,7 +126,7 @@ final as (
         {{ answer_name('message_id', 'request_id') }} as answer_name,
         tool_use_id,
         -- Where ids are no identity, calls differ by what they ask for.
-        case when kind = 'tool_use' and tool_use_id not like 'toolu\_%' escape '\' then md5(block_input_text) end
+        case when kind = 'tool_use' and tool_use_id not like 'toolu|_%' escape '|' then md5(block_input_text) end
             as input_digest,
         tool_name,
         file_path,

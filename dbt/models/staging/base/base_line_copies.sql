@@ -63,7 +63,7 @@ dated as (
         -- Of the versions of a line, the one that reports most.
         row_number() over (
             partition by repeated_lines.line_key, repeated_lines.session_id
-            order by repeated_lines.tokens desc, repeated_lines.ingested_at asc, repeated_lines.line_id asc
+            order by repeated_lines.tokens desc, repeated_lines.ingested_at asc nulls last, repeated_lines.line_id asc
         ) as version_rank
     from repeated_lines
     left join conversations on repeated_lines.session_id = conversations.session_id
@@ -81,8 +81,8 @@ ranked as (
             order by
                 is_fork,
                 -- A resumed conversation goes on where the first one ended.
-                last_written_at,
-                first_ingested_at,
+                last_written_at nulls last,
+                first_ingested_at nulls last,
                 session_id,
                 version_rank
         ) as copy_rank,

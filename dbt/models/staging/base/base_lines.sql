@@ -119,10 +119,10 @@ final as (
         session_id,
         project_id as project_folder,
         type as line_type,
-        "timestamp" as written_at,
+        written_at,
         ingested_at,
         source_version,
-        coalesce({{ local_date('"timestamp"') }}, {{ local_date('ingested_at') }}, date) as date_key,
+        coalesce({{ local_date('written_at') }}, {{ local_date('ingested_at') }}, date) as date_key,
         case when is_queued_prompt then 'user' else coalesce(message_role, type) end as role,
         case
             when is_queued_prompt then length({{ json_texts('extra', 'attachment.prompt') }})
@@ -181,8 +181,8 @@ final as (
             when {{ json_field('line_fields', line_paths, 'forkedFrom.messageUuid') }} is not null
                 then {{ json_field('line_fields', line_paths, 'forkedFrom.messageUuid') }}
             when uuid is not null then uuid
-            when "timestamp" is not null then {{ surrogate_key([
-                'session_id', 'type', '"timestamp"', 'message_raw', 'extra',
+            when written_at is not null then {{ surrogate_key([
+                'session_id', 'type', instant_text('written_at'), 'message_raw', 'extra',
             ]) }}
             else _id
         end as line_key,

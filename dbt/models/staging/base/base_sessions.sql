@@ -29,7 +29,7 @@ folders as (
                     when lower({{ replace_matches('folder', '[^A-Za-z0-9]', '-') }}) = lower(project_folder) then 0
                     else 1
                 end,
-                first_written_at,
+                first_written_at nulls last,
                 first_line_id
         ) as row_rank
     from working_folders

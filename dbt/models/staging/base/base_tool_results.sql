@@ -41,7 +41,7 @@ ranked_calls as (
         *,
         row_number() over (
             partition by session_id, call_id
-            order by written_at, source_version, line_id, block_index
+            order by written_at nulls last, source_version, line_id, block_index
         ) as row_rank
     from threaded
     where block_type = 'tool_use'
@@ -98,7 +98,7 @@ marked_calls as (
             when
                 answer_id = lag(answer_id) over (
                     partition by session_id, thread, tool_use_id
-                    order by written_at, source_version, line_id, block_index
+                    order by written_at nulls last, source_version, line_id, block_index
                 )
                 then 0
             else 1
@@ -129,7 +129,7 @@ grouped as (
         -- A result that clocks put before every call answers the first one.
         greatest(1, sum(begins_group) over (
             partition by session_id, thread, tool_use_id
-            order by written_at, is_result, source_version, line_id, block_index
+            order by written_at nulls last, is_result, source_version, line_id, block_index
             rows unbounded preceding
         )) as group_number
     from events
@@ -140,7 +140,7 @@ numbered as (
         *,
         row_number() over (
             partition by session_id, thread, tool_use_id, group_number, is_result
-            order by written_at, source_version, line_id, block_index
+            order by written_at nulls last, source_version, line_id, block_index
         ) as place,
         count(case when is_result = 0 then 1 end)
             over (partition by session_id, thread, tool_use_id, group_number) as call_count
