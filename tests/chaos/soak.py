@@ -230,7 +230,7 @@ class Soak:
         self._nodes.wait_for_primary()
 
     def _rewind_source(self) -> None:
-        """Restore older files of the servers: a worker ends with exit code 2, and the next reads everything."""
+        """Restore older files of the servers: a worker ends with exit code 2, the next reads everything."""
         lane = self._arena.stream.lane
         now = present_cluster_time(self._arena.collection.database.client)
         self._wait_for(lambda: (position := lane.position()) is not None and position.cluster_time > now)
