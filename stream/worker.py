@@ -54,8 +54,8 @@ from stream.warehouse.warehouse import Warehouse
 
 _EPOCH_INTERVAL = timedelta(seconds=30)
 _FINAL_LOAD_SECONDS = 5.0
-_JOIN_SECONDS = 1.0
-_RESNAPSHOT_JOIN_SECONDS = 3.0
+_JOIN_SECONDS = 3.0
+"""Shared by all threads that end with the worker; a server that does not answer may hold one up."""
 
 
 @dataclass(frozen=True)
@@ -331,10 +331,11 @@ class Worker:
                 self._load_the_rest(loader, stop, has_time=False)
                 raise
             failure = guard.error or stop.error
+            ended_at = time.monotonic()
             self._load_the_rest(loader, stop, has_time=until_idle_seconds is not None and not failure)
-            oplog.join(_JOIN_SECONDS)
-            majority.join(_JOIN_SECONDS)
-            resnapshot.join(_RESNAPSHOT_JOIN_SECONDS)
+            # They were stopped before the last load: what that took is not waited for again.
+            for thread in (oplog, majority, resnapshot):
+                thread.join(max(0.1, ended_at + _JOIN_SECONDS - time.monotonic()))
         return _Attempt(reader, loader, stop, failure)
 
     def _transcribe(self, metrics: StreamMetrics) -> Transcribe | None:

@@ -1,10 +1,11 @@
 """Fixtures that every kind of test may ask for."""
 
 import os
+import shutil
 import signal
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import structlog
+from filelock import FileLock
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pymongo import MongoClient
@@ -123,25 +125,43 @@ def dbt_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("dbt")
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return a folder that the first of all test processes to ask for it has made; only to be read."""
+    root = factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    folder = root / f"once-{name}"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "made").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            (folder / "made").touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def sample_marts(tmp_path_factory: pytest.TempPathFactory, dbt_artifacts: Path) -> MartsWarehouse:
     """Return the marts of the sample logs, built once, and some days of runs; only to be read."""
-    warehouse = MartsWarehouse(tmp_path_factory.mktemp("sample"), artifacts=dbt_artifacts)
-    warehouse.change(documents_of(shipped.sample_logs()))
-    warehouse.build()
-    with warehouse.warehouse.opened(timeout_seconds=20) as connection:
-        note_runs(platform_runs(), connection)
-        # As if two lines had been rejected: a chart of nothing is not shown.
-        connection.execute("update raw.micro_batches set dead_letters = 2")
-        built_at = datetime(2026, 11, 6, 23, tzinfo=UTC)
-        note_build(
-            connection,
-            build_id="run-059",
-            created_at=built_at,
-            source_at=built_at - timedelta(seconds=90),
-            micro_batches=1,
-        )
-    return warehouse
+
+    def make(folder: Path) -> None:
+        warehouse = MartsWarehouse(folder, artifacts=dbt_artifacts)
+        warehouse.change(documents_of(shipped.sample_logs()))
+        warehouse.build()
+        with warehouse.warehouse.opened(timeout_seconds=20) as connection:
+            note_runs(platform_runs(), connection)
+            # As if two lines had been rejected: a chart of nothing is not shown.
+            connection.execute("update raw.micro_batches set dead_letters = 2")
+            built_at = datetime(2026, 11, 6, 23, tzinfo=UTC)
+            note_build(
+                connection,
+                build_id="run-059",
+                created_at=built_at,
+                source_at=built_at - timedelta(seconds=90),
+                micro_batches=1,
+            )
+
+    made = MartsWarehouse(made_once(tmp_path_factory, "sample", make), artifacts=dbt_artifacts)
+    return made.copied(tmp_path_factory.mktemp("sample"))
 
 
 @pytest.fixture(scope="session")
@@ -149,16 +169,21 @@ def shared_marts(
     tmp_path_factory: pytest.TempPathFactory, shared_logs: Path, dbt_artifacts: Path
 ) -> MartsWarehouse:
     """Return the marts of the real logs, built once; only to be read."""
-    warehouse = MartsWarehouse(tmp_path_factory.mktemp("shared"), artifacts=dbt_artifacts)
-    warehouse.change(documents_of(shared_logs))
-    warehouse.build()
-    return warehouse
+
+    def make(folder: Path) -> None:
+        warehouse = MartsWarehouse(folder, artifacts=dbt_artifacts)
+        warehouse.change(documents_of(shared_logs))
+        warehouse.build()
+
+    made = MartsWarehouse(made_once(tmp_path_factory, "shared", make), artifacts=dbt_artifacts)
+    return made.copied(tmp_path_factory.mktemp("shared"))
 
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the wheel of the checkout, built once."""
-    return build_wheel(tmp_path_factory.mktemp("dist"))
+    (wheel,) = made_once(tmp_path_factory, "wheel", build_wheel).glob("*.whl")
+    return wheel
 
 
 @pytest.fixture

@@ -269,15 +269,19 @@ class Backfill:
         MajorityWatch(client, self.mongo.namespace, is_awaited=False, stop=read, log=self.log).start()
         if loader:
             loader.start()
-        if isinstance(lane, FencedLane):
-            shared = SharedRanges(
-                lane, plan.ranges, lease_seconds=self.claim_seconds, stop=stop, on_landed=tally.found
-            )
-            with shared.renewed():
-                RangeReaders(plan, shared, parts, threads=self.threads).run(lambda: on_progress(tally.look()))
-        else:
-            RangeReaders(plan, missing, parts, threads=self.threads).run(lambda: on_progress(tally.look()))
-        read.finish()
+        try:
+            if isinstance(lane, FencedLane):
+                shared = SharedRanges(
+                    lane, plan.ranges, lease_seconds=self.claim_seconds, stop=stop, on_landed=tally.found
+                )
+                readers = RangeReaders(plan, shared, parts, threads=self.threads)
+                with shared.renewed():
+                    readers.run(lambda: on_progress(tally.look()))
+            else:
+                readers = RangeReaders(plan, missing, parts, threads=self.threads)
+                readers.run(lambda: on_progress(tally.look()))
+        finally:
+            read.finish()
         self.at_failpoint("all_read")
         if loader:
             loader.finish(timeout_seconds=self.lease_timeout_seconds, is_hurried=lambda: stop.is_set)

@@ -1,4 +1,5 @@
 /*
+# Much like usage_windows.sql, of another mart. Each question is a statement by itself: a card shows it, anyone may paste it.
 title = "Weeks of the subscription"
 answers = "How much of each week did we use, and how will this one end?"
 dashboard = "Spend"

@@ -4,6 +4,7 @@ import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -52,6 +53,39 @@ class MicroBatch:
         return self.path.name.endswith(MERGED_ENDING)
 
 
+class Checked(NamedTuple):
+    """A landed file that is whole.
+
+    Attributes:
+        micro_batch: The file.
+        footer: What it says about itself.
+        size_bytes: Its size.
+        content: All of it, where that is at most 1 MiB.
+    """
+
+    micro_batch: MicroBatch
+    footer: Footer
+    size_bytes: int
+    content: bytes | None
+
+
+def read_checked(micro_batch: MicroBatch) -> Checked:
+    """Do what `check_content` and `read_footer` do; a small file is opened once.
+
+    Raises the errors of both.
+    """
+    try:
+        with micro_batch.path.open("rb") as file:
+            content = file.read(_READ_SIZE_BYTES + 1)
+    except OSError as error:
+        raise corrupt(micro_batch, error.strerror or error) from error
+    if len(content) > _READ_SIZE_BYTES:
+        size_bytes = check_content(micro_batch)
+        return Checked(micro_batch, read_footer(micro_batch), size_bytes, None)
+    _require_checksum(micro_batch, f"{zlib.crc32(content):08x}")
+    return Checked(micro_batch, _footer(micro_batch, pa.BufferReader(content)), len(content), content)
+
+
 def read_footer(micro_batch: MicroBatch) -> Footer:
     """Read what a landed file says about itself, without its rows.
 
@@ -59,8 +93,12 @@ def read_footer(micro_batch: MicroBatch) -> Footer:
         MicroBatchCorruptError: It is truncated, or no landed file.
         SchemaTooNewError: A newer version of this program wrote it.
     """
+    return _footer(micro_batch, micro_batch.path)
+
+
+def _footer(micro_batch: MicroBatch, source: Path | pa.BufferReader) -> Footer:
     try:
-        metadata = pq.read_metadata(micro_batch.path).metadata
+        metadata = pq.read_metadata(source).metadata
         return Footer.from_metadata(metadata, what=f"micro-batch `{micro_batch.id}`")
     except (OSError, pa.ArrowException, ValueError) as error:
         raise corrupt(micro_batch, error) from error
@@ -98,7 +136,11 @@ def check_content(micro_batch: MicroBatch) -> int:
         checksum, size_bytes = checksum_of(micro_batch.path)
     except OSError as error:
         raise corrupt(micro_batch, error.strerror or error) from error
+    _require_checksum(micro_batch, checksum)
+    return size_bytes
+
+
+def _require_checksum(micro_batch: MicroBatch, checksum: str) -> None:
     name = NAME.fullmatch(micro_batch.path.name)
     if name is None or name["checksum"] != checksum:
         raise corrupt(micro_batch, f"its checksum is {checksum}, not the one in its name")
-    return size_bytes

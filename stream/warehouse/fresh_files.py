@@ -4,7 +4,7 @@ A file is judged by the interval of its ids: zone maps answer whether a table ha
 a backfill never overlap, so one file with known documents among many does not make all of them dear.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -82,15 +82,17 @@ def _read(paths: Iterable[str]) -> str:
     return f"read_parquet({files}, filename = true, file_row_number = true, hive_partitioning = false)"
 
 
-def rows_of_files(paths: Sequence[str]) -> pa.Table:
-    """Read landed files of the present form into memory, with the places that `landed_rows` gives.
+def rows_of_files(files: Mapping[str, bytes]) -> pa.Table:
+    """Return the rows of landed files of the present form, with the places that `landed_rows` gives.
+
+    Args:
+        files: Their content by path.
 
     Raises:
-        OSError: One is not there.
         pa.ArrowInvalid: One is damaged.
     """
-    tables = [pq.ParquetFile(path).read(use_threads=False) for path in paths]
-    names = [path for path, table in zip(paths, tables, strict=True) for _ in range(table.num_rows)]
+    tables = [pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False) for content in files.values()]
+    names = [path for path, table in zip(files, tables, strict=True) for _ in range(table.num_rows)]
     numbers = [number for table in tables for number in range(table.num_rows)]
     rows = pa.concat_tables(tables).combine_chunks()
     return rows.append_column("filename", pa.array(names, pa.string())).append_column(

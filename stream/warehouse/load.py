@@ -20,14 +20,15 @@ from stream.clock import Clock
 from stream.core.schema import RAW_CONVERSATIONS_COLUMNS
 from stream.landing.footer import Footer
 from stream.landing.merged import replaced_by
-from stream.landing.micro_batch import MicroBatch
+from stream.landing.micro_batch import Checked, MicroBatch
 from stream.warehouse.fresh_files import fresh_files, landed_rows, rows_of_files
 
 BULK_ROWS = 100_000
 """From so many changed rows on, a load says "everything may have changed" instead of listing lines."""
 
 _MANY_FILES = 64
-_SMALL_SIZE_BYTES = 32_000_000
+SMALL_SIZE_BYTES = 32_000_000
+"""Of all files together, up to which many are read into memory."""
 
 
 @dataclass(frozen=True)
@@ -68,20 +69,20 @@ class LoadTransaction:
     def __init__(
         self,
         connection: duckdb.DuckDBPyConnection,
-        chunk: Sequence[tuple[MicroBatch, Footer]],
+        chunk: Sequence[Checked],
         clock: Clock,
     ) -> None:
         self._connection = connection
         self._chunk = chunk
         self._now = clock()
         self._marker = 0
-        self._old = {str(each.path) for each, footer in chunk if footer.is_old}
+        self._old = {str(each.micro_batch.path) for each in chunk if each.footer.is_old}
         self._copied: set[str] = set()
 
     def run(self) -> LoadResult:
         """Write the last change of each document, note what changed, mark the micro-batches as loaded."""
         (load_id,) = one_row(self._connection, "select coalesce(max(load_id), 0) + 1 from raw.loads")
-        rows = sum(footer.rows for _, footer in self._chunk)
+        rows = sum(each.footer.rows for each in self._chunk)
         upserted = removed = 0
         swept = self._truncate()
         is_bulk = rows >= BULK_ROWS or swept > 0
@@ -118,9 +119,9 @@ class LoadTransaction:
             self._connection, "select coalesce(max(cluster_time), 0) from raw.truncate_markers"
         )
         markers = [
-            (footer.truncate_marker, each.id)
-            for each, footer in self._chunk
-            if footer.truncate_marker is not None
+            (each.footer.truncate_marker, each.micro_batch.id)
+            for each in self._chunk
+            if each.footer.truncate_marker is not None
         ]
         self._marker = max([known, *(marker for marker, _ in markers)])
         if markers:
@@ -135,22 +136,20 @@ class LoadTransaction:
 
     def _paths_above_marker(self, version_of: Callable[[Footer], int | None]) -> list[str]:
         """Return paths of files with rows at or above the marker."""
-        versions = ((micro_batch.path, version_of(footer)) for micro_batch, footer in self._chunk)
+        versions = ((each.micro_batch.path, version_of(each.footer)) for each in self._chunk)
         return [str(path) for path, version in versions if version is not None and version >= self._marker]
 
     def _copy_small(self, paths: Sequence[str]) -> None:
         """Read many small files once, into memory: to open one takes as long as to read thousands of rows."""
-        small = (
-            len(paths) > _MANY_FILES
-            and sum(each.path.stat().st_size for each, _ in self._chunk) <= _SMALL_SIZE_BYTES
-        )
-        if not small:
+        contents = {str(each.micro_batch.path): each.content for each in self._chunk}
+        small = {path: content for path in paths if (content := contents[path]) is not None}
+        if len(paths) <= _MANY_FILES or len(small) < len(paths):
             return
         if self._old:
             self._copy(landed_rows(paths, old=self._old))
         else:
             # Arrow reads a small file in two thirds of the time that DuckDB takes to.
-            self._connection.register("small_files", rows_of_files(paths))
+            self._connection.register("small_files", rows_of_files(small))
             self._copy("small_files")
             self._connection.unregister("small_files")
         self._copied = set(paths)
@@ -169,8 +168,8 @@ class LoadTransaction:
 
     def _name_files(self) -> None:
         names = sql.rows(
-            (str(micro_batch.path), micro_batch.id, position)
-            for position, (micro_batch, _) in enumerate(self._chunk)
+            (str(each.micro_batch.path), each.micro_batch.id, position)
+            for position, each in enumerate(self._chunk)
         )
         self._execute(
             f"""
@@ -275,11 +274,11 @@ class LoadTransaction:
 
     def _record(self, load_id: int, upserted: int, deleted: int, *, is_bulk: bool) -> None:
         manifest = sql.rows(
-            _manifest_row(micro_batch, footer, load_id, self._now) for micro_batch, footer in self._chunk
+            _manifest_row(each.micro_batch, each.footer, load_id, self._now) for each in self._chunk
         )
-        for micro_batch, _ in self._chunk:
-            if micro_batch.is_merged:  # some of what it replaces may have been loaded by itself
-                self._execute(f"delete from raw.micro_batches where {_is_replaced_by(micro_batch)}")
+        for each in self._chunk:
+            if each.micro_batch.is_merged:  # some of what it replaces may have been loaded by itself
+                self._execute(f"delete from raw.micro_batches where {_is_replaced_by(each.micro_batch)}")
         self._execute(f"insert into raw.micro_batches values {manifest}")
         load = sql.rows([(load_id, self._now, len(self._chunk), upserted, deleted, is_bulk)])
         self._execute(f"insert into raw.loads values {load}")

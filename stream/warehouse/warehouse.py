@@ -15,13 +15,12 @@ import pyarrow as pa
 from stream import sql
 from stream.clock import Clock
 from stream.errors import AnalyticsError, WarehouseBusyError, WarehouseCorruptError
-from stream.landing.footer import Footer
 from stream.landing.merged import replaced_by
-from stream.landing.micro_batch import MicroBatch, check_content, read_footer
+from stream.landing.micro_batch import Checked, MicroBatch, check_content, read_checked, read_footer
 from stream.landing.retention import require_whole
 from stream.landing.zone import Failpoint, LandingZone, no_failpoint
 from stream.warehouse.database import FAILURES, Config, WarehouseFile, interruptible_queries
-from stream.warehouse.load import LoadResult, LoadTransaction, one_row, record_merged
+from stream.warehouse.load import SMALL_SIZE_BYTES, LoadResult, LoadTransaction, one_row, record_merged
 from stream.warehouse.lock import WarehouseLock
 
 MAX_ROWS_PER_TRANSACTION = 250_000
@@ -225,7 +224,7 @@ class Warehouse:
         return total
 
     def _load_in_parts(
-        self, connection: duckdb.DuckDBPyConnection, chunk: Sequence[tuple[MicroBatch, Footer]]
+        self, connection: duckdb.DuckDBPyConnection, chunk: Sequence[Checked]
     ) -> Iterator[LoadResult]:
         """Load a chunk, by halves if DuckDB refuses it as a whole: all is loaded up to the file at fault.
 
@@ -236,7 +235,7 @@ class Warehouse:
             result = self._load_chunk(connection, chunk)
         except _REFUSALS as error:
             if len(chunk) == 1:
-                raise self._file.refused(chunk[0][0], error) from error
+                raise self._file.refused(chunk[0].micro_batch, error) from error
         else:
             yield result
             return
@@ -244,9 +243,7 @@ class Warehouse:
         yield from self._load_in_parts(connection, chunk[:middle])
         yield from self._load_in_parts(connection, chunk[middle:])
 
-    def _load_chunk(
-        self, connection: duckdb.DuckDBPyConnection, chunk: Sequence[tuple[MicroBatch, Footer]]
-    ) -> LoadResult:
+    def _load_chunk(self, connection: duckdb.DuckDBPyConnection, chunk: Sequence[Checked]) -> LoadResult:
         """Load some micro-batches in one transaction."""
         connection.begin()
         try:
@@ -258,10 +255,10 @@ class Warehouse:
             with suppress(duckdb.Error):  # a damaged database has no transaction left
                 connection.rollback()
             if isinstance(error, duckdb.IOException | OSError | pa.ArrowException):
-                for micro_batch, _ in chunk:
-                    check_content(micro_batch)  # it may have vanished meanwhile
+                for each in chunk:
+                    check_content(each.micro_batch)  # it may have vanished meanwhile
             raise
-        self._loaded.update(micro_batch.id for micro_batch, _ in chunk)
+        self._loaded.update(each.micro_batch.id for each in chunk)
         return result
 
 
@@ -282,31 +279,30 @@ def _is_loaded_in_parts(connection: duckdb.DuckDBPyConnection, micro_batch: Micr
     return bool(replaced) and len(_in_manifest(connection, replaced)) == len(replaced)
 
 
-def _chunks(pending: Sequence[MicroBatch]) -> Iterator[list[tuple[MicroBatch, Footer]]]:
+def _chunks(pending: Sequence[MicroBatch]) -> Iterator[list[Checked]]:
     """Group micro-batches, in order, so that each transaction fits into memory.
 
     Raises:
         MicroBatchCorruptError: The next one is damaged; those before it have been given.
     """
-    chunk: list[tuple[MicroBatch, Footer]] = []
+    chunk: list[Checked] = []
     rows = size_bytes = 0
     for micro_batch in pending:
         try:
-            file_size_bytes = check_content(micro_batch)
-            footer = read_footer(micro_batch)
+            checked = read_checked(micro_batch)
         except AnalyticsError:
             if chunk:
                 yield chunk
             raise
         if chunk and (
-            rows + footer.rows > MAX_ROWS_PER_TRANSACTION
-            or size_bytes + file_size_bytes > MAX_SIZE_PER_TRANSACTION_BYTES
+            rows + checked.footer.rows > MAX_ROWS_PER_TRANSACTION
+            or size_bytes + checked.size_bytes > MAX_SIZE_PER_TRANSACTION_BYTES
             or len(chunk) == MAX_FILES_PER_TRANSACTION
         ):
             yield chunk
             chunk, rows, size_bytes = [], 0, 0
-        chunk.append((micro_batch, footer))
-        rows += footer.rows
-        size_bytes += file_size_bytes
+        rows += checked.footer.rows
+        size_bytes += checked.size_bytes
+        chunk.append(checked if size_bytes <= SMALL_SIZE_BYTES else checked._replace(content=None))
     if chunk:
         yield chunk

@@ -10,6 +10,7 @@ prints its summary.
 
 import json
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from stream.clock import utc_now
+from stream.errors import AnalyticsError
 from stream.landing.zone import LandingZone
 from stream.metrics import serve
 from stream.settings import DataSettings, DuckDBSettings, MongoSettings, StreamSettings
@@ -69,7 +71,11 @@ def main() -> None:
         at_failpoint=bomb,
         read_collection=collection_reader(mongo, folder, log, at_failpoint=bomb),
     )
-    summary = worker.run(until_idle_seconds=options.get("until_idle_seconds"))
+    try:
+        summary = worker.run(until_idle_seconds=options.get("until_idle_seconds"))
+    except AnalyticsError as error:
+        traceback.print_exc()
+        sys.exit(error.exit_code)
     told = {
         "events": summary.events,
         "signal_number": summary.signal_number,

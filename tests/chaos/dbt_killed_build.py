@@ -33,7 +33,7 @@ class Killer:
 def main(warehouse: str, data_dir: str, model: str) -> None:
     """Build, and die on the way."""
     project = DbtProject(warehouse=Path(warehouse), data_dir=Path(data_dir), threads=2)
-    arguments = project.arguments("build", "--exclude-resource-types", "test", "unit_test")
+    arguments = project.arguments("build", "--exclude-resource-types", "test", "unit_test", "--no-write-json")
     project.invoke(arguments, on_event=Killer(model))
 
 

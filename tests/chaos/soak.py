@@ -1,6 +1,7 @@
 """A stream worker's life among faults: they come one after the other, in an order that the seed decides."""
 
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -14,6 +15,7 @@ from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 from pymongo.errors import PyMongoError
 
+from batch.backfill.scan import present_cluster_time
 from batch.mongod.replica_set import EmbeddedMongo
 from tests.chaos.conftest import BACKFILL, WORKER, Arena
 from tests.support.patience import patience
@@ -40,6 +42,8 @@ _ENDINGS = {
     -signal.SIGKILL: "killed",
     -signal.SIGTERM: "stopped before it began",
 }
+_A_PERSON_MUST_ACT = 2
+_LONGEST_STOP_SECONDS = 10
 _SERVERS_ARE_AWAY = ("SourceUnreachableError", "StepFailedError")
 
 
@@ -71,6 +75,7 @@ class Soak:
         self._log = arena.stream.folder.parent / "worker.log"
         self._log_begins_at = 0
         self._worker: subprocess.Popen[str] | None = None
+        self._settings = _SETTINGS
         self._faults: tuple[Callable[[], None], ...] = (
             self._kill_worker,
             self._kill_worker_at_a_failpoint,
@@ -90,6 +95,7 @@ class Soak:
             self._change_types_of_keys,
             self._drop,
             self._rename_away_and_back,
+            *((self._rewind_source,) if scale >= 1 else ()),  # its servers start four times
         )
 
     @contextmanager
@@ -124,7 +130,7 @@ class Soak:
         self._log.touch()
         self._log_begins_at = self._log.stat().st_size
         with self._log.open("a") as log:
-            self._worker = self._arena.start(WORKER, output=log, settings=_SETTINGS, **options)
+            self._worker = self._arena.start(WORKER, output=log, settings=self._settings, **options)
 
     def _has_begun(self) -> bool:
         """Whether the worker follows the collection; whoever has died instead is started again."""
@@ -187,7 +193,9 @@ class Soak:
         self._worker.send_signal(signal.SIGTERM)
         told_at = time.monotonic()
         self._await_end()
-        self.slowest_stop_seconds = max(self.slowest_stop_seconds, time.monotonic() - told_at)
+        took_seconds = time.monotonic() - told_at
+        self.slowest_stop_seconds = max(self.slowest_stop_seconds, took_seconds)
+        assert took_seconds < patience(_LONGEST_STOP_SECONDS)
 
     def _freeze_worker(self) -> None:
         assert self._worker is not None
@@ -208,12 +216,52 @@ class Soak:
         self._nodes.restart_node(before)
 
     def _kill_all_nodes(self) -> None:
+        with self._nodes_killed():
+            self._let_pass(1, 30)
+
+    @contextmanager
+    def _nodes_killed(self) -> Iterator[None]:
+        """Have no server in the block, and a primary behind it."""
         for index in range(3):
             self._nodes.kill_node(index)
-        self._let_pass(1, 30)
+        yield
         for index in range(3):
             self._nodes.restart_node(index)
         self._nodes.wait_for_primary()
+
+    def _rewind_source(self) -> None:
+        """Restore older files of the servers: a worker ends with exit code 2, the next reads everything."""
+        lane = self._arena.stream.lane
+        now = present_cluster_time(self._arena.collection.database.client)
+        self._wait_for(lambda: (position := lane.position()) is not None and position.cluster_time > now)
+        self._stop_worker()
+        self._settings = _SETTINGS | {"STREAM_ON_HISTORY_LOST": "stop"}
+        kept = {node.db_path: node.db_path.with_suffix(".kept") for node in self._nodes.nodes}
+        with self._nodes_killed():
+            for path, copy in kept.items():
+                shutil.copytree(path, copy)
+        landed = len(lane.micro_batches())
+        self._wait_for(lambda: len(lane.micro_batches()) > landed)
+        with self._nodes_killed():
+            for path, copy in kept.items():
+                shutil.rmtree(path)
+                copy.rename(path)
+        self._wait_for(lambda: self._worker is not None and self._worker.poll() == _A_PERSON_MUST_ACT)
+        assert "HistoryRewoundError" in self.log()[-2000:]
+        self.endings["refused a rewound source"] += 1
+        self._settings = _SETTINGS
+        self._start()
+
+    def _wait_for(self, condition: Callable[[], bool]) -> None:
+        """Wait with an eye on the worker."""
+
+        def holds() -> bool:
+            if condition():
+                return True
+            self._look_after()
+            return False
+
+        wait_until(holds, seconds=patience())
 
     def _hold_lease(self) -> None:
         with self._arena.stream.warehouse.lock.held(timeout_seconds=patience()):

@@ -15,20 +15,20 @@ from tests.support.paths import ROOT
 pytestmark = pytest.mark.chaos
 
 SCRIPT = Path(__file__).with_name("dbt_killed_build.py")
-CHECKOUT = ROOT
 
 
 def killed_build(warehouse: MartsWarehouse, model: str) -> None:
     """Build in another process, which dies inside the model's transaction."""
-    arguments = [sys.executable, SCRIPT, warehouse.path, warehouse.project.data_dir, model]
-    environment = os.environ | {"PYTHONPATH": str(CHECKOUT)}
-    outcome = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with warehouse.lent_to_dbt() as project:
+        arguments = [sys.executable, SCRIPT, project.warehouse, project.data_dir, model]
+        outcome = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
     assert outcome.returncode == -signal.SIGKILL, outcome.stdout + outcome.stderr
 
 
-def test_a_killed_build_is_made_whole_by_the_next(tmp_path: Path) -> None:
+def test_a_killed_build_is_made_whole_by_the_next(tmp_path: Path, dbt_artifacts: Path) -> None:
     """Killed in the first build and in later ones, in each kind of model: nothing is lost, nothing twice."""
-    warehouse = MartsWarehouse(tmp_path)
+    warehouse = MartsWarehouse(tmp_path, artifacts=dbt_artifacts)
     documents = documents_of(shipped.sample_logs())
     warehouse.change(documents[:600])
     killed_build(warehouse, "fct_messages")

@@ -21,11 +21,25 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def warehouse(tmp_path: Path) -> MartsWarehouse:
+def warehouse(tmp_path: Path, dbt_artifacts: Path) -> MartsWarehouse:
     """Return a warehouse of one short conversation, not built yet."""
-    warehouse = MartsWarehouse(tmp_path)
+    warehouse = MartsWarehouse(tmp_path, artifacts=dbt_artifacts)
     warehouse.change([line(1, "user", "Add a button"), line(2, "assistant", "Done")])
     return warehouse
+
+
+@pytest.fixture(scope="module")
+def built_once(tmp_path_factory: pytest.TempPathFactory, dbt_artifacts: Path) -> MartsWarehouse:
+    warehouse = MartsWarehouse(tmp_path_factory.mktemp("built"), artifacts=dbt_artifacts)
+    warehouse.change([line(1, "user", "Add a button"), line(2, "assistant", "Done")])
+    warehouse.build()
+    return warehouse
+
+
+@pytest.fixture
+def built(built_once: MartsWarehouse, tmp_path: Path) -> MartsWarehouse:
+    """Return the same warehouse, after its first build."""
+    return built_once.copied(tmp_path)
 
 
 def line(number: int, role: str, text: str, **fields: Any) -> dict[str, Any]:
@@ -41,19 +55,19 @@ def line(number: int, role: str, text: str, **fields: Any) -> dict[str, Any]:
     } | fields
 
 
-def test_an_empty_warehouse_builds(tmp_path: Path) -> None:
+def test_an_empty_warehouse_builds(tmp_path: Path, dbt_artifacts: Path) -> None:
     """Before the first line everything is there, without rows."""
-    warehouse = MartsWarehouse(tmp_path)
+    warehouse = MartsWarehouse(tmp_path, artifacts=dbt_artifacts)
     warehouse.change()
     warehouse.build()
     counts = {mart: len(rows) for mart, rows in warehouse.marts().items()}
     assert counts == {mart: 168 if mart == "agg_hourly_activity" else 0 for mart in MARTS}
 
 
-def test_the_rules_hold(warehouse: MartsWarehouse) -> None:
+def test_the_rules_hold(built: MartsWarehouse) -> None:
     """The project's own unit tests pass: rows by hand for each rule."""
-    warehouse.build()
-    outcome = warehouse.project.invoke(warehouse.project.arguments("test", "--select", "test_type:unit"))
+    with built.lent_to_dbt() as project:
+        outcome = project.invoke(project.arguments("test", "--select", "test_type:unit"))
     results = {
         result.node.name: result.status.value for result in outcome.results if "::" not in result.node.name
     }
@@ -75,11 +89,12 @@ def test_progress_is_told_and_the_lease_is_held(warehouse: MartsWarehouse) -> No
         yield
         held.append("given back")
 
-    result = transform(
-        warehouse.project,
-        lease=lease(),
-        on_progress=lambda progress: told.append(progress) or held.append("building"),  # type: ignore[func-returns-value]
-    )
+    def note(progress: BuildProgress) -> None:
+        told.append(progress)
+        held.append("building")
+
+    with warehouse.lent_to_dbt() as project:
+        result = transform(project, lease=lease(), on_progress=note)
     assert held[0] == "taken"
     assert held[-1] == "given back"
     assert "building" in held
@@ -92,7 +107,7 @@ def test_progress_is_told_and_the_lease_is_held(warehouse: MartsWarehouse) -> No
 
 def test_the_file_is_closed_afterwards(warehouse: MartsWarehouse) -> None:
     """Whoever opens it next may do so with other settings."""
-    warehouse.build()
+    warehouse.build_unchecked("+fct_messages")
     with duckdb.connect(warehouse.path, config={"threads": 1}) as connection:
         assert connection.execute("select count(*) from marts.fct_messages").fetchone() == (2,)
 
@@ -116,10 +131,9 @@ def test_any_name_of_a_file_will_do(warehouse: MartsWarehouse, name: str) -> Non
         assert connection.execute("select count(*) from staging.stg_conversations").fetchall() == [(2,)]
 
 
-def test_models_can_be_selected(warehouse: MartsWarehouse) -> None:
+def test_models_can_be_selected(built: MartsWarehouse) -> None:
     """Only those are built, and only checks that concern nothing else are run."""
-    warehouse.build()
-    result = warehouse.build("dim_tools", "fct_messages")
+    result = built.build("dim_tools", "fct_messages")
     assert {model.name for model in result.models} == {"dim_tools", "fct_messages"}
 
 
@@ -145,16 +159,15 @@ def test_the_next_build_walks_through_the_tables_only(warehouse: MartsWarehouse)
     assert "compiled/no_row.sql" in raised.value.hint
 
 
-def test_whatever_no_longer_fits_is_built_wholly(warehouse: MartsWarehouse) -> None:
+def test_whatever_no_longer_fits_is_built_wholly(built: MartsWarehouse) -> None:
     """A view that somebody has dropped is there again, as are those of another time zone."""
-    warehouse.build()
-    with duckdb.connect(warehouse.path) as connection:
+    with duckdb.connect(built.path) as connection:
         connection.execute("drop view staging.stg_messages cascade")
-    assert "stg_messages" in {model.name for model in warehouse.build().models}
+    assert "stg_messages" in {model.name for model in built.build().models}
 
-    warehouse.use_timezone("Asia/Tokyo")
-    assert "stg_messages" in {model.name for model in warehouse.build().models}
-    assert "stg_messages" not in {model.name for model in warehouse.build().models}
+    built.use_timezone("Asia/Tokyo")
+    assert "stg_messages" in {model.name for model in built.build().models}
+    assert "stg_messages" not in {model.name for model in built.build().models}
 
 
 def test_no_model_of_that_name(warehouse: MartsWarehouse) -> None:
@@ -177,7 +190,7 @@ def test_a_broken_model_is_named_with_its_sql(warehouse: MartsWarehouse, tmp_pat
     shutil.copytree(shipped.dbt_project(), folder, ignore=shutil.ignore_patterns("target", "logs"))
     model = folder / "models" / "marts" / "fct_messages.sql"
     model.write_text(model.read_text().replace("content_length", "content_lenght"))
-    warehouse.project = replace(warehouse.project, folder=folder)
+    warehouse.project = replace(warehouse.project, folder=folder, data_dir=tmp_path)
     with pytest.raises(StepFailedError) as raised:
         warehouse.build()
     assert raised.value.message.startswith("model `fct_messages` failed: Binder Error: ")
@@ -191,7 +204,7 @@ def test_a_project_that_cannot_be_read(warehouse: MartsWarehouse, tmp_path: Path
     folder = tmp_path / "dbt-project"
     shutil.copytree(shipped.dbt_project(), folder, ignore=shutil.ignore_patterns("target", "logs"))
     (folder / "models" / "marts" / "fct_messages.sql").write_text("select {{ nothing(")
-    warehouse.project = replace(warehouse.project, folder=folder)
+    warehouse.project = replace(warehouse.project, folder=folder, data_dir=tmp_path)
     with pytest.raises(StepFailedError, match="dbt could not run: Compilation Error") as raised:
         warehouse.build()
     assert str(warehouse.project.log_dir) in raised.value.hint
@@ -252,7 +265,7 @@ ODD_LINES: list[dict[str, Any]] = [
 ]
 
 
-def test_odd_lines_never_break_a_build(warehouse: MartsWarehouse) -> None:
+def test_odd_lines_never_break_a_build(built: MartsWarehouse) -> None:
     """Wrong shapes become nulls: whatever a line holds, all marts are built, and again incrementally."""
     odd = [
         {"_id": ObjectId(f"{number:024x}"), "uuid": f"odd-{number}", "projectId": "project"} | fields
@@ -261,13 +274,12 @@ def test_odd_lines_never_break_a_build(warehouse: MartsWarehouse) -> None:
     for document in odd:
         if isinstance(document.get("message"), str):
             document["message"] = document["message"].encode("utf-8", "replace").decode()
-    warehouse.build()
-    warehouse.change(odd[::2])
-    warehouse.build()
-    warehouse.change(odd)
-    result = warehouse.build()
-    assert warehouse.rows("select count(*) from staging.base_lines") == [(2 + len(odd),)]
-    assert warehouse.marts() == warehouse.marts_of_full_refresh()
+    built.change(odd[::2])
+    built.build()
+    built.change(odd)
+    result = built.build()
+    assert built.rows("select count(*) from staging.base_lines") == [(2 + len(odd),)]
+    assert built.marts() == built.marts_of_full_refresh()
     assert {node.name for node in result.warnings} <= {
         "assert_every_model_has_a_price",
         "assert_tools_are_sorted",

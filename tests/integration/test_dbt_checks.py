@@ -1,6 +1,5 @@
 """The checks of the dbt project find what they are for: on marts that were changed by hand."""
 
-import shutil
 from pathlib import Path
 
 import duckdb
@@ -36,12 +35,12 @@ EXPECTED = {
 }
 
 
-def test_broken_marts_are_found(sample_marts: MartsWarehouse, tmp_path: Path, dbt_artifacts: Path) -> None:
+def test_broken_marts_are_found(sample_marts: MartsWarehouse, tmp_path: Path) -> None:
     """Sums, parts of a cost, the calendar, rates, times, references and keys."""
-    broken = MartsWarehouse(tmp_path, artifacts=dbt_artifacts)
-    shutil.copy(sample_marts.path, broken.path)
+    broken = sample_marts.copied(tmp_path)
     with duckdb.connect(broken.path) as connection:
         connection.execute(BREAK)
-    outcome = broken.project.invoke(broken.project.arguments("test", "--select", "test_type:data"))
+    with broken.lent_to_dbt() as project:
+        outcome = project.invoke(project.arguments("test", "--select", "test_type:data"))
     failed = {result.node.name for result in outcome.results if result.status.value == "fail"}
     assert set() == EXPECTED - failed

@@ -14,12 +14,23 @@ from tests.support.marts import MARTS, MartsWarehouse
 pytestmark = pytest.mark.integration
 
 
-def test_every_mart_and_column_is_described(tmp_path: Path) -> None:
-    """The site is one file, made from the warehouse, and holds every model; it can be fetched."""
-    warehouse = MartsWarehouse(tmp_path)
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory, dbt_artifacts: Path) -> MartsWarehouse:
+    warehouse = MartsWarehouse(tmp_path_factory.mktemp("described"), artifacts=dbt_artifacts)
     warehouse.change()
-    warehouse.build()
-    index = generate_docs(warehouse.project, lease=warehouse.warehouse.lock.held(timeout_seconds=5))
+    warehouse.build_unchecked()
+    return warehouse
+
+
+@pytest.fixture(scope="module")
+def index(warehouse: MartsWarehouse) -> Path:
+    """Return the site of an empty warehouse."""
+    with warehouse.lent_to_dbt() as project:
+        return generate_docs(project, lease=warehouse.warehouse.lock.held(timeout_seconds=5))
+
+
+def test_every_mart_and_column_is_described(warehouse: MartsWarehouse, index: Path) -> None:
+    """The site is one file, made from the warehouse, and holds every model; it can be fetched."""
     text = index.read_text()
     assert [mart for mart in MARTS if f"model.claude_analytics.{mart}" not in text] == []
     with serving_docs(index, port=0) as server:
@@ -37,11 +48,8 @@ def test_every_mart_and_column_is_described(tmp_path: Path) -> None:
     assert [] == warehouse.wrongly_described()
 
 
-def test_the_site_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+def test_the_site_loads_nothing_from_elsewhere(index: Path) -> None:
     """Scripts and styles are inside: a machine without a network shows all of it."""
-    warehouse = MartsWarehouse(tmp_path)
-    warehouse.change()
-    index = generate_docs(warehouse.project, lease=warehouse.warehouse.lock.held(timeout_seconds=5))
     loaded = re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=[\"'](https?://[^\"']+)", index.read_text())
     assert loaded == []
 

@@ -130,12 +130,9 @@ def test_snapshots_of_a_growing_log(shared_logs: Path, tmp_path: Path, dbt_artif
 
 
 @pytest.fixture(scope="module")
-def warehouse(tmp_path_factory: pytest.TempPathFactory, dbt_artifacts: Path) -> MartsWarehouse:
+def warehouse(tmp_path_factory: pytest.TempPathFactory, sample_marts: MartsWarehouse) -> MartsWarehouse:
     """Return built marts of the sample, that the tests below change, one after the other."""
-    warehouse = MartsWarehouse(tmp_path_factory.mktemp("changing"), artifacts=dbt_artifacts)
-    warehouse.change(documents_of(shipped.sample_logs()))
-    warehouse.build()
-    return warehouse
+    return sample_marts.copied(tmp_path_factory.mktemp("changing"))
 
 
 def versions(warehouse: MartsWarehouse) -> dict[str, tuple[int, int]]:
@@ -222,7 +219,7 @@ def test_a_warehouse_rebuilt_from_the_landing_zone_is_noticed(warehouse: MartsWa
     assert warehouse.marts() == before
 
 
-def test_another_time_zone_rebuilds_wholly(warehouse: MartsWarehouse, dbt_artifacts: Path) -> None:
+def test_another_time_zone_rebuilds_wholly(warehouse: MartsWarehouse) -> None:
     """Days and hours of all rows change with it."""
     warehouse.use_timezone("Pacific/Auckland")
     warehouse.build()

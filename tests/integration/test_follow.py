@@ -1,6 +1,5 @@
 """Following logs into a real MongoDB: within a second, through rewrites and outages."""
 
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from batch.mongod.replica_set import EmbeddedMongo
 from batch.mongod.server import MongodOptions
 from stream.clock import utc_now
 from stream.errors import ImportPathError, SourceUnreachableError
+from tests.support.logs import log_line, numbers
 from tests.support.patience import patience
 from tests.support.streaming import wait_until
 
@@ -26,18 +26,10 @@ pytestmark = pytest.mark.integration
 Documents = Collection[dict[str, Any]]
 
 
-def line(number: int) -> str:
-    return json.dumps({"type": "user", "n": number}) + "\n"
-
-
 def append(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
         file.write(text)
-
-
-def numbers(collection: Documents) -> list[int]:
-    return sorted(document["n"] for document in collection.find())
 
 
 def seconds_until(is_true: Callable[[], bool]) -> float:
@@ -87,13 +79,13 @@ def folder(tmp_path: Path) -> Path:
 def test_an_append_arrives_within_a_second(folder: Path, collection: Documents) -> None:
     """What is written to a log is in MongoDB less than a second later."""
     log = folder / "app" / "one.jsonl"
-    append(log, line(0))
+    append(log, log_line(0))
 
     with following(folder, collection):
         seconds_until(lambda: numbers(collection) == [0])
         waited = []
         for number in range(1, 6):
-            append(log, line(number))
+            append(log, log_line(number))
             waited.append(seconds_until(lambda number=number: collection.count_documents({}) == number + 1))  # type: ignore[misc]
             time.sleep(0.1)
 
@@ -104,24 +96,24 @@ def test_an_append_arrives_within_a_second(folder: Path, collection: Documents) 
 def test_new_folders_and_logs_are_found(folder: Path, collection: Documents) -> None:
     """Projects, conversations and sub-agents that appear later are imported as well."""
     with following(folder, collection):
-        append(folder / "new" / "one.jsonl", line(1))
-        append(folder / "new" / "one" / "subagents" / "a.jsonl", line(2))
+        append(folder / "new" / "one.jsonl", log_line(1))
+        append(folder / "new" / "one" / "subagents" / "a.jsonl", log_line(2))
         seconds_until(lambda: numbers(collection) == [1, 2])
-        append(folder / "new" / "one" / "subagents" / "a.jsonl", line(3))
+        append(folder / "new" / "one" / "subagents" / "a.jsonl", log_line(3))
         assert seconds_until(lambda: numbers(collection) == [1, 2, 3]) < patience(1.5)
 
 
 def test_a_line_written_in_pieces_arrives_whole(folder: Path, collection: Documents) -> None:
     """The first half alone is nothing; once the rest is there it is one document."""
     log = folder / "app" / "one.jsonl"
-    append(log, line(1) + '{"n":')
+    append(log, log_line(1) + '{"n":')
 
     with following(folder, collection) as followed:
         seconds_until(lambda: numbers(collection) == [1])
         append(log, " 2")
         append(log, "}")
         seconds_until(lambda: numbers(collection) == [1, 2])
-        append(log, "\n" + line(3))
+        append(log, "\n" + log_line(3))
         seconds_until(lambda: numbers(collection) == [1, 2, 3])
 
     assert [] == [report.unreadable for report in followed.reports if report.unreadable]
@@ -130,16 +122,16 @@ def test_a_line_written_in_pieces_arrives_whole(folder: Path, collection: Docume
 def test_a_rewritten_log_brings_what_is_new(folder: Path, collection: Documents) -> None:
     """After a truncation or a replacement the log is read anew; old lines are not doubled."""
     log = folder / "app" / "one.jsonl"
-    append(log, line(1) + line(2))
+    append(log, log_line(1) + log_line(2))
 
     with following(folder, collection):
         seconds_until(lambda: numbers(collection) == [1, 2])
-        log.write_text(line(1))
+        log.write_text(log_line(1))
         time.sleep(0.3)
-        append(log, line(3))
+        append(log, log_line(3))
         seconds_until(lambda: numbers(collection) == [1, 2, 3])
         other = log.with_suffix(".new")
-        other.write_text(line(1) + line(4))
+        other.write_text(log_line(1) + log_line(4))
         other.replace(log)
         seconds_until(lambda: numbers(collection) == [1, 2, 3, 4])
 
@@ -151,9 +143,9 @@ def test_unreadable_lines_are_told_once(folder: Path, collection: Documents) -> 
     (folder / "app" / "out.jsonl").symlink_to("/etc/hostname")
 
     with following(folder, collection) as followed:
-        append(log, line(1))
+        append(log, log_line(1))
         seconds_until(lambda: numbers(collection) == [1])
-        append(log, line(2))
+        append(log, log_line(2))
         seconds_until(lambda: numbers(collection) == [1, 2])
         time.sleep(1.2)
 
@@ -164,7 +156,7 @@ def test_unreadable_lines_are_told_once(folder: Path, collection: Documents) -> 
 def test_an_outage_loses_nothing(tmp_path: Path, folder: Path) -> None:
     """While the server is away the follower keeps asking; afterwards every line is there, once."""
     log = folder / "app" / "one.jsonl"
-    append(log, line(0))
+    append(log, log_line(0))
     options = MongodOptions(cache_size_gb=0.25, oplog_size_mb=64)
     with (
         EmbeddedMongo(tmp_path / "mongo", options=options) as mongo,
@@ -174,10 +166,10 @@ def test_an_outage_loses_nothing(tmp_path: Path, folder: Path) -> None:
         seconds_until(lambda: numbers(client.logs.lines) == [0])
         mongo.kill_node(0)
         for number in range(1, 50):
-            append(log, line(number))
+            append(log, log_line(number))
             time.sleep(0.02)
         seconds_until(lambda: len(followed.outages) >= 2)
-        append(folder / "other" / "two.jsonl", line(50))
+        append(folder / "other" / "two.jsonl", log_line(50))
         mongo.restart_node(0)
         mongo.wait_for_primary()
         seconds_until(lambda: client.logs.lines.count_documents({}) == 51)
@@ -187,7 +179,7 @@ def test_an_outage_loses_nothing(tmp_path: Path, folder: Path) -> None:
 
 def test_it_stops_while_mongodb_is_away(folder: Path) -> None:
     """An outage does not keep the follower from stopping."""
-    append(folder / "app" / "one.jsonl", line(0))
+    append(folder / "app" / "one.jsonl", log_line(0))
     with (
         MongoClient[dict[str, Any]]("mongodb://127.0.0.1:1", serverSelectionTimeoutMS=100) as client,
         following(folder, client.logs.lines) as followed,
@@ -199,7 +191,7 @@ def test_it_stops_while_mongodb_is_away(folder: Path) -> None:
 
 def test_it_stops_amid_a_long_import_and_goes_on_later(folder: Path, collection: Documents) -> None:
     """The first import of many logs need not be waited for; the next start does the rest."""
-    append(folder / "app" / "one.jsonl", "".join(line(number) for number in range(60_000)))
+    append(folder / "app" / "one.jsonl", "".join(log_line(number) for number in range(60_000)))
     with following(folder, collection) as followed:
         seconds_until(lambda: collection.estimated_document_count() >= 1000)
         followed.stop.set()
@@ -212,21 +204,21 @@ def test_it_stops_amid_a_long_import_and_goes_on_later(folder: Path, collection:
 def test_an_append_costs_only_the_new_bytes(folder: Path, collection: Documents) -> None:
     """What was read is not read again."""
     log = folder / "app" / "one.jsonl"
-    append(log, line(1) * 1000)
+    append(log, log_line(1) * 1000)
     follower = Follower([folder], collection, clock=utc_now, stop=threading.Event())
     follower.search()
     follower.import_new()
-    append(log, line(2))
+    append(log, log_line(2))
 
     report = follower.import_new([log, folder / "unknown.jsonl"])
 
-    assert (len(line(2)), 1) == (report.size_bytes, report.inserted)
+    assert (len(log_line(2)), 1) == (report.size_bytes, report.inserted)
     assert 0 == follower.import_new().size_bytes
 
 
 def test_a_restart_inserts_nothing_twice(folder: Path, collection: Documents) -> None:
     """A new follower reads everything once more and finds it there."""
-    append(folder / "app" / "one.jsonl", line(1) + line(1) + line(2))
+    append(folder / "app" / "one.jsonl", log_line(1) + log_line(1) + log_line(2))
     for expected in (3, 0):
         follower = Follower([folder], collection, clock=utc_now, stop=threading.Event())
         follower.search()

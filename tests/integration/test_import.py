@@ -15,17 +15,13 @@ from batch.importer.importer import import_logs
 from batch.importer.report import ImportProgress, ImportReport, UnreadableLine
 from stream.clock import utc_now
 from stream.errors import AnalyticsError, ImportPathError, SourceUnreachableError
+from tests.support.logs import TIMESTAMP, log_line, numbers
 
 pytestmark = pytest.mark.integration
 
 Documents = Collection[dict[str, Any]]
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 SECOND = datetime(2026, 1, 2, tzinfo=UTC)
-TIMESTAMP = "2025-06-25T10:17:07.201Z"
-
-
-def line(number: int, **fields: object) -> str:
-    return json.dumps({"type": "user", "timestamp": TIMESTAMP, "n": number, **fields}) + "\n"
 
 
 def counts(report: ImportReport) -> dict[str, int]:
@@ -37,10 +33,6 @@ def counts(report: ImportReport) -> dict[str, int]:
     }
 
 
-def numbers(collection: Documents) -> list[int]:
-    return sorted(document["n"] for document in collection.find())
-
-
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     path = tmp_path / "projects" / "-home-me-app" / "one.jsonl"
@@ -50,7 +42,7 @@ def log(tmp_path: Path) -> Path:
 
 def test_a_line_arrives_as_it_is(log: Path, collection: Documents) -> None:
     """The document in MongoDB is the line plus project, log and time of the import."""
-    log.write_text(line(1, message={"a.b": [1.5, None]}))
+    log.write_text(log_line(1, message={"a.b": [1.5, None]}))
 
     import_logs([log], collection, clock=lambda: FIRST)
 
@@ -67,7 +59,7 @@ def test_a_line_arrives_as_it_is(log: Path, collection: Documents) -> None:
 
 def test_a_second_import_changes_nothing(log: Path, collection: Documents) -> None:
     """Nothing is inserted twice, and `ingestedAt` stays the time of the first import."""
-    log.write_text("".join(line(number) for number in range(2500)))
+    log.write_text("".join(log_line(number) for number in range(2500)))
 
     first = import_logs([log], collection, clock=lambda: FIRST)
     second = import_logs([log], collection, clock=lambda: SECOND)
@@ -80,10 +72,10 @@ def test_a_second_import_changes_nothing(log: Path, collection: Documents) -> No
 
 def test_of_an_appended_log_only_the_new_lines_are_inserted(log: Path, collection: Documents) -> None:
     """Old lines are recognised, whether they lie in the same batch as new ones or not."""
-    log.write_text("".join(line(number) for number in range(1500)))
+    log.write_text("".join(log_line(number) for number in range(1500)))
     import_logs([log], collection, clock=lambda: FIRST)
     with log.open("a") as file:
-        file.writelines(line(number) for number in range(1500, 3700))
+        file.writelines(log_line(number) for number in range(1500, 3700))
 
     report = import_logs([log], collection, clock=lambda: SECOND)
 
@@ -93,12 +85,12 @@ def test_of_an_appended_log_only_the_new_lines_are_inserted(log: Path, collectio
 
 def test_a_half_written_line_is_left_for_next_time(log: Path, collection: Documents) -> None:
     """A line that is just being written is no error, and imported once it is whole."""
-    whole = line(2)
-    log.write_text(line(1) + whole[:20])
+    whole = log_line(2)
+    log.write_text(log_line(1) + whole[:20])
     first = import_logs([log], collection, clock=lambda: FIRST)
-    log.write_text(line(1) + whole.rstrip("\n"))
+    log.write_text(log_line(1) + whole.rstrip("\n"))
     second = import_logs([log], collection, clock=lambda: FIRST)
-    log.write_text(line(1) + whole)
+    log.write_text(log_line(1) + whole)
     third = import_logs([log], collection, clock=lambda: FIRST)
 
     assert {"inserted": 1, "already_there": 0, "incomplete": 1, "unreadable": 0} == counts(first)
@@ -109,7 +101,7 @@ def test_a_half_written_line_is_left_for_next_time(log: Path, collection: Docume
 
 def test_equal_lines_all_arrive(log: Path, collection: Documents) -> None:
     """A log that holds the same line three times gives three documents, once."""
-    log.write_text(line(7) * 3)
+    log.write_text(log_line(7) * 3)
 
     import_logs([log], collection, clock=lambda: FIRST)
     import_logs([log], collection, clock=lambda: FIRST)
@@ -119,8 +111,8 @@ def test_equal_lines_all_arrive(log: Path, collection: Documents) -> None:
 
 def test_unreadable_lines_are_named_and_the_rest_arrives(log: Path, collection: Documents) -> None:
     """File, line number and reason of each; none of them stops the import."""
-    large = line(5, text="x" * 17_000_000)
-    log.write_text(line(1) + "garbage\n\n[1]\n" + large + line(6))
+    large = log_line(5, text="x" * 17_000_000)
+    log.write_text(log_line(1) + "garbage\n\n[1]\n" + large + log_line(6))
 
     report = import_logs([log], collection, clock=lambda: FIRST)
 
@@ -136,7 +128,7 @@ def test_unreadable_lines_are_named_and_the_rest_arrives(log: Path, collection: 
 def test_a_document_that_mongodb_refuses_is_named(log: Path, collection: Documents) -> None:
     """A rule of the collection that a line breaks is reported for that line alone."""
     collection.database.create_collection(collection.name, validator={"n": {"$lt": 3}})
-    log.write_text(line(1) + line(5) + line(2))
+    log.write_text(log_line(1) + log_line(5) + log_line(2))
 
     report = import_logs([log], collection, clock=lambda: FIRST)
 
@@ -173,7 +165,7 @@ def test_documents_of_other_origin_are_left_alone(log: Path, collection: Documen
     """What someone else put into the collection stays as it is."""
     other = {"_id": "mine", "n": 9}
     collection.insert_one(other)
-    log.write_text(line(1))
+    log.write_text(log_line(1))
 
     import_logs([log], collection, clock=lambda: FIRST)
 
@@ -193,7 +185,7 @@ def test_ids_are_ordered_by_time(log: Path, collection: Documents) -> None:
 
 def test_a_folder_that_moved_brings_nothing_new(log: Path, collection: Documents, tmp_path: Path) -> None:
     """The same logs under another root are the same logs."""
-    log.write_text(line(1) + line(2))
+    log.write_text(log_line(1) + log_line(2))
     import_logs([tmp_path], collection, clock=lambda: FIRST)
     (tmp_path / "projects").rename(tmp_path / "backup")
     moved = tmp_path / "elsewhere" / "projects"
@@ -207,7 +199,7 @@ def test_a_folder_that_moved_brings_nothing_new(log: Path, collection: Documents
 
 def test_a_log_that_may_not_be_read_is_named(log: Path, collection: Documents) -> None:
     """A link out of the folder is reported, the other logs are imported."""
-    log.write_text(line(1))
+    log.write_text(log_line(1))
     (log.parent / "two.jsonl").symlink_to("/etc/hostname")
 
     report = import_logs([log.parent], collection, clock=lambda: FIRST)
@@ -220,7 +212,7 @@ def test_a_log_that_may_not_be_read_is_named(log: Path, collection: Documents) -
 
 def test_progress_is_told_up_to_the_end(log: Path, collection: Documents) -> None:
     """The last thing told is that all bytes are done."""
-    log.write_text("".join(line(number) for number in range(2500)))
+    log.write_text("".join(log_line(number) for number in range(2500)))
     told: list[tuple[int, int]] = []
 
     def note(progress: ImportProgress) -> None:
@@ -242,7 +234,7 @@ def test_nothing_importable_is_said(tmp_path: Path, collection: Documents) -> No
 
 def test_a_mongodb_that_does_not_answer_is_said(log: Path) -> None:
     """The error is the one that says to try again."""
-    log.write_text(line(1))
+    log.write_text(log_line(1))
     with (
         MongoClient[dict[str, Any]]("mongodb://127.0.0.1:1", serverSelectionTimeoutMS=200) as client,
         pytest.raises(SourceUnreachableError, match=r"cannot import into `logs\.lines`") as caught,

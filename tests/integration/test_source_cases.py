@@ -27,16 +27,12 @@ from stream.landing.zone import LandingZone
 from tests.support.backfilling import BackfillRunner, reading_anew
 from tests.support.equality import warehouse_rows
 from tests.support.replies import poisoned
-from tests.support.streaming import StreamRunner, meanwhile, mongo_settings, wait_until
+from tests.support.streaming import StreamRunner, line, meanwhile, mongo_settings, wait_until
 from tests.support.verifying import verifier_of
 
 pytestmark = pytest.mark.integration
 
 Documents = Collection[dict[str, Any]]
-
-
-def line(number: object, **fields: Any) -> dict[str, Any]:
-    return {"_id": number, "type": "user", "timestamp": "2026-01-03T10:00:00Z", "message": "text"} | fields
 
 
 def found(result: Verification) -> dict[str, int]:

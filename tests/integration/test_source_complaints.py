@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -11,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
+from batch.backfill.filters import Filters
 from batch.doctor.check import Check
 from batch.doctor.examine import Doctor
 from batch.importer.importer import import_logs
@@ -312,6 +315,50 @@ def test_a_worker_waits_for_a_majority_and_says_so(without_majority: MongoSettin
     lag = worker.registry.get_sample_value("claude_analytics_stream_majority_lag_seconds")
     assert lag is not None
     assert lag >= 0
+
+
+@pytest.mark.fault(3, "the majority is lost in the midst of a backfill", "a warning within seconds; it waits")
+def test_a_majority_lost_amid_a_backfill_is_said(tmp_path: Path) -> None:
+    """It goes on by itself once the majority is back, and has everything."""
+    options = MongodOptions(cache_size_gb=0.25, oplog_size_mb=64)
+    with EmbeddedMongo(tmp_path / "two", size=2, options=options) as server:
+        mongo = MongoSettings(MONGO_URI=server.uri, MONGO_CONNECT_TIMEOUT_SECONDS=5)
+        with MongoClient[dict[str, Any]](server.uri) as client:
+            documents = client["claude_logs"]["conversations"]
+            documents.insert_many([{"_id": n, "type": "user", "message": "x" * 500} for n in range(200)])
+            stay_primary(client)
+        (other,) = (node for node in server.nodes if node is not server.nodes[server.wait_for_primary()])
+        assert other.pid is not None
+        secondary = psutil.Process(other.pid)
+        backfill = BackfillRunner(mongo, tmp_path / "data")
+
+        is_frozen = threading.Event()
+
+        def freeze(failpoint: str) -> None:
+            if failpoint == "file_renamed" and not is_frozen.is_set():
+                is_frozen.set()
+                secondary.suspend()
+                write_some(mongo, 1000)
+
+        def go_on_once_said() -> None:
+            try:
+                wait_until(lambda: "majority_lost" in {each["event"] for each in backfill.logged})
+            finally:
+                secondary.resume()
+
+        job = backfill.job(at_failpoint=freeze, threads=1)
+        with meanwhile(go_on_once_said):
+            assert job.run(Filters()).is_finished
+        assert 1 == sum(each["event"] == "majority_lost" for each in backfill.logged)
+        assert 201 == verify(mongo, tmp_path / "data").documents
+        assert verify(mongo, tmp_path / "data").is_same
+
+
+def stay_primary(client: MongoClient[dict[str, Any]]) -> None:
+    """Let a primary that hears of no other member be primary for an hour, as with an arbiter."""
+    config = client.admin.command("replSetGetConfig")["config"]
+    config["settings"]["electionTimeoutMillis"] = 3_600_000
+    client.admin.command("replSetReconfig", config | {"version": config["version"] + 1})
 
 
 def test_a_terminal_of_ascii_is_no_reason_to_fail(clean_environment: Path) -> None:

@@ -13,23 +13,11 @@ from pymongo import DeleteOne, InsertOne, UpdateOne
 from pymongo.collection import Collection
 
 from tests.support.equality import assert_manifest_is_sound, assert_same, warehouse_rows
-from tests.support.streaming import StreamRunner
+from tests.support.streaming import StreamRunner, line
 
 pytestmark = pytest.mark.integration
 
 Documents = Collection[dict[str, Any]]
-
-
-def line(number: int, **fields: Any) -> dict[str, Any]:
-    return {
-        "_id": number,
-        "type": "user",
-        "sessionId": f"session-{number % 3}",
-        "timestamp": "2026-01-03T10:00:00Z",
-        "message": {"role": "user", "content": f"text {number}"},
-        "uuid": f"uuid-{number}",
-        **fields,
-    }
 
 
 def test_inserts_arrive(stream: StreamRunner, collection: Documents) -> None:

@@ -24,9 +24,16 @@ from tests.support.patience import patience
 IDLE_SECONDS = 0.3
 
 
-def line(number: int, **fields: Any) -> dict[str, Any]:
+def line(document_id: object, **fields: Any) -> dict[str, Any]:
     """Return a document."""
-    return {"_id": number, "type": "user", "timestamp": "2026-01-03T10:00:00Z", "message": "text"} | fields
+    return {
+        "_id": document_id,
+        "type": "user",
+        "sessionId": "session",
+        "timestamp": "2026-01-03T10:00:00Z",
+        "message": {"role": "user", "content": f"text {document_id}"},
+        "uuid": f"uuid-{document_id}",
+    } | fields
 
 
 def make_worker(
