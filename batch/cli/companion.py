@@ -95,7 +95,7 @@ def _serve(connection: Connection, settings: Settings) -> None:
     context = Context(settings, Console(quiet=True))
     with suppress(AnalyticsError):  # the build meets it, too
         project = make_dbt_project(context)
-        project.invoke(project.arguments("parse"))
+        project.invoke(project.arguments("parse", "--no-write-json"))  # the build writes it
     try:
         connection.send((None, None))
         with warnings.catch_warnings():
