@@ -1,6 +1,6 @@
-"""Builds the optional C extensions (`stream/decode/transcribe.c`, `batch/importer/encode.c`) into wheels and editable installations.
+"""Builds the optional C extensions into wheels and editable installations.
 
-Without a C compiler or Python's headers there is a wheel without it: the same program, slower.
+Without a C compiler or Python's headers there is a wheel without them: the same program, slower.
 """
 
 import sys

@@ -84,7 +84,7 @@ class LogCursor:
         return EncodedDocument(ObjectId(self._seconds.to_bytes(4, "big") + own_digest), document)
 
     def _own_fields(self, ingested_at: datetime) -> bytes:
-        """Return the fields that the importer adds, as BSON; they are the same for all lines of one reading."""
+        """Return the fields that the importer adds, as BSON: the same for all lines of one reading."""
         if self._added is None or self._added[0] is not ingested_at:
             whole = bson.encode(
                 {"projectId": self.project_id, "sourceFile": self.source_file, "ingestedAt": ingested_at}

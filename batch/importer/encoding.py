@@ -20,7 +20,7 @@ HINT = "all works, slower; install again where there is a C compiler (docs/compi
 
 _INSTANT = datetime(2026, 1, 31, 23, 59, 59, 999_000, tzinfo=UTC)
 _USUAL = (
-    b'{"type":"user","timestamp":"2024-02-29T12:00:00.123Z","text":"\\u00e9t\xc3\xa9 \\ud83d\\ude00 \\"\\/\\t"}',
+    b'{"type":"user","timestamp":"2024-02-29T12:00:00.123Z","t":"\\u00e9t\xc3\xa9 \\ud83d\\ude00 \\"\\/\\t"}',
     b'{"list":[1,-2147483648,2147483648,0.1,-0.0,1e22,[],{},true,false,null],"":{"a":{"a":""}}}',
     b'{ "snapshot" : {"timestamp": "2025-01-01T00:00:00Z"} , "timestamp": null }',
 )

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from batch.importer.cursor import EncodedDocument, Encode, LogCursor
+from batch.importer.cursor import Encode, EncodedDocument, LogCursor
 from batch.importer.document import Unreadable, is_audit_line
 from batch.importer.files import LogFile
 

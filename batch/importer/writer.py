@@ -24,7 +24,7 @@ from stream.source.client import explained
 Documents = Collection[dict[str, Any]]
 
 _MAX_DOCUMENT_BYTES = 16 * 2**20
-_BATCH_DOCUMENTS = 1000
+_BATCH_DOCUMENTS = 3000
 _BATCH_BYTES = 8_000_000
 _BATCHES_ON_THEIR_WAY = 2
 """With one, MongoDB would be idle while the next is made, or wait for its journal while there is work."""
