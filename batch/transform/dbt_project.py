@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -18,6 +18,9 @@ from batch import shipped
 from batch.transform.prices import Terms
 from stream.errors import StepFailedError
 from stream.warehouse.database import catalog_name
+
+if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunner
 
 _SOURCES = {".sql", ".yml", ".md", ".csv"}
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -126,12 +129,10 @@ class DbtProject:
         Raises:
             StepFailedError: dbt could not even start: a broken project or profile, a locked file.
         """
-        # Importing dbt takes a second and a half; other commands need not wait for it.
-        from dbt.cli.main import dbtRunner  # noqa: PLC0415
-
+        runner = load_dbt()
         with _environment(self.environment()):
             try:
-                answer = dbtRunner(callbacks=[on_event]).invoke(list(arguments))
+                answer = runner(callbacks=[on_event]).invoke(list(arguments))
             finally:
                 _close_connections()
                 _close_logs()
@@ -143,6 +144,13 @@ class DbtProject:
                 hint=f"see `{self.log_dir / 'dbt.log'}`",
             ) from answer.exception
         return answer.result
+
+
+def load_dbt() -> "type[dbtRunner]":
+    """Return what calls dbt: to import it takes a second and a half, which other commands need not wait."""
+    from dbt.cli.main import dbtRunner  # noqa: PLC0415
+
+    return dbtRunner
 
 
 def _threads() -> int:

@@ -1,8 +1,9 @@
-"""The checks as SQL, kept in the warehouse by a build of everything for the builds after it.
+"""The checks as SQL: compiled for a build of everything, which keeps them for the builds after it.
 
-dbt spends fifty milliseconds on each view and each check that it walks through, DuckDB one on the query.
-Both depend on the project alone: while it is the same, views are as they were made, and checks can be asked
-as they were compiled. They lie in the warehouse itself, so that another file is never taken for this one.
+dbt spends tens of milliseconds on each view and check that it walks through, ten where it only compiles a
+check, DuckDB one on the query. Both depend on the project alone: while it is the same, views are as they were
+made, and checks can be asked as they were compiled. They lie in the warehouse itself, so that another file is
+never taken for this one.
 """
 
 from collections.abc import Iterable
@@ -54,8 +55,23 @@ class CheckResult:
     message: str
 
 
+def upstream_first(tests: Iterable[Any], built: Iterable[Any]) -> list[Any]:
+    """Return the results of tests in the order in which dbt would ask them: as their models were built.
+
+    The first that fails is the one that is named: rather the cause than what follows from it.
+
+    Args:
+        tests: Results of compiled tests.
+        built: Results of what they check, in their order; sources come before all.
+    """
+    order = {result.node.unique_id: number for number, result in enumerate(built)}
+    return sorted(
+        tests, key=lambda test: max((order.get(each, -1) for each in test.node.depends_on_nodes), default=-1)
+    )
+
+
 def checks_of(results: Iterable[Any]) -> list[Check]:
-    """Return the checks among the results of a dbt build."""
+    """Return the checks among the results of a dbt build, or of their compilation."""
     return [
         Check(
             name=result.node.name,

@@ -17,6 +17,9 @@ from stream.warehouse.database import Config, WarehouseFile, interruptible_queri
 _BROKEN = ("error", "runtime error", "partial success")
 _SUCCEEDED = ("success", "pass", "warn", "no-op")
 _NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
+_NO_CHECKS = (*_NO_UNIT_TESTS, "--exclude-resource-type", "test")
+# Nothing of the compilation asks the warehouse, and what the build said of itself stays.
+_ONLY_COMPILED = ("--select", "resource_type:test", "--no-populate-cache", "--no-write-json")
 _TABLES = ("config.materialized:table", "config.materialized:incremental")
 
 
@@ -89,10 +92,10 @@ def transform(
 ) -> BuildResult:
     """Build the models and run their checks.
 
-    If the last build of everything was of this very project, only tables are built and its checks are asked
-    again: views and seeds are as they were. Incremental models rebuild the conversations that changed since
-    they were built last, which gives the same rows as a full refresh. Unit tests of the project are not part
-    of it: they check code, not data.
+    Checks are asked as SQL once everything is built. If the last build of everything was of this very
+    project, only tables are built: views and seeds are as they were. Incremental models rebuild the
+    conversations that changed since they were built last, which gives the same rows as a full refresh. Unit
+    tests of the project are not part of it: they check code, not data.
 
     Args:
         project: The project and its warehouse.
@@ -103,7 +106,7 @@ def transform(
 
     Raises:
         StepFailedError: A node could not be built; the message names it, its cause and its compiled SQL.
-        ChecksFailedError: A check found wrong data. What depends on it was not built.
+        ChecksFailedError: A check found wrong data. What depends on it is built, but not to be published.
         WarehouseBusyError: From the warehouse lock.
     """
     if not project.warehouse.exists():
@@ -159,15 +162,23 @@ class _Build:
         self._file = WarehouseFile(project.warehouse, config)
 
     def everything(self, *, full_refresh: bool) -> _Built:
-        """Build and check everything, and keep the checks for the next builds."""
+        """Build everything, then check it, and keep the checks for the next builds."""
+        started = time.monotonic()
         with self._opened() as connection:
             kept_checks.forget(connection)
-        outcome = self._invoke("build", *_NO_UNIT_TESTS, full_refresh=full_refresh)
-        nodes = _nodes(outcome)
+        built = self._invoke("build", *_NO_CHECKS, full_refresh=full_refresh)
+        nodes = _nodes(built)
+        if any(node.status in _BROKEN for node in nodes):
+            return self._one_by_one(full_refresh=full_refresh)
+        compiled = self._project.invoke(self._project.arguments("compile", *_ONLY_COMPILED))
+        checks = kept_checks.checks_of(kept_checks.upstream_first(compiled.results, built.results))
+        checked = self._asked(checks)
+        if checked is None:
+            return self._one_by_one(full_refresh=full_refresh)
+        nodes += checked
         raise_failures(nodes)
-        with self._opened() as connection:
-            kept_checks.keep(connection, self._checksum, kept_checks.checks_of(outcome.results))
-        return nodes, outcome.elapsed_time
+        self._keep(checks)
+        return nodes, time.monotonic() - started
 
     def tables(self) -> _Built | None:
         """Build the tables only, and ask the checks of the last build of everything.
@@ -182,14 +193,10 @@ class _Build:
         nodes = _nodes(self._invoke("run", "--select", *_TABLES))
         if any(node.status in _BROKEN for node in nodes):
             return None
-        try:
-            with self._opened() as connection:
-                checked = kept_checks.ask(connection, checks)
-        except duckdb.InterruptException as error:
-            raise self._file.explained(error) from error
-        except duckdb.Error:
+        checked = self._asked(checks)
+        if checked is None:
             return None
-        nodes += tuple(_checked_node(result) for result in checked)
+        nodes += checked
         raise_failures(nodes)
         return nodes, time.monotonic() - started
 
@@ -210,6 +217,29 @@ class _Build:
             )
         raise_failures(nodes)
         return nodes, outcome.elapsed_time
+
+    def _one_by_one(self, *, full_refresh: bool) -> _Built:
+        """Let dbt check each model before it builds what depends on it, and say what is wrong where."""
+        outcome = self._invoke("build", *_NO_UNIT_TESTS, full_refresh=full_refresh)
+        nodes = _nodes(outcome)
+        raise_failures(nodes)
+        self._keep(kept_checks.checks_of(outcome.results))
+        return nodes, outcome.elapsed_time
+
+    def _asked(self, checks: Sequence[kept_checks.Check]) -> tuple[BuiltNode, ...] | None:
+        """Ask the checks; None if one cannot be asked."""
+        try:
+            with self._opened() as connection:
+                checked = kept_checks.ask(connection, checks)
+        except duckdb.InterruptException as error:
+            raise self._file.explained(error) from error
+        except duckdb.Error:
+            return None
+        return tuple(_checked_node(result) for result in checked)
+
+    def _keep(self, checks: Sequence[kept_checks.Check]) -> None:
+        with self._opened() as connection:
+            kept_checks.keep(connection, self._checksum, checks)
 
     def _invoke(self, *command: str, full_refresh: bool = False) -> Any:  # noqa: ANN401 - dbt is untyped
         arguments = self._project.arguments(*command) + (["--full-refresh"] if full_refresh else [])

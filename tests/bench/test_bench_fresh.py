@@ -6,6 +6,7 @@ size of the imported logs, `BENCH_ROUNDS` (5) how often each is measured.
 
 import os
 import random
+import resource
 import shutil
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from batch.mongod.replica_set import EmbeddedMongo
 from batch.pipeline.resident import Resident
 from batch.pipeline.scheduler import Child
 from batch.pipeline.timetable import HOURLY
-from batch.runs.journal import SUCCEEDED, Journal
+from batch.runs.journal import PUBLISH, SUCCEEDED, TRANSFORM, VALIDATE, Journal
 from stream.clock import utc_now
 from tests.bench.figures import Figures
 from tests.bench.test_bench_dbt import logs, multiply  # noqa: F401 - a fixture
@@ -186,6 +187,11 @@ def measured(begin: Callable[[], Child], processes: Callable[[], float]) -> tupl
     return time.monotonic() - started, processes() - cpu_before
 
 
+def ended_children_cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def children_cpu_seconds() -> float:
     times = [child.cpu_times() for child in psutil.Process().children() if "--resident" in child.cmdline()]
     return sum(each.user + each.system for each in times)
@@ -216,16 +222,17 @@ def test_cycles(
                 quiet.append(measured(lambda: resident.start(HOURLY), children_cpu_seconds))
         finally:
             resident.close()
-    published = [
-        step.outcome
-        for step in Journal(tmp_path / "runs.jsonl", clock=utc_now).steps()
-        if step.step == "publish"
-    ]
+    steps = Journal(tmp_path / "runs.jsonl", clock=utc_now).steps()
+    published = [step.outcome for step in steps if step.step == "publish"]
     assert 1 + ROUNDS == published.count(SUCCEEDED), published
     for what, target, taken in (("nothing new", "≤ 4 s", quiet), (f"{NEW_LINES:,} new lines", "≤ 8 s", busy)):
         figure = f"a cycle with {what} beside {lines:,}"
         figures.add(figure, target, [wall for wall, _ in taken], "s")
         figures.add("  of processors", "", [cpu for _, cpu in taken], "s")
+    for name in (TRANSFORM, VALIDATE, PUBLISH):
+        done = [step.seconds for step in steps if step.step == name and step.outcome == SUCCEEDED]
+        # The first build made everything.
+        figures.add(f"  of the new lines: {name}", "", [each for each in done[1:] if each is not None], "s")
 
 
 def write_new_lines(path: Path) -> None:
@@ -244,16 +251,18 @@ def write_new_lines(path: Path) -> None:
 
 @pytest.mark.parametrize("size", ["sample", "256 MB"])
 def test_demo(size: str, tmp_path: Path, figures: Figures) -> None:
-    """The command, from its start to its end, on fresh data each time."""
+    """The command, from its start to its end, on fresh data each time; its processors with MongoDB's."""
     options = []
     if size != "sample":
         options = ["--logs", str(copies_of_logs(tmp_path / "projects", IMPORT_BYTES))]
-    taken = []
+    taken, of_processors = [], []
     for number in range(ROUNDS if size == "sample" else 1):
         folder = tmp_path / str(number)
         settings = os.environ | {"PYTHONPATH": str(ROOT), "DATA_DIR": str(folder)}
-        started = time.monotonic()
+        started, cpu_before = time.monotonic(), ended_children_cpu_seconds()
         subprocess.run([*PROGRAM, "demo", *options], env=settings, check=True, capture_output=True)
         taken.append(time.monotonic() - started)
+        of_processors.append(ended_children_cpu_seconds() - cpu_before)
         shutil.rmtree(folder)
     figures.add(f"demo, {size}", "≤ 15 s" if size == "sample" else "≤ 40 s", taken, "s")
+    figures.add("  of processors", "", of_processors, "s")

@@ -211,7 +211,7 @@ def test_a_project_that_cannot_be_read(warehouse: MartsWarehouse, tmp_path: Path
 
 
 def test_wrong_data_fails_a_check(warehouse: MartsWarehouse) -> None:
-    """Two rows of one `_id` must never be: the check is named, and what depends on it is not built."""
+    """Two rows of one `_id` must never be: the check nearest to the source is named, with its query."""
     with warehouse.warehouse.opened(timeout_seconds=5) as connection:
         connection.execute("insert into raw.conversations select * from raw.conversations limit 1")
     with pytest.raises(
@@ -219,6 +219,39 @@ def test_wrong_data_fails_a_check(warehouse: MartsWarehouse) -> None:
     ) as raised:
         warehouse.build()
     assert Path(raised.value.hint.split("`")[1]).is_file()
+
+
+def test_checks_find_the_same_whether_dbt_or_sql_asks_them(warehouse: MartsWarehouse, tmp_path: Path) -> None:
+    """The first build, the next one, and dbt itself: the same checks, with the same outcome."""
+    folder = tmp_path / "dbt-project"
+    shutil.copytree(shipped.dbt_project(), folder, ignore=shutil.ignore_patterns("target", "logs"))
+    warning = folder / "tests" / "assert_only_a_warning.sql"
+    warning.write_text("{{ config(severity='warn') }} select * from {{ ref('fct_messages') }}")
+    warehouse.project = project = replace(warehouse.project, folder=folder)
+    first, second = warehouse.build(), warehouse.build()
+    with warehouse.warehouse.lock.held(timeout_seconds=5):
+        by_dbt = project.invoke(project.arguments("test", "--exclude-resource-type", "unit_test"))
+    expected = {
+        (result.node.name, str(result.status), result.message or "")
+        for result in by_dbt.results
+        if result.node.resource_type.value == "test"
+    }
+    assert 1 == sum(status == "warn" for _, status, _ in expected)
+    for result in (first, second):
+        asked = {(node.name, node.status, node.message) for node in result.nodes if node.kind == "test"}
+        assert expected == asked
+
+
+def test_a_check_that_cannot_be_asked(warehouse: MartsWarehouse, tmp_path: Path) -> None:
+    """Its query is broken: dbt says so, and nothing counts as checked."""
+    folder = tmp_path / "dbt-project"
+    shutil.copytree(shipped.dbt_project(), folder, ignore=shutil.ignore_patterns("target", "logs"))
+    (folder / "tests" / "assert_broken.sql").write_text("select nothing from {{ ref('fct_messages') }}")
+    warehouse.project = replace(warehouse.project, folder=folder)
+    with pytest.raises(StepFailedError, match="test `assert_broken` failed: Binder Error") as raised:
+        warehouse.build()
+    assert "select nothing" in Path(raised.value.hint.split("`")[1]).read_text()
+    assert [(0,)] == warehouse.rows("select count(*) from duckdb_tables() where table_name = 'kept_checks'")
 
 
 ODD_LINES: list[dict[str, Any]] = [

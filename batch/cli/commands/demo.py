@@ -29,7 +29,9 @@ from batch.runs.journal import PUBLISH, TRANSFORM, VALIDATE, new_run_id
 from batch.settings import Settings
 from batch.shipped import questions, sample_logs
 from batch.status.warehouse import summarise
+from batch.transform.dbt_project import load_dbt
 from stream.clock import utc_now
+from stream.decode.memory import rare_garbage_collection
 from stream.source.client import connect
 from stream.worker import WorkerSummary
 
@@ -53,6 +55,7 @@ def command(
     folder = (settings.data.data_dir / "demo" / ("sample" if log_dir is None else "logs")).resolve()
     # Neither parsing nor validating asks MongoDB.
     with (
+        rare_garbage_collection(),
         Companion(_own(settings, settings.mongo.uri.get_secret_value(), folder)) as companion,
         EmbeddedMongo(folder / "mongo") as embedded,
     ):
@@ -94,6 +97,8 @@ def _build_check_publish(context: Context, companion: Companion) -> None:
     with counting("building the marts", console) as show:
         cycle = make_cycle(context, run_id, on_progress=show)
         pipeline = make_pipeline(context, run_id, cycle)
+        # Takes a second and a half, which the other process still needs to parse.
+        load_dbt()
         companion.wait_until_parsed()
         built = pipeline.run_alone(TRANSFORM, cycle.transform)
     _tell(console, 4, f"{built.summary}{_took(context, TRANSFORM)}")
