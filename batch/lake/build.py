@@ -49,7 +49,7 @@ def build(
         raise SettingsError(
             "WAREHOUSE=iceberg needs the package dbt-spark, which is not installed", hint=EXTRA_HINT
         )
-    with _lent_to_dbt(spark.session()):
+    with lent_to_dbt(spark.session()):
         return transform_elsewhere(
             replace(project, target=TARGET), models=models, full_refresh=full_refresh, on_progress=on_progress
         )
@@ -77,7 +77,12 @@ class _Builder:
 
 
 @contextmanager
-def _lent_to_dbt(session: Session) -> Iterator[None]:
+def lent_to_dbt(session: Session) -> Iterator[None]:
+    """Let dbt's target `spark` work in this session meanwhile.
+
+    Args:
+        session: As it is; its settings are as before afterwards.
+    """
     adapter: Any = import_module(_ADAPTER)
     own = adapter.SparkSession
     adapter.SparkSession = _Builder(session)

@@ -58,22 +58,23 @@ def compare(before: Path, after: Path) -> list[str]:
             connection.execute(f"attach '{before / name}.duckdb' as before (read_only)")
             connection.execute(f"attach '{after / name}.duckdb' as after (read_only)")
             for mart in MARTS:
-                columns = [
-                    connection.execute(f"describe {side}.marts.{mart}").fetchall()
-                    for side in ("before", "after")
-                ]
-                if columns[0] != columns[1]:
-                    different.append(f"{name}: other columns in {mart}")
-                    continue
-                counts = [
-                    connection.execute(
-                        f"select count(*) from (from {one}.marts.{mart} except all from {other}.marts.{mart})"
-                    ).fetchall()[0][0]
-                    for one, other in (("before", "after"), ("after", "before"))
-                ]
-                if any(counts):
-                    different.append(f"{name}: {mart} lost {counts[0]} rows and gained {counts[1]}")
+                found = difference(connection, f"before.marts.{mart}", f"after.marts.{mart}")
+                if found:
+                    different.append(f"{name}: {mart} {found}")
     return different
+
+
+def difference(connection: duckdb.DuckDBPyConnection, before: str, after: str) -> str | None:
+    """Return what is different in a relation, row for row; None if columns, types and rows are equal."""
+    columns = [connection.execute(f"describe {side}").fetchall() for side in (before, after)]
+    named = [[(name, kind) for name, kind, *_ in each] for each in columns]
+    if named[0] != named[1]:
+        return f"has other columns: {sorted(set(named[0]) ^ set(named[1]))}"
+    lost, gained = (
+        connection.execute(f"select count(*) from (from {one} except all from {other})").fetchall()[0][0]
+        for one, other in ((before, after), (after, before))
+    )
+    return f"lost {lost} rows and gained {gained}" if lost or gained else None
 
 
 def main(command: str, folder: str, *rest: str) -> None:

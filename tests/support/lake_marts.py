@@ -1,0 +1,101 @@
+"""The same documents in both warehouses, the same models built from them, and what is different then."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import duckdb
+
+from batch.lake.build import TARGET, build, lent_to_dbt
+from batch.transform.dbt_project import DbtProject
+from tests.support.laking import Lake
+from tests.support.marts import MARTS, MartsWarehouse
+from tests.tools.compare_marts import difference
+
+_NO_CHECKS = ("--exclude-resource-types", "test", "unit_test")
+
+
+class BothMarts:
+    """Marts in DuckDB and in Iceberg, of one landing zone.
+
+    Args:
+        lake: Its folder holds the landing zone, and the DuckDB file.
+        timezone: Days and hours in the marts are of it.
+    """
+
+    def __init__(self, lake: Lake, *, timezone: str = "UTC") -> None:
+        self.lake = lake
+        self.duckdb = MartsWarehouse(lake.folder, timezone=timezone)
+        # Artifacts of their own: dbt's parse cache is of one target.
+        self._project = replace(self.duckdb.project, target=TARGET, data_dir=lake.folder / "spark")
+        lake.spark.session().conf.set("spark.sql.shuffle.partitions", "2")
+
+    def change(self, upserts: Iterable[Mapping[str, Any]] = (), *, deletes: Sequence[object] = ()) -> None:
+        """Land and load one micro-batch in both."""
+        self.duckdb.change(upserts, deletes=deletes)
+        self.lake.loader().load(timeout_seconds=5)
+
+    def build_checked(self) -> int:
+        """Build everything in both, the one in Iceberg with all checks; return how many of them held."""
+        self.duckdb.build_unchecked()
+        result = build(self.lake.spark, self._project)
+        return sum(node.status in ("pass", "warn") for node in result.nodes)
+
+    def build_unchecked(self) -> None:
+        """Build everything in both without the checks."""
+        self.duckdb.build_unchecked()
+        self.dbt("build", *_NO_CHECKS)
+
+    def unit_tests(self) -> int:
+        """Run the unit tests of the models, which are written for UTC, in Spark; return how many there are.
+
+        Raises:
+            RuntimeError: One failed.
+        """
+        utc = replace(self._project, reporting_timezone="UTC")
+        results = self.dbt("test", "--select", "test_type:unit", project=utc)
+        return sum(each.status.value == "pass" for each in results)
+
+    def dbt(self, *command: str, session: Any = None, project: DbtProject | None = None) -> list[Any]:
+        """Call dbt on Iceberg; return the results of its nodes.
+
+        Args:
+            command: Of dbt.
+            session: In place of the lake's.
+            project: In place of this one.
+
+        Raises:
+            RuntimeError: A node failed; what its message says.
+        """
+        project = project or self._project
+        with lent_to_dbt(session or self.lake.spark.session()):
+            results = list(project.invoke(project.arguments(*command)).results)
+        failed = [
+            f"{each.node.name}: {each.message}"
+            for each in results
+            if each.status.value not in {"success", "pass"}
+        ]
+        if failed:
+            raise RuntimeError("\n".join(failed))
+        return results
+
+    def differences(self) -> list[str]:
+        """Return a line for each mart that is not the same in both: columns, their types, and rows."""
+        different = []
+        with duckdb.connect() as connection:
+            connection.execute(f"attach '{self.duckdb.path}' as ours (read_only)")
+            for mart in MARTS:
+                table = self.lake.catalog.table(f"marts.{mart}")
+                if table is None:
+                    different.append(f"{mart} is not there")
+                    continue
+                connection.register("theirs", table.scan().to_arrow())
+                found = difference(connection, f"ours.marts.{mart}", "theirs")
+                if found:
+                    different.append(f"{mart} {found}")
+        return different
+
+    def wholly_built(self) -> list[str]:
+        """Return the names of the incremental models in Iceberg whose last build was a whole one."""
+        query = "select model from lake.ops.model_builds where whole_sequence = sequence order by 1"
+        return [name for (name,) in self.lake.rows(query)]
