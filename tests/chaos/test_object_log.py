@@ -40,7 +40,7 @@ class ObjectArena:
         """Run a worker until nothing arrives any more."""
         with self.arena.worker(until_idle_seconds=0.5, **self.options()) as process:
             _, log = process.communicate(timeout=120)
-        assert process.returncode == 0, log
+        assert 0 == process.returncode, log
 
     def assert_nothing_lost_nothing_twice(self) -> None:
         """Catch up, then compare; something must have been written at all."""
@@ -105,7 +105,7 @@ def test_a_frozen_worker_that_wakes_up_writes_nothing(objects: ObjectArena) -> N
         os.kill(frozen.pid, signal.SIGSTOP)
         insert({"_id": "two", "type": "user"})
         objects.catch_up()
-        assert [each.sequence for each in zone.lane("stream").landed()] == [0, 1]
+        assert [0, 1] == [each.sequence for each in zone.lane("stream").landed()]
         os.kill(frozen.pid, signal.SIGCONT)
         insert({"_id": "three", "type": "user"})
         _, log = frozen.communicate(timeout=120)
@@ -132,20 +132,20 @@ def test_backfills_share_the_ranges_and_take_over_from_the_dead(objects: ObjectA
         frozen.send_signal(signal.SIGSTOP)  # does nothing if all had landed before, and it has ended
         with objects.arena.running(BACKFILL, **options) as third:
             output, said = third.communicate(timeout=180)
-            assert third.returncode == 0, said
+            assert 0 == third.returncode, said
         told = json.loads(output)
         assert told["is_finished"]
         assert told["ranges_landed"] == told["ranges"] > 10
         frozen.send_signal(signal.SIGCONT)
         _, said = frozen.communicate(timeout=180)
-        assert frozen.returncode == 0, said
+        assert 0 == frozen.returncode, said
     lanes = [lane for lane in zone.lanes() if lane.name.startswith("backfill-")]
     assert max(len(lane.numbers()) for lane in lanes) == told["ranges"]
     objects.catch_up()
     documents = assert_nothing_lost_nothing_twice(
         objects.bucket, objects.arena.collection, objects.folder / "compared", is_stream_alone=False
     )
-    assert documents == 1500
+    assert 1500 == documents
 
 
 def claims_of(bucket: Storage) -> int:

@@ -421,7 +421,7 @@ def session(marts: MartsWarehouse, name: str, *columns: str) -> Sequence[Any]:
 
 def test_a_call_gets_no_result_of_another_conversation(marts: MartsWarehouse) -> None:
     """Ids of tools that repeat between conversations are different calls."""
-    assert tools(marts, "interrupted", "edited") == [("Edit", "success", 1, 1), ("Bash", "no_result", 0, 0)]
+    assert [("Edit", "success", 1, 1), ("Bash", "no_result", 0, 0)] == tools(marts, "interrupted", "edited")
 
 
 def test_each_call_counts_where_ids_repeat(marts: MartsWarehouse) -> None:
@@ -434,64 +434,64 @@ def test_each_call_counts_where_ids_repeat(marts: MartsWarehouse) -> None:
         "success",
         "success",
     ]
-    assert calls(marts, "twice") == (1, 9, 3)
+    assert (1, 9, 3) == calls(marts, "twice")
 
 
 def test_a_report_belongs_to_the_call_on_its_file(marts: MartsWarehouse) -> None:
     """Not to the first result of its line."""
-    assert sorted(tools(marts, "two-results")) == [("Bash", "success", 0, 0), ("Edit", "success", 2, 1)]
+    assert [("Bash", "success", 0, 0), ("Edit", "success", 2, 1)] == sorted(tools(marts, "two-results"))
 
 
 def test_a_sub_agents_result_is_its_own(marts: MartsWarehouse) -> None:
     """Though both use the same id at the same time."""
-    assert tools(marts, "agents") == [("Task", "success", 0, 0), ("Bash", "error", 0, 0)]
+    assert [("Task", "success", 0, 0), ("Bash", "error", 0, 0)] == tools(marts, "agents")
 
 
 @pytest.mark.parametrize("message_id", ["ocgo", "", None])
 def test_constant_message_ids_fold_nothing(marts: MartsWarehouse, message_id: str | None) -> None:
     """Two conversations with three calls each: six calls."""
-    assert calls(marts, f"gateway-{message_id}-1", f"gateway-{message_id}-2") == (6, 606, 66)
+    assert (6, 606, 66) == calls(marts, f"gateway-{message_id}-1", f"gateway-{message_id}-2")
 
 
 def test_lines_of_one_answer_fold_without_ids(marts: MartsWarehouse) -> None:
     """Also around the result of a tool that was done before the answer had ended."""
-    assert calls(marts, "streamed") == (2, 100, 14)
-    assert [name for name, *_ in tools(marts, "streamed")] == ["Bash", "Read", "Bash", "Read"]
-    assert {status for _, status, *_ in tools(marts, "streamed")} == {"success"}
+    assert (2, 100, 14) == calls(marts, "streamed")
+    assert ["Bash", "Read", "Bash", "Read"] == [name for name, *_ in tools(marts, "streamed")]
+    assert {"success"} == {status for _, status, *_ in tools(marts, "streamed")}
 
 
 def test_a_replay_is_the_same_call(marts: MartsWarehouse) -> None:
     """A sub-agent's log repeats a message under another request id."""
-    assert calls(marts, "replayed") == (2, 21, 200)
+    assert (2, 21, 200) == calls(marts, "replayed")
 
 
 def test_a_fork_counts_what_is_its_own(marts: MartsWarehouse) -> None:
     """Whatever uuids its copies have: prompts, calls and edits stay with the conversation it came from."""
     columns = ("prompt_count", "api_call_count", "tool_call_count", "lines_added", "fork_parent_session_id")
-    assert session(marts, "sdk-parent", *columns) == (2, 1, 1, 3, None)
-    assert session(marts, "sdk-fork", *columns) == (1, 0, 0, 0, "sdk-parent")
+    assert (2, 1, 1, 3, None) == session(marts, "sdk-parent", *columns)
+    assert (1, 0, 0, 0, "sdk-parent") == session(marts, "sdk-fork", *columns)
 
 
 def test_a_fork_may_hold_the_result(marts: MartsWarehouse) -> None:
     """Of a call that counts for the conversation it came from."""
-    assert tools(marts, "left") == [("Write", "success", 4, 0)]
-    assert tools(marts, "went-on") == []
+    assert [("Write", "success", 4, 0)] == tools(marts, "left")
+    assert [] == tools(marts, "went-on")
 
 
 def test_a_uuid_alone_is_no_identity(marts: MartsWarehouse) -> None:
     """Two conversations with one uuid are two; a line that comes again counts once, as it reports most."""
     assert session(marts, "uuid-1", "prompt_count") == session(marts, "uuid-2", "prompt_count") == (1,)
-    assert calls(marts, "uuid-3") == (1, 7, 90)
+    assert (1, 7, 90) == calls(marts, "uuid-3")
 
 
 def test_cells_of_notebooks_are_lines(marts: MartsWarehouse) -> None:
     """A cell that was replaced or inserted; not one deleted, nor a failure."""
-    assert [added for _, _, added, _ in tools(marts, "notebook")] == [3, 3, 0, 0]
+    assert [3, 3, 0, 0] == [added for _, _, added, _ in tools(marts, "notebook")]
 
 
 def test_the_last_title_is_in_force(marts: MartsWarehouse) -> None:
     """Though titles have no time."""
-    assert session(marts, "renamed", "title", "title_source") == ("Last", "custom")
+    assert ("Last", "custom") == session(marts, "renamed", "title", "title_source")
 
 
 def test_a_new_tool_may_change_files(marts: MartsWarehouse) -> None:
@@ -500,7 +500,7 @@ def test_a_new_tool_may_change_files(marts: MartsWarehouse) -> None:
         "select operation_type, lines_added from marts.fct_file_operations "
         "where session_id = 'new-tools' order by 1"
     )
-    assert operations == [("edit", 5), ("read", 0)]
+    assert [("edit", 5), ("read", 0)] == operations
 
 
 def test_a_wrong_clock_counts_for_its_day(marts: MartsWarehouse) -> None:
@@ -533,21 +533,21 @@ def test_a_report_is_not_stretched_by_a_wrong_clock(marts: MartsWarehouse) -> No
 def test_all_money_is_counted(marts: MartsWarehouse, name: str) -> None:
     """Other models within an answer, long contexts, regions, batches, searches."""
     found = marts.rows("select cost_usd from marts.fct_api_calls where message_id = ?", [name])
-    assert found == [(pytest.approx(COSTS[name], abs=1e-9),)]
+    assert [(pytest.approx(COSTS[name], abs=1e-9),)] == found
 
 
 def test_a_cost_names_its_parts(marts: MartsWarehouse) -> None:
     """Each in a column of its own; tokens of other models are among all tokens."""
     columns = "input_cost_usd, geography_cost_usd, batch_cost_usd, cost_usd"
     both = marts.rows(f"select {columns} from marts.fct_api_calls where message_id = 'both'")
-    assert both == [(2.0, pytest.approx(0.2), pytest.approx(-1.1), pytest.approx(1.1))]
+    assert [(2.0, pytest.approx(0.2), pytest.approx(-1.1), pytest.approx(1.1))] == both
     columns = "advisor_tokens, fallback_tokens, total_tokens, advisor_cost_usd"
     advised = marts.rows(f"select {columns} from marts.fct_api_calls where message_id = 'advised'")
-    assert advised == [(167_224, 0, 2 + 491 + 7853 + 226_584 + 167_224, pytest.approx(0.99222))]
+    assert [(167_224, 0, 2 + 491 + 7853 + 226_584 + 167_224, pytest.approx(0.99222))] == advised
     fallen = marts.rows(
         "select fallback_tokens, fallback_cost_usd from marts.fct_api_calls where message_id = 'fallen-back'"
     )
-    assert fallen == [(1100, pytest.approx(0.0075))]
+    assert [(1100, pytest.approx(0.0075))] == fallen
 
 
 def test_every_spelling_of_a_model_has_its_price(marts: MartsWarehouse) -> None:
@@ -557,24 +557,24 @@ def test_every_spelling_of_a_model_has_its_price(marts: MartsWarehouse) -> None:
         "where session_id = 'models' and model <> 'gpt-9'"
     )
     assert {model: family for model, family, _ in found} == FAMILIES
-    assert {has_price for *_, has_price in found} == {True}
+    assert {True} == {has_price for *_, has_price in found}
     fast = marts.rows("select model, cost_usd from marts.fct_api_calls where is_fast order by model")
-    assert fast == [("anthropic/claude-opus-4.6-fast", 150.0), ("claude-opus-4-8-fast", 50.0)]
+    assert [("anthropic/claude-opus-4.6-fast", 150.0), ("claude-opus-4-8-fast", 50.0)] == fast
 
 
 def test_every_total_says_what_has_no_price(marts: MartsWarehouse) -> None:
     """Calls, tokens and models."""
     columns = ("unpriced_call_count", "unpriced_tokens", "unpriced_models")
-    assert session(marts, "models", *columns) == (1, 42, "gpt-9")
+    assert (1, 42, "gpt-9") == session(marts, "models", *columns)
     for table in ("agg_daily_summary", "agg_branch_cost"):
         [found] = marts.rows(
             "select sum(unpriced_calls)::int, sum(unpriced_tokens)::int, max(unpriced_models) "
             f"from marts.{table}"
         )
-        assert found == (1, 42, "gpt-9")
+        assert (1, 42, "gpt-9") == found
     for table in ("agg_daily_cost", "agg_hourly_activity", "dim_projects", "dim_models"):
         [found] = marts.rows(f"select sum(unpriced_calls)::int, sum(unpriced_tokens)::int from marts.{table}")
-        assert found == (1, 42)
+        assert (1, 42) == found
 
 
 def test_numbers_of_any_kind_are_read(marts: MartsWarehouse) -> None:
@@ -584,12 +584,12 @@ def test_numbers_of_any_kind_are_read(marts: MartsWarehouse) -> None:
         "where message_id = 'decimal'"
     ) == [(1200, 34, 5)]
     odd = marts.rows("select sum(output_tokens)::int from marts.fct_api_calls where message_id like 'odd-%'")
-    assert odd == [(0,)]
+    assert [(0,)] == odd
 
 
 def test_nothing_is_blocked_and_everything_odd_is_named(validation: Validation) -> None:
     """Odd input warns, with the lines; only our own contradictions keep a build from being published."""
-    assert validation.failures == ()
+    assert () == validation.failures
     found = {finding.rule: finding for finding in validation.warnings}
     # The documents of the test are from some day.
     assert set(found) - {"fresh"} == {
@@ -597,7 +597,7 @@ def test_nothing_is_blocked_and_everything_odd_is_named(validation: Validation) 
         "readable_usage",
         "valid_timestamps",
     }
-    assert found["readable_usage"].found == "6 rows break it"
+    assert "6 rows break it" == found["readable_usage"].found
     assert all(example.startswith("_id=") for example in found["readable_usage"].examples)
 
 
@@ -609,7 +609,7 @@ def test_incremental_is_full_refresh(tmp_path: Path, dbt_artifacts: Path) -> Non
         warehouse.change(part, deletes=[lines[3]["_id"], lines[40]["_id"]] if part is not lines else [])
         warehouse.build_unchecked()
     found, expected = warehouse.marts(), warehouse.marts_of_full_refresh()
-    assert [mart for mart in expected if found[mart] != expected[mart]] == []
+    assert [] == [mart for mart in expected if found[mart] != expected[mart]]
 
 
 def test_own_prices_and_terms(tmp_path: Path, dbt_artifacts: Path) -> None:
@@ -634,7 +634,7 @@ def test_own_prices_and_terms(tmp_path: Path, dbt_artifacts: Path) -> None:
         "select month_key::varchar, list_usd, paid_by_use_usd, subscription_usd, paid_usd, has_terms, "
         "unpriced_calls from marts.agg_monthly_cost order by 1"
     )
-    assert warehouse.rows(costs) == [(2.0,), (2.0,), (None,), (None,)]
+    assert [(2.0,), (2.0,), (None,), (None,)] == warehouse.rows(costs)
     assert warehouse.rows(months) == [
         ("2026-03-01", 2.0, 2.0, 0.0, 2.0, False, 0),
         ("2026-04-01", 2.0, 2.0, 0.0, 2.0, False, 2),
@@ -652,7 +652,7 @@ def test_own_prices_and_terms(tmp_path: Path, dbt_artifacts: Path) -> None:
     )
     warehouse.project = replace(warehouse.project, terms=read_terms(file, price_list()))
     warehouse.build()
-    assert warehouse.rows(costs) == [(2.0,), (3.0,), (5.0,), (None,)]
+    assert [(2.0,), (3.0,), (5.0,), (None,)] == warehouse.rows(costs)
     assert warehouse.rows(months) == [
         ("2026-03-01", 2.0, 1.8, 0.0, 1.8, True, 0),
         ("2026-04-01", 8.0, 2.7, 15.0, 17.7, True, 1),

@@ -32,7 +32,7 @@ def index(warehouse: MartsWarehouse) -> Path:
 def test_every_mart_and_column_is_described(warehouse: MartsWarehouse, index: Path) -> None:
     """The site is one file, made from the warehouse, and holds every model; it can be fetched."""
     text = index.read_text()
-    assert [mart for mart in MARTS if f"model.claude_analytics.{mart}" not in text] == []
+    assert [] == [mart for mart in MARTS if f"model.claude_analytics.{mart}" not in text]
     with serving_docs(index, port=0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -51,7 +51,7 @@ def test_every_mart_and_column_is_described(warehouse: MartsWarehouse, index: Pa
 def test_the_site_loads_nothing_from_elsewhere(index: Path) -> None:
     """Scripts and styles are inside: a machine without a network shows all of it."""
     loaded = re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=[\"'](https?://[^\"']+)", index.read_text())
-    assert loaded == []
+    assert [] == loaded
 
 
 def test_no_warehouse_to_describe(tmp_path: Path) -> None:

@@ -173,7 +173,7 @@ def test_only_affected_conversations_are_rebuilt(warehouse: MartsWarehouse) -> N
     warehouse.change([late])
     warehouse.build("base_lines")
     changed = warehouse.rows("select distinct session_id from ops.model_changes where model = 'base_lines'")
-    assert {each for (each,) in changed} == {session, fork}
+    assert {session, fork} == {each for (each,) in changed}
     warehouse.build()
     assert [("2024-02-29",)] == warehouse.rows("select min(date_key)::varchar from marts.dim_date")
     assert warehouse.marts() == warehouse.marts_of_full_refresh()

@@ -178,7 +178,7 @@ def test_oddities_are_counted_and_block_nothing(
     warehouse.build_unchecked()
     expected = simple_count(own)
     mine = "session_id like 'own-%'"
-    assert warehouse.rows(f"select count(*) from marts.fct_messages where {mine}") == [(expected.messages,)]
+    assert [(expected.messages,)] == warehouse.rows(f"select count(*) from marts.fct_messages where {mine}")
     [tokens] = warehouse.rows(
         "select coalesce(sum(input_tokens), 0)::bigint, coalesce(sum(output_tokens), 0)::bigint, "
         f"coalesce(sum(cache_read_tokens), 0)::bigint from marts.fct_api_calls where {mine}"
@@ -187,12 +187,12 @@ def test_oddities_are_counted_and_block_nothing(
     # Nothing is lost where ids repeat: each line is there, once or as a copy.
     warehouse.change(tangled[1::2])
     warehouse.build()
-    assert warehouse.rows("select count(*) from staging.base_lines") == [(len(tangled) + len(own),)]
+    assert [(len(tangled) + len(own),)] == warehouse.rows("select count(*) from staging.base_lines")
     assert warehouse.rows(
         "select (select count(*) from staging.stg_conversations) "
         "+ (select count(*) from staging.base_line_copies where is_copy)"
     ) == [(len(tangled) + len(own),)]
     gate = Gate(warehouse.path.parent / "gx", warehouse.path, 2, "1GB")
-    assert validate(warehouse.warehouse, gate, run_id="odd", timeout_seconds=20).failures == ()
+    assert () == validate(warehouse.warehouse, gate, run_id="odd", timeout_seconds=20).failures
     found, whole = warehouse.marts(), warehouse.marts_of_full_refresh()
-    assert [mart for mart in whole if found[mart] != whole[mart]] == []
+    assert [] == [mart for mart in whole if found[mart] != whole[mart]]

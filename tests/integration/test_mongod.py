@@ -278,7 +278,7 @@ def test_three_nodes_survive_a_taken_port(tmp_path: Path, taken: int) -> None:
         EmbeddedMongo(tmp_path, size=3, options=SMALL) as mongo,
     ):
         changed = [index for index, node in enumerate(mongo.nodes) if node.port != ports[index]]
-        assert changed == [taken]
+        assert [taken] == changed
         assert ["kept"] == names_in(mongo.uri)
 
 

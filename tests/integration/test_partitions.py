@@ -79,7 +79,7 @@ def test_every_event_lands_once(shared: Shared, collection: Documents) -> None:
     events = [shared.catch_up(number) for number in range(3)]
     assert sum(events) == changes
     assert min(events) > 0
-    assert set(shared.landed().values()) == {1}
+    assert {1} == set(shared.landed().values())
     assert assert_same(collection, shared.stream.warehouse) == collection.count_documents({})
 
 
@@ -90,7 +90,7 @@ def test_a_partition_that_is_down_holds_up_no_other(shared: Shared, collection: 
     assert 0 < some < changes
     change(collection, 100)
     shared.catch_up()
-    assert set(shared.landed().values()) == {1}
+    assert {1} == set(shared.landed().values())
     assert_same(collection, shared.stream.warehouse)
 
 
@@ -104,8 +104,8 @@ def test_a_drop_is_acted_on_once(shared: Shared, collection: Documents) -> None:
     shared.catch_up(2, 1, 0)
     shared.catch_up()
     markers = [event for event in shared.landed() if event[2] == "truncate"]
-    assert len(markers) == 1
-    assert assert_same(collection, shared.stream.warehouse) == 20
+    assert 1 == len(markers)
+    assert 20 == assert_same(collection, shared.stream.warehouse)
 
 
 @pytest.mark.fault(1, "the number of partitions is changed, and changed back", "no gap, nothing twice in raw")
@@ -123,7 +123,7 @@ def test_changing_the_number_leaves_no_gap(
         Shared(stream, count).catch_up()
         assert_same(collection, stream.warehouse)
     zone = LandingZone(stream.folder / "landing", clock=utc_now)
-    assert [each.count for each in current_partitions(zone)] == [1]
+    assert [1] == [each.count for each in current_partitions(zone)]
 
 
 def test_a_backfill_may_take_the_position_first(stream: StreamRunner, collection: Documents) -> None:
@@ -141,8 +141,8 @@ def test_the_metrics_name_the_partition() -> None:
     metrics.events.labels(op="insert").inc(2)
     metrics.source_lag_seconds.set(7)
     labels = {"partition": "3"}
-    assert registry.get_sample_value("claude_analytics_stream_source_lag_seconds", labels) == 7
-    assert registry.get_sample_value("claude_analytics_stream_events_total", labels | {"op": "insert"}) == 2
+    assert 7 == registry.get_sample_value("claude_analytics_stream_source_lag_seconds", labels)
+    assert 2 == registry.get_sample_value("claude_analytics_stream_events_total", labels | {"op": "insert"})
     plain = CollectorRegistry()
     StreamMetrics(plain)
     assert "claude_analytics_stream_source_lag_seconds" in {metric.name for metric in plain.collect()}
@@ -163,7 +163,7 @@ class TestProgram:
         said = program.done("stream", "--until-idle", "0.5")
         assert sum(int(each) for each in re.findall(r"(\d+) change events read", said)) == changes
         some = program.done("stream", "--until-idle", "0.5", "--partition", "1-2")
-        assert len(re.findall(r"change events read", some)) == 2
+        assert 2 == len(re.findall(r"change events read", some))
 
     def test_the_pipeline_reads_all_of_them(self, program: Program, collection: Documents) -> None:
         """`extract` takes one after the other."""
@@ -185,7 +185,7 @@ class TestProgram:
         try:
             wait_until(all_run)
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-            assert len(children) == 3
+            assert 3 == len(children)
             os.kill(int(children[0]), signal.SIGKILL)
             changes = sum(change(collection, number) for number in range(10))
             landed = Shared(StreamRunner(MongoSettings(), folder.parent), 3).landed

@@ -23,7 +23,7 @@ def test_it_keeps_what_it_has_acknowledged(tmp_path: Path) -> None:
     with server:
         obstore.put(store, "key", b"content")
     with server:
-        assert obstore.get(store, "key").bytes().to_bytes() == b"content"
+        assert b"content" == obstore.get(store, "key").bytes().to_bytes()
 
 
 def test_it_answers_after_its_start_refuses_strangers_and_is_gone_after_its_stop(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_a_content_is_kept_replaced_and_removed(storage: Storage) -> None:
     assert storage.get("a/b.json") is None
     storage.put("a/b.json", b"one")
     storage.put("a/b.json", b"two")
-    assert storage.get("a/b.json") == b"two"
+    assert b"two" == storage.get("a/b.json")
     storage.delete("a/b.json")
     storage.delete("a/b.json")
     assert storage.get("a/b.json") is None
@@ -57,14 +57,14 @@ def test_to_create_the_same_again_is_no_lost_race(storage: Storage) -> None:
     assert storage.create("lane/1", b"mine")
     assert storage.create("lane/1", b"mine")
     assert not storage.create("lane/1", b"other")
-    assert storage.get("lane/1") == b"mine"
+    assert b"mine" == storage.get("lane/1")
 
 
 def test_a_part_of_a_content_can_be_read(storage: Storage) -> None:
     """The last bytes of a file are enough for its footer."""
     storage.put("lane/1", b"0123456789")
-    assert storage.get_range("lane/1", 6, 4) == b"6789"
-    assert storage.get_range("lane/1", 2, 3) == b"234"
+    assert b"6789" == storage.get_range("lane/1", 6, 4)
+    assert b"234" == storage.get_range("lane/1", 2, 3)
     assert storage.get_range("lane/2", 2, 3) is None
 
 
@@ -87,10 +87,10 @@ def test_a_list_begins_behind_a_key_and_is_in_order(storage: Storage) -> None:
         "lane/010",
         "lane/sub/001",
     ]
-    assert list(storage.list_after("nothing")) == []
-    assert storage.folders("") == ["lane", "lane-2"]
-    assert storage.folders("lane") == ["sub"]
-    assert storage.folders("nothing") == []
+    assert [] == list(storage.list_after("nothing"))
+    assert ["lane", "lane-2"] == storage.folders("")
+    assert ["sub"] == storage.folders("lane")
+    assert [] == storage.folders("nothing")
 
 
 def test_every_write_is_seen_in_the_list(storage: Storage) -> None:
@@ -109,7 +109,7 @@ def test_half_written_files_are_not_there(tmp_path: Path) -> None:
     storage = LocalStorage(tmp_path)
     storage.put("lane/1", b"x")
     (tmp_path / "lane" / ".2.0a.inflight").write_bytes(b"ha")
-    assert [each.key for each in storage.list_after("lane")] == ["lane/1"]
+    assert ["lane/1"] == [each.key for each in storage.list_after("lane")]
 
 
 def test_a_folder_that_cannot_be_written_is_named(read_only_disk: Path) -> None:

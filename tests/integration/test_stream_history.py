@@ -67,7 +67,7 @@ def test_everything_is_resnapshot(away: StreamRunner, lost: LostHistory) -> None
 
     reading_anew(away, at_failpoint=look).run(until_idle_seconds=0.5)
 
-    assert seen == [{f"i:{number}" for number in range(220)}]
+    assert [{f"i:{number}" for number in range(220)}] == seen
     assert 200 == assert_same(lost.collection, away.warehouse)
     [told] = [entry for entry in away.logged if entry["event"] == "history_lost"]
     assert "changes from 20" in told["problem"]

@@ -54,7 +54,7 @@ def test_a_load_says_what_it_did(warehouse: Warehouse, tmp_path: Path) -> None:
     assert [(1, 2, 1, 0, False)] == query(
         warehouse, "select load_id, micro_batches, rows_upserted, rows_deleted, is_bulk from raw.loads"
     )
-    assert query(warehouse, "select micro_batch_id from raw.conversations") == [(second.id,)]
+    assert [(second.id,)] == query(warehouse, "select micro_batch_id from raw.conversations")
 
 
 def test_loading_again_changes_nothing(warehouse: Warehouse, tmp_path: Path) -> None:

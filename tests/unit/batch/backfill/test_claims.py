@@ -76,13 +76,13 @@ def other(tmp_path: Path) -> Process:
 def test_each_range_is_read_by_one(one: Process, other: Process) -> None:
     """While its claim holds; when all have landed there is nothing more for anybody."""
     taken = [one.take(), other.take(), one.take()]
-    assert sorted(number for number in taken if number is not None) == [0, 1, 2]
+    assert [0, 1, 2] == sorted(number for number in taken if number is not None)
     one.land(taken[0] or 0)
     one.land(taken[2] or 0)
     other.land(taken[1] or 0)
     assert (one.take(), other.take()) == (None, None)
-    assert one.seen[-1] == 3
-    assert list(one.lane.state.list_after("claims")) == []
+    assert 3 == one.seen[-1]
+    assert [] == list(one.lane.state.list_after("claims"))
 
 
 def test_a_claim_without_a_sign_of_life_is_void_after_its_lease(one: Process, other: Process) -> None:
@@ -93,7 +93,7 @@ def test_a_claim_without_a_sign_of_life_is_void_after_its_lease(one: Process, ot
     other.clock.seconds = 9.9
     assert other.try_to_take() is None
     other.clock.seconds = 10
-    assert other.try_to_take() == 0
+    assert 0 == other.try_to_take()
 
 
 def test_a_claim_that_is_renewed_holds(one: Process, other: Process) -> None:

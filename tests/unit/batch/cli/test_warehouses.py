@@ -18,9 +18,9 @@ def test_a_command_that_knows_duckdb_alone_refuses(
     with pytest.raises(SystemExit) as ended:
         main(["demo"])
 
-    assert ended.value.code == 2
+    assert 2 == ended.value.code
     assert "`demo` does not work with WAREHOUSE=iceberg" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_help_is_given_in_any_case(
@@ -32,5 +32,5 @@ def test_help_is_given_in_any_case(
     with pytest.raises(SystemExit) as ended:
         main(["demo", "--help"])
 
-    assert ended.value.code == 0
+    assert 0 == ended.value.code
     assert "Usage" in capsys.readouterr().out

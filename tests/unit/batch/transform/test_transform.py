@@ -59,5 +59,5 @@ def test_a_result_tells_models_and_warnings() -> None:
     """Metrics take the models, people the warnings."""
     model, check = node("model", "success"), node("check", "warn", kind="test")
     result = BuildResult((model, check), seconds=1)
-    assert result.models == (model,)
-    assert result.warnings == (check,)
+    assert (model,) == result.models
+    assert (check,) == result.warnings

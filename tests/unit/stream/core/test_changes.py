@@ -75,7 +75,7 @@ def test_a_delete_becomes_a_row_that_says_so() -> None:
     """Only the key is known of a deleted document."""
     changes = changes_of([event("delete", 50, documentKey={"_id": "x"})], token=token_at(60))
 
-    assert rows_of(changes.batch.table) == [deletion("x", source_version=cluster_time_of(50, 1))]
+    assert [deletion("x", source_version=cluster_time_of(50, 1))] == rows_of(changes.batch.table)
 
 
 @pytest.mark.parametrize("fields", [{}, {"fullDocument": None}], ids=["absent", "null"])
@@ -157,7 +157,7 @@ def test_a_dropped_collection_becomes_a_truncate_marker(operation: str) -> None:
     assert ["i:3"] == [letter.document_id for letter in changes.batch.dead_letters]
     assert changes.batch.has_truncate_marker
     assert changes.batch.position == position_at(60)
-    assert [each.operation for each in changes.invalidating_events] == [operation]
+    assert [operation] == [each.operation for each in changes.invalidating_events]
     assert {"insert": 4} == changes.operations
     assert changes.ended_by is None
 

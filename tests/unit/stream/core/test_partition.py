@@ -10,12 +10,12 @@ def test_one_partition_is_the_stream_as_it_always_was() -> None:
 
 def test_lanes_are_unique_for_ever() -> None:
     """The same number, chosen again later, does not find the old lanes with their old positions."""
-    assert Partition(1, 4, 1).lane == "stream-0001-1-of-4"
+    assert "stream-0001-1-of-4" == Partition(1, 4, 1).lane
     chosen = ((2, 1), (4, 2), (2, 3))
     lanes = {Partition(number, count, at).lane for count, at in chosen for number in range(count)}
-    assert len(lanes) == 8
+    assert 8 == len(lanes)
     assert Partition(0, 1, 2).lane != WHOLE.lane
-    assert Partition(0, 1, 2).stages == []
+    assert [] == Partition(0, 1, 2).stages
 
 
 def test_a_remainder_may_be_negative() -> None:

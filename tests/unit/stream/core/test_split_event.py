@@ -44,7 +44,7 @@ def test_fragments_become_one_event() -> None:
     found = SplitEvents().joined(reply(*parts))
 
     assert found is not None
-    assert decode_batch(found.batch) == [insert(document(1), 10) | {"_id": token_at(10, 3)}]
+    assert [insert(document(1), 10) | {"_id": token_at(10, 3)}] == decode_batch(found.batch)
     assert found.token == token_at(10, 3)
 
 
@@ -98,7 +98,7 @@ def test_the_whole_may_be_larger_than_any_document() -> None:
     events = SplitEvents()
 
     assert events.joined(reply(parts[0])) is None
-    assert ids(events.joined(reply(parts[1]))) == [half]
+    assert [half] == ids(events.joined(reply(parts[1])))
 
 
 def test_a_missing_fragment_is_an_error() -> None:

@@ -144,7 +144,7 @@ def test_an_idle_position_is_handed_on_from_time_to_time() -> None:
 
     assert [] == waiting.add(batch(2), 20.0)
     assert [] == waiting.add(batch(3), 29.9)
-    assert [one.position for one in waiting.add(batch(3), 30.0)] == [position_at(3)]
+    assert [position_at(3)] == [one.position for one in waiting.add(batch(3), 30.0)]
 
     waiting.add(batch(4, rows=1), 31.0)
     assert [(1, 0)] == sizes(waiting.add(batch(4), 33.0))

@@ -43,7 +43,7 @@ def test_they_come_back_as_they_were(tmp_path: Path, store: DeadLetterStore, lan
         StoredDeadLetter(f"{micro_batch.id}#{number}", "2026-01-03T12:00:00+00:00", letter)
         for number, letter in enumerate([ODD, PLAIN, ODD])
     ]
-    assert store.count(landing) == 3
+    assert 3 == store.count(landing)
 
 
 def test_the_order_is_that_of_the_lanes(tmp_path: Path, store: DeadLetterStore, landing: LandingZone) -> None:
@@ -73,12 +73,12 @@ def test_orphans_do_not_count_and_are_cleared_away(
     store.store(other_lane, [PLAIN])
     (tmp_path / "dead_letter" / "stream" / ".half.jsonl.inflight").touch()
 
-    assert store.count(landing) == 1
-    assert store.remove_orphans(landing, "stream") == 1
+    assert 1 == store.count(landing)
+    assert 1 == store.remove_orphans(landing, "stream")
     assert sorted(path.name for path in (tmp_path / "dead_letter").rglob("*.*")) == sorted(
         [f"{kept.stem}.jsonl", f"{other_lane.stem}.jsonl"]
     )
-    assert store.remove_orphans(landing, "stream") == 0
+    assert 0 == store.remove_orphans(landing, "stream")
 
 
 def test_storing_again_replaces(tmp_path: Path, store: DeadLetterStore, landing: LandingZone) -> None:
@@ -86,13 +86,13 @@ def test_storing_again_replaces(tmp_path: Path, store: DeadLetterStore, landing:
     micro_batch = landed(tmp_path, store, [PLAIN])
     store.store(micro_batch, [PLAIN])
 
-    assert store.count(landing) == 1
+    assert 1 == store.count(landing)
 
 
 def test_nothing_is_stored_yet(store: DeadLetterStore, landing: LandingZone) -> None:
     """No folder, no dead letters."""
-    assert store.list(landing) == []
-    assert store.remove_orphans(landing, "stream") == 0
+    assert [] == store.list(landing)
+    assert 0 == store.remove_orphans(landing, "stream")
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path, landing: LandingZone) -> None:

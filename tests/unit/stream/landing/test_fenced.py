@@ -91,7 +91,7 @@ def test_the_position_travels_with_the_object(storage: Flaky) -> None:
         ("landing/stream/000000000000.parquet", 0),
         ("landing/stream/000000000001.parquet", 1),
     ]
-    assert [each.sequence for each in later.landed(after=0)] == [1]
+    assert [1] == [each.sequence for each in later.landed(after=0)]
     footers = [read_object_footer(storage, each) for each in later.landed()]
     assert [footer.micro_batch_id for footer in footers] == [each.id for each in landed]
 
@@ -107,7 +107,7 @@ def test_whoever_writes_second_has_written_nothing(storage: Flaky) -> None:
     ):
         land(frozen, at=99)
     assert lane_in(storage).position() == position_at(20)
-    assert [each.sequence for each in frozen.landed()] == [0, 1]
+    assert [0, 1] == [each.sequence for each in frozen.landed()]
 
 
 def test_the_position_of_a_frozen_worker_does_not_count(storage: Flaky) -> None:
@@ -131,7 +131,7 @@ def test_an_attempt_whose_answer_is_lost_can_be_repeated(storage: Flaky, failure
     with pytest.raises(StorageUnavailableError):
         lane.land(named, table, footer)
     assert lane.land(named, table, footer) == named
-    assert [each.sequence for each in lane.landed()] == [0]
+    assert [0] == [each.sequence for each in lane.landed()]
 
 
 def test_dead_letters_of_the_loser_are_none(storage: Flaky, tmp_path: Path) -> None:
@@ -144,8 +144,8 @@ def test_dead_letters_of_the_loser_are_none(storage: Flaky, tmp_path: Path) -> N
     table = to_table([upsert(1, 10)])
     zone.lane("stream").land(winner, table, footer_of(winner.id, table, landed_at=NOON))
     assert [each.micro_batch_id for each in letters.list(zone)] == [winner.id] * 2
-    assert letters.remove_orphans(zone, "stream") == 1
-    assert list(letters.by_micro_batch()) == [winner.id]
+    assert 1 == letters.remove_orphans(zone, "stream")
+    assert [winner.id] == list(letters.by_micro_batch())
 
 
 def test_a_micro_batch_is_one_request(storage: Flaky) -> None:
@@ -197,5 +197,5 @@ def test_the_last_number_is_found_with_few_questions() -> None:
         asked.append(sequence)
         return sequence + 1 if sequence < 1_000_000 else None
 
-    assert last_sequence(first_after) == 1_000_000
+    assert 1_000_000 == last_sequence(first_after)
     assert len(asked) <= 45

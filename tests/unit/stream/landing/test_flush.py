@@ -81,7 +81,7 @@ def test_a_window_becomes_durable_in_this_order(fixture: Fixture) -> None:
     ]  # fmt: skip
     assert landed == fixture.lane.newest()
     assert fixture.flusher.durable == fixture.lane.position() == position_at(50)
-    assert fixture.dead_letters.count(fixture.landing) == 2
+    assert 2 == fixture.dead_letters.count(fixture.landing)
 
 
 def test_windows_are_numbered_on(fixture: Fixture, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_windows_are_numbered_on(fixture: Fixture, tmp_path: Path) -> None:
     fixture.flusher.flush(window(upsert(1, 11)))
     Fixture(tmp_path).flusher.flush(window(upsert(1, 12)))
 
-    assert [found.sequence for found in fixture.lane.micro_batches()] == [0, 1, 2]
+    assert [0, 1, 2] == [found.sequence for found in fixture.lane.micro_batches()]
 
 
 def test_a_window_without_rows_saves_the_position(fixture: Fixture) -> None:
@@ -99,7 +99,7 @@ def test_a_window_without_rows_saves_the_position(fixture: Fixture) -> None:
 
     assert fixture.flusher.flush(window(at=70)) is None
 
-    assert len(fixture.lane.micro_batches()) == 1
+    assert 1 == len(fixture.lane.micro_batches())
     assert fixture.flusher.durable == fixture.lane.position() == position_at(70)
 
 
@@ -117,9 +117,9 @@ def test_the_metrics_count(fixture: Fixture) -> None:
     fixture.flusher.flush(window(upsert(1, 10), delete(2, 11), letters=2))
     fixture.flusher.flush(window(at=70))
 
-    assert fixture.value("rows_landed_total") == 2
-    assert fixture.value("dead_letters_total", reason="missing_type") == 2
-    assert fixture.value("flush_seconds_count") == 1
+    assert 2 == fixture.value("rows_landed_total")
+    assert 2 == fixture.value("dead_letters_total", reason="missing_type")
+    assert 1 == fixture.value("flush_seconds_count")
 
 
 def test_one_line_is_logged_a_micro_batch(fixture: Fixture) -> None:
@@ -151,11 +151,11 @@ def test_a_full_disk_is_tried_again(fixture: Fixture, failpoint: str) -> None:
     fixture.flusher.flush(window(upsert(1, 10), letters=1))
     fixture.flusher.flush(window(upsert(2, 20), letters=1))
 
-    assert [entry["event"] for entry in fixture.logged].count("disk_full") == 2
-    assert [found.sequence for found in fixture.lane.micro_batches()] == [0, 1]
-    assert fixture.dead_letters.count(fixture.landing) == 2
-    assert len(list(fixture.letters.rglob("*.jsonl"))) == 2
-    assert fixture.value("rows_landed_total") == 2
+    assert 2 == [entry["event"] for entry in fixture.logged].count("disk_full")
+    assert [0, 1] == [found.sequence for found in fixture.lane.micro_batches()]
+    assert 2 == fixture.dead_letters.count(fixture.landing)
+    assert 2 == len(list(fixture.letters.rglob("*.jsonl")))
+    assert 2 == fixture.value("rows_landed_total")
 
 
 def test_a_full_disk_is_waited_for_by_an_idle_stream_too(fixture: Fixture) -> None:
@@ -175,7 +175,7 @@ def test_told_to_stop_it_gives_up(fixture: Fixture) -> None:
     with pytest.raises(LandingFullError, match="No space left on device"):
         fixture.flusher.flush(window(upsert(1, 10)))
     assert fixture.flusher.durable == position_at(1)
-    assert fixture.lane.micro_batches() == []
+    assert [] == fixture.lane.micro_batches()
 
 
 def test_a_folder_that_cannot_be_written_is_not_waited_for(fixture: Fixture) -> None:

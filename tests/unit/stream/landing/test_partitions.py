@@ -91,7 +91,7 @@ def test_new_lanes_begin_where_the_slowest_stood(zone: Zone) -> None:
     land(other, 60)
     generation = repartition(zone, 1)
     assert (generation.number, generation.start) == (3, position_at(60))
-    assert [each.lane for each in current_partitions(zone)] == ["stream-0003-0-of-1"]
+    assert ["stream-0003-0-of-1"] == [each.lane for each in current_partitions(zone)]
 
 
 def test_a_worker_of_an_old_lane_cannot_land_any_more(tmp_path: Path) -> None:

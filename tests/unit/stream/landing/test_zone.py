@@ -378,7 +378,7 @@ def test_landing_again_under_the_same_name_leaves_one_file(tmp_path: Path) -> No
         lane.land(named, table, footer)
     again = lane_of(tmp_path).land(named, table, footer)
 
-    assert lane.micro_batches() == [again]
+    assert [again] == lane.micro_batches()
 
 
 def test_a_really_full_disk_leaves_nothing(small_disk: Path) -> None:
