@@ -12,11 +12,10 @@ from batch.lake.maintain import LakeMaintenance
 from batch.lake.s3_server import S3Server
 from stream.clock import utc_now
 from stream.core.normalise import truncate_marker
-from stream.core.schema import Row
 from stream.errors import MicroBatchCorruptError
 from stream.settings import MongoSettings
 from tests.support.laking import Lake
-from tests.support.landing import delete, upsert
+from tests.support.landing import delete, random_changes, upsert
 from tests.support.objects import copy_landed
 from tests.support.program import Program
 from tests.support.s3_proxy import S3Proxy
@@ -30,16 +29,8 @@ def test_random_histories_equal_those_of_duckdb(bucket_lake: Lake) -> None:
     version = 100
     for number in range(2):
         for lane in ("stream-1-0of2", "stream-1-1of2", "backfill-1"):
-            rows: list[Row] = []
-            for _ in range(30):
-                version += 1
-                key, when = chance.randrange(25), version - chance.choice([0, 0, 0, 40])
-                gone = chance.random() < 0.25
-                rows.append(
-                    delete(key, when)
-                    if gone
-                    else upsert(key, when, sessionId=f"s{chance.randrange(4)}", uuid=f"u{version}")
-                )
+            rows = random_changes(chance, version)
+            version += len(rows)
             if number == 1 and lane == "stream-1-1of2":
                 rows.insert(15, truncate_marker(source_version=version - 20))
             bucket_lake.land(rows, lane=lane)

@@ -3,9 +3,8 @@
 import random
 
 from stream.core.normalise import truncate_marker
-from stream.core.schema import Row
 from tests.support.laking import Lake
-from tests.support.landing import delete, land, upsert
+from tests.support.landing import delete, land, random_changes, upsert
 
 
 def test_loads_equal_those_of_duckdb(lake: Lake) -> None:
@@ -30,16 +29,8 @@ def test_random_histories_equal_those_of_duckdb(lake: Lake) -> None:
     version = 100
     for _ in range(4):
         for lane in ("stream", "backfill-1"):
-            rows: list[Row] = []
-            for _ in range(30):
-                version += 1
-                key, when = chance.randrange(25), version - chance.choice([0, 0, 0, 40])
-                gone = chance.random() < 0.25
-                rows.append(
-                    delete(key, when)
-                    if gone
-                    else upsert(key, when, sessionId=f"s{chance.randrange(4)}", uuid=f"u{version}")
-                )
+            rows = random_changes(chance, version)
+            version += len(rows)
             land(lake.folder, rows, lane=lane)
         lake.load()
     lake.assert_same_raw()

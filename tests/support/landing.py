@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from stream.clock import Clock, utc_now
@@ -30,6 +31,24 @@ def upsert(document_id: object, version: int, **fields: Any) -> Row:
     row = normalise(document, source_version=version, extracted_at=EXTRACTED_AT)
     assert isinstance(row, Row)
     return row
+
+
+def random_changes(chance: Random, version: int, *, documents: int = 25, changes: int = 30) -> list[Row]:
+    """Return changes of a few documents, deletes among them, and some that are older than they seem.
+
+    Args:
+        chance: Chooses.
+        version: Behind which theirs begin; the last has `version + changes`.
+        documents: So many keys.
+        changes: So many rows.
+    """
+    rows: list[Row] = []
+    for each in range(version + 1, version + changes + 1):
+        key, when = chance.randrange(documents), each - chance.choice([0, 0, 0, 40])
+        is_gone = chance.random() < 0.25
+        fields = {} if is_gone else {"sessionId": f"s{chance.randrange(4)}", "uuid": f"u{each}"}
+        rows.append(delete(key, when) if is_gone else upsert(key, when, **fields))
+    return rows
 
 
 def delete(document_id: object, version: int) -> Row:

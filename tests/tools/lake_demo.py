@@ -31,6 +31,7 @@ from batch.mongod.replica_set import EmbeddedMongo
 from batch.mongod.server import LOOPBACK, free_port
 from stream.errors import AnalyticsError
 from tests.support.marts import MARTS
+from tests.tools.compare_marts import difference
 
 _FOLDER = Path("data") / "lake-demo"
 _PROGRAM = (sys.executable, "-W", "ignore", "-c", "from batch.cli import main; main()")
@@ -278,28 +279,12 @@ class Demo:
 
 
 def different_marts(one: Path, other: Path) -> list[str]:
-    """Return a line for each mart of two DuckDB files whose columns or rows differ."""
-    different = []
+    """Return a line for each mart of two DuckDB files whose columns, types or rows differ."""
     with duckdb.connect() as connection:
         connection.execute(f"attach '{one}' as one (read_only)")
         connection.execute(f"attach '{other}' as other (read_only)")
-        for mart in MARTS:
-            columns, others = (
-                connection.execute(f"describe {side}.marts.{mart}").fetchall() for side in ("one", "other")
-            )
-            if columns != others:
-                changed = sorted({str(each[:2]) for each in {*columns} ^ {*others}})
-                different.append(f"other columns in {mart}: {', '.join(changed)}")
-                continue
-            lost, gained = (
-                connection.execute(
-                    f"select count(*) from (from {a}.marts.{mart} except all from {b}.marts.{mart})"
-                ).fetchall()[0][0]
-                for a, b in (("other", "one"), ("one", "other"))
-            )
-            if lost or gained:
-                different.append(f"{mart} lost {lost:,} rows and gained {gained:,}")
-    return different
+        found = {mart: difference(connection, f"other.marts.{mart}", f"one.marts.{mart}") for mart in MARTS}
+    return [f"{mart} {text}" for mart, text in found.items() if text]
 
 
 def _landed_rows(port: int) -> int:

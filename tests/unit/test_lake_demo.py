@@ -38,7 +38,7 @@ def test_each_kind_of_difference_is_named(tmp_path: Path) -> None:
     )
 
     assert found == [
-        "other columns in dim_date: ('number', 'BIGINT'), ('number', 'INTEGER')",
+        "dim_date has other columns: [('number', 'BIGINT'), ('number', 'INTEGER')]",
         "dim_tools lost 1 rows and gained 1",
         "fct_messages lost 0 rows and gained 1",
     ]
