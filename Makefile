@@ -222,7 +222,7 @@ pipeline: $(INSTALLED) ## Run the whole cycle once, with the settings of the env
 	    exit 2; \
 	fi
 
-$(INSTALLED): pyproject.toml constraints.txt $(wildcard hatch_build.py stream/decode/transcribe.c)
+$(INSTALLED): pyproject.toml constraints.txt $(wildcard hatch_build.py stream/decode/transcribe.c batch/importer/encode.c)
 	@python=; \
 	for candidate in $(PYTHONS); do \
 	    if $$candidate -c 'import ensurepip; $(FITS)' >/dev/null 2>&1; then python=$$candidate; break; fi; \
@@ -250,7 +250,7 @@ $(INSTALLED): pyproject.toml constraints.txt $(wildcard hatch_build.py stream/de
 	    echo '      then run the same command again.' >&2; \
 	    exit 1; \
 	fi
-	@$(BIN)/python -c 'import stream.decode._transcribe' 2>/dev/null || { \
-	    echo '── stream/decode/transcribe.c could not be compiled: all works without it, but reads documents at a'; \
+	@$(BIN)/python -c 'import stream.decode._transcribe, batch.importer._encode' 2>/dev/null || { \
+	    echo '── the C extensions could not be compiled: all works without them, but reads documents at a'; \
 	    echo '   tenth of the speed. Debian, Ubuntu: apt-get install gcc python3-dev, then: make --always-make install'; }
 	@touch $@

@@ -1,6 +1,6 @@
-"""Builds the optional C extension (`stream/decode/transcribe.c`) into wheels and editable installations.
+"""Builds the optional C extensions into wheels and editable installations.
 
-Without a C compiler or Python's headers there is a wheel without it: the same program, slower.
+Without a C compiler or Python's headers there is a wheel without them: the same program, slower.
 """
 
 import sys
@@ -13,8 +13,10 @@ from packaging.tags import sys_tags
 from setuptools import Distribution, Extension
 from setuptools.command.build_ext import build_ext
 
-MODULE = "stream.decode._transcribe"
-SOURCE = "stream/decode/transcribe.c"
+SOURCES = {
+    "stream.decode._transcribe": "stream/decode/transcribe.c",
+    "batch.importer._encode": "batch/importer/encode.c",
+}
 
 
 class ExtensionBuildHook(BuildHookInterface[Any]):
@@ -25,28 +27,31 @@ class ExtensionBuildHook(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile, and say so if that is not possible."""
         self._folder = tempfile.TemporaryDirectory()
-        try:
-            built = self._compile(Path(self._folder.name))
-        except Exception as error:  # noqa: BLE001 - whatever the compiler lacks, nobody needs it
-            self.app.display_warning(f"{SOURCE} is not compiled, all works without it but slower: {error}")
-            return
-        target = Path(SOURCE).with_name(built.name)
-        if version == "editable":
-            # In one step, as a program may be running with the former one.
-            beside = Path(self.root) / f"{target}.new"
-            beside.write_bytes(built.read_bytes())
-            beside.replace(Path(self.root) / target)
-            return
-        build_data["force_include"][str(built)] = str(target)
-        build_data["pure_python"] = False
-        build_data["tag"] = f"cp311-abi3-{_platform()}"
+        for module, source in SOURCES.items():
+            try:
+                built = self._compile(module, source, Path(self._folder.name))
+            except Exception as error:  # noqa: BLE001 - whatever the compiler lacks, nobody needs it
+                self.app.display_warning(
+                    f"{source} is not compiled, all works without it but slower: {error}"
+                )
+                continue
+            target = Path(source).with_name(built.name)
+            if version == "editable":
+                # In one step, as a program may be running with the former one.
+                beside = Path(self.root) / f"{target}.new"
+                beside.write_bytes(built.read_bytes())
+                beside.replace(Path(self.root) / target)
+                continue
+            build_data["force_include"][str(built)] = str(target)
+            build_data["pure_python"] = False
+            build_data["tag"] = f"cp311-abi3-{_platform()}"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:  # noqa: ARG002
         """Clear away what was compiled."""
         self._folder.cleanup()
 
-    def _compile(self, folder: Path) -> Path:
-        extension = Extension(MODULE, [str(Path(self.root) / SOURCE)], py_limited_api=True)
+    def _compile(self, module: str, source: str, folder: Path) -> Path:
+        extension = Extension(module, [str(Path(self.root) / source)], py_limited_api=True)
         if sys.platform != "win32":
             extension.extra_compile_args = ["-O3", "-std=c11", "-g0"]
         else:
@@ -55,7 +60,7 @@ class ExtensionBuildHook(BuildHookInterface[Any]):
         command.build_lib, command.build_temp = str(folder / "lib"), str(folder / "temp")
         command.ensure_finalized()
         command.run()
-        return Path(command.get_ext_fullpath(MODULE))
+        return Path(command.get_ext_fullpath(module))
 
 
 def _platform() -> str:

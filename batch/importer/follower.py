@@ -8,6 +8,7 @@ from pathlib import Path
 
 from watchfiles import Change, watch
 
+from batch.importer.encoding import encode_way
 from batch.importer.files import LOG_SUFFIX, Refused, existing_folder, search_again
 from batch.importer.report import ImportReport
 from batch.importer.tail import LogTail
@@ -68,7 +69,7 @@ class Follower:
         present = {log.path: log for log in found.files}
         self._tails = {path: tail for path, tail in self._tails.items() if path in present}
         for path, log in present.items():
-            self._tails.setdefault(path, LogTail(log))
+            self._tails.setdefault(path, LogTail(log, encode=encode_way()))
         self._refused = found.refused
 
     def import_new(self, paths: Iterable[Path] | None = None) -> ImportReport:

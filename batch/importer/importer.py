@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from batch.importer.encoding import encode_way
 from batch.importer.files import find_logs
 from batch.importer.report import ImportProgress, ImportReport
 from batch.importer.tail import LogTail
@@ -46,10 +47,11 @@ def import_logs(
         if on_progress is not None:
             on_progress(ImportProgress(report.size_bytes, found.size_bytes, report))
 
+    encode = encode_way()
     with rare_garbage_collection(), DocumentWriter(collection, report) as writer:
         for log in found.files:
             try:
-                for line in LogTail(log).read(ingested_at=clock()):
+                for line in LogTail(log, encode=encode).read(ingested_at=clock()):
                     report.size_bytes += line.size_bytes
                     writer.add(line)
                     if writer.is_full:

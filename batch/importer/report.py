@@ -32,6 +32,7 @@ class ImportReport:
     Attributes:
         files: Logs that were read.
         lines: Lines in them, without empty ones; each record saved from a damaged one is one more.
+        compiled: Documents that compiled code made; the others are unusual, or there is none.
         inserted: Documents that are new.
         already_there: Documents that the collection had before.
         incomplete: Last lines that are still being written; the next import takes them.
@@ -43,6 +44,7 @@ class ImportReport:
 
     files: int = 0
     lines: int = 0
+    compiled: int = 0
     inserted: int = 0
     already_there: int = 0
     incomplete: int = 0

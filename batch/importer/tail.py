@@ -7,7 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from batch.importer.document import LogCursor, Unreadable, is_audit_line
+from batch.importer.cursor import Encode, EncodedDocument, LogCursor
+from batch.importer.document import Unreadable, is_audit_line
 from batch.importer.files import LogFile
 
 MAX_LINE_BYTES = 128 * 2**20
@@ -31,7 +32,7 @@ class LogLine(NamedTuple):
     path: Path
     number: int
     size_bytes: int
-    content: dict[str, Any] | Unreadable | None
+    content: dict[str, Any] | EncodedDocument | Unreadable | None
     is_open: bool = False
 
 
@@ -48,13 +49,19 @@ class LogTail:
     Only whole lines count as read. A log that became shorter, was replaced, or holds other bytes before
     the place reached is read from its start again; the `_id`s of lines it had before are the same.
 
+    Args:
+        encode: The compiled way to documents; None has Python make every one.
+
     Attributes:
         log: The file.
         offset: Bytes read so far.
     """
 
-    def __init__(self, log: LogFile, *, max_line_bytes: int = MAX_LINE_BYTES) -> None:
+    def __init__(
+        self, log: LogFile, *, max_line_bytes: int = MAX_LINE_BYTES, encode: Encode | None = None
+    ) -> None:
         self.log = log
+        self._encode = encode
         self._max_line_bytes = max_line_bytes
         self.offset = 0
         self._cursor = self._new_cursor()
@@ -104,7 +111,9 @@ class LogTail:
         self._remembered = b""
 
     def _new_cursor(self) -> LogCursor:
-        return LogCursor(source_file=self.log.source_file, project_id=self.log.project_id)
+        return LogCursor(
+            source_file=self.log.source_file, project_id=self.log.project_id, encode=self._encode
+        )
 
     def _find_place(self, file: BinaryIO, status: os.stat_result) -> None:
         identity = (status.st_dev, status.st_ino)

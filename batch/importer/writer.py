@@ -15,6 +15,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, PyMongoError
 
+from batch.importer.cursor import EncodedDocument
 from batch.importer.document import Unreadable
 from batch.importer.report import ImportReport
 from batch.importer.tail import LogLine
@@ -23,7 +24,7 @@ from stream.source.client import explained
 Documents = Collection[dict[str, Any]]
 
 _MAX_DOCUMENT_BYTES = 16 * 2**20
-_BATCH_DOCUMENTS = 1000
+_BATCH_DOCUMENTS = 3000
 _BATCH_BYTES = 8_000_000
 _BATCHES_ON_THEIR_WAY = 2
 """With one, MongoDB would be idle while the next is made, or wait for its journal while there is work."""
@@ -95,6 +96,7 @@ class DocumentWriter:
         if isinstance(encoded, Unreadable):
             self._report.add_unreadable(line.path, line.number, encoded.reason)
         else:
+            self._report.compiled += isinstance(line.content, EncodedDocument)
             self._added.append(encoded)
             self._size_bytes += len(encoded.document.raw)
 
@@ -179,7 +181,9 @@ class DocumentWriter:
         return []
 
 
-def _encoded(line: LogLine, document: dict[str, Any] | Unreadable) -> _Encoded | Unreadable:
+def _encoded(line: LogLine, document: dict[str, Any] | EncodedDocument | Unreadable) -> _Encoded | Unreadable:
+    if isinstance(document, EncodedDocument):
+        return _Encoded(line.path, line.number, document.object_id, RawBSONDocument(document.bson))
     if isinstance(document, Unreadable):
         return document
     try:

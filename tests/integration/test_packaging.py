@@ -62,24 +62,28 @@ def test_the_wheel_brings_its_data(
     assert member.exists()
 
 
-WAY = "from stream.decode import self_check as s; print(s.__file__, s.problem(), sep='\\n')"
+WAYS = """
+from batch.importer import encoding
+from stream.decode import self_check
+print(self_check.__file__, self_check.problem(), encoding.problem(), sep="\\n")
+"""
 
 
 def test_the_wheel_brings_compiled_code(installed: Path, elsewhere: dict[str, str]) -> None:
     """Built against Python's stable ABI: one wheel for all versions, and the compiled way is taken."""
-    (built,) = (installed / "stream" / "decode").glob("_transcribe.*.so")
-    assert ".abi3" in built.name
+    built = sorted(path.relative_to(installed).as_posix() for path in installed.rglob("*.so"))
+    assert ["batch/importer/_encode.abi3.so", "stream/decode/_transcribe.abi3.so"] == built
     shown = subprocess.run(
-        [sys.executable, "-c", WAY],
+        [sys.executable, "-c", WAYS],
         cwd=installed.parent,
         env=elsewhere,
         capture_output=True,
         text=True,
         check=True,
     )
-    file, problem = shown.stdout.splitlines()
+    file, *problems = shown.stdout.splitlines()
     assert installed in Path(file).parents
-    assert "None" == problem
+    assert ["None", "None"] == problems
 
 
 def test_without_a_compiler_there_is_a_wheel_too(tmp_path: Path) -> None:
@@ -91,18 +95,24 @@ def test_without_a_compiler_there_is_a_wheel_too(tmp_path: Path) -> None:
         text=True,
         check=True,
     )
-    assert "transcribe.c is not compiled" in made.stdout + made.stderr
+    for name in ("transcribe.c", "encode.c"):
+        assert f"{name} is not compiled" in made.stdout + made.stderr
     (wheel,) = tmp_path.glob("*-py3-none-any.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     assert [] == [*(tmp_path / "site").rglob("*.so"), *(tmp_path / "site").rglob("*.c")]
     environment = {"PYTHONPATH": str(tmp_path / "site"), "PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     shown = subprocess.run(
-        [sys.executable, "-c", WAY], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", WAYS],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    file, problem = shown.stdout.splitlines()
+    file, *problems = shown.stdout.splitlines()
     assert tmp_path / "site" in Path(file).parents
-    assert problem.startswith("not built: ")
+    assert all(problem.startswith("not built: ") for problem in problems)
 
 
 def test_a_checkout_finds_the_same_data() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import bson
 import duckdb
 
-from batch.importer.document import LogCursor
+from batch.importer.cursor import LogCursor
 from batch.transform.dbt_project import DbtProject
 from batch.transform.transform import BuildResult, transform
 from stream.core.change_event import CODEC_OPTIONS

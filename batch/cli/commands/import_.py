@@ -11,6 +11,7 @@ from rich.console import Console
 from batch.cli.context import Context
 from batch.cli.printing.progress import reading
 from batch.cli.printing.tables import print_unreadable, size_text
+from batch.importer import encoding
 from batch.importer.follower import follow as follow_logs
 from batch.importer.importer import import_logs
 from batch.importer.report import ImportReport
@@ -31,6 +32,9 @@ def command(
 ) -> None:
     context = Context.from_environment()
     log = logs.logger("import")
+    problem = encoding.problem()
+    if problem:
+        log.warning("importing_without_compiled_code", problem=problem, hint=encoding.HINT)
     folders = [path.expanduser() for path in paths]
     with closing(connect(context.mongo)) as client:
         collection = client[context.mongo.database][context.mongo.collection]

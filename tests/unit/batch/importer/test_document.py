@@ -12,7 +12,8 @@ from bson.objectid import ObjectId
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch.importer.document import MAX_NESTING, LogCursor, Unreadable, parse, seconds_of
+from batch.importer.cursor import LogCursor
+from batch.importer.document import MAX_NESTING, Unreadable, parse, seconds_of
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LINE = b'{"type":"user","timestamp":"2025-06-25T10:17:07.201Z"}'
