@@ -28,7 +28,7 @@ from batch.mongod.replica_set import EmbeddedMongo
 from batch.pipeline.resident import Resident
 from batch.pipeline.scheduler import Child
 from batch.pipeline.timetable import HOURLY
-from batch.runs.journal import SUCCEEDED, Journal
+from batch.runs.journal import PUBLISH, SUCCEEDED, TRANSFORM, VALIDATE, Journal
 from stream.clock import utc_now
 from tests.bench.figures import Figures
 from tests.bench.test_bench_dbt import logs, multiply  # noqa: F401 - a fixture
@@ -222,16 +222,17 @@ def test_cycles(
                 quiet.append(measured(lambda: resident.start(HOURLY), children_cpu_seconds))
         finally:
             resident.close()
-    published = [
-        step.outcome
-        for step in Journal(tmp_path / "runs.jsonl", clock=utc_now).steps()
-        if step.step == "publish"
-    ]
+    steps = Journal(tmp_path / "runs.jsonl", clock=utc_now).steps()
+    published = [step.outcome for step in steps if step.step == "publish"]
     assert 1 + ROUNDS == published.count(SUCCEEDED), published
     for what, target, taken in (("nothing new", "≤ 4 s", quiet), (f"{NEW_LINES:,} new lines", "≤ 8 s", busy)):
         figure = f"a cycle with {what} beside {lines:,}"
         figures.add(figure, target, [wall for wall, _ in taken], "s")
         figures.add("  of processors", "", [cpu for _, cpu in taken], "s")
+    for name in (TRANSFORM, VALIDATE, PUBLISH):
+        done = [step.seconds for step in steps if step.step == name and step.outcome == SUCCEEDED]
+        # The first build made everything.
+        figures.add(f"  of the new lines: {name}", "", [each for each in done[1:] if each is not None], "s")
 
 
 def write_new_lines(path: Path) -> None:
