@@ -20,6 +20,7 @@ from batch.cli.cycle import make_cycle, make_dbt_project
 from batch.pipeline.runner import StepResult
 from batch.settings import Settings
 from stream import logs
+from stream.decode.memory import rare_garbage_collection
 from stream.errors import AnalyticsError, StepFailedError
 
 _GRACE_SECONDS = 5.0
@@ -92,6 +93,11 @@ def _serve(connection: Connection, settings: Settings) -> None:
     # Ctrl-C reaches the whole group; the owner decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logs.configure(settings.logging, level="warning")
+    with rare_garbage_collection():
+        _parse_and_validate(connection, settings)
+
+
+def _parse_and_validate(connection: Connection, settings: Settings) -> None:
     context = Context(settings, Console(quiet=True))
     with suppress(AnalyticsError):  # the build meets it, too
         project = make_dbt_project(context)

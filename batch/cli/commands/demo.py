@@ -31,6 +31,7 @@ from batch.shipped import questions, sample_logs
 from batch.status.warehouse import summarise
 from batch.transform.dbt_project import load_dbt
 from stream.clock import utc_now
+from stream.decode.memory import rare_garbage_collection
 from stream.source.client import connect
 from stream.worker import WorkerSummary
 
@@ -54,6 +55,7 @@ def command(
     folder = (settings.data.data_dir / "demo" / ("sample" if log_dir is None else "logs")).resolve()
     # Neither parsing nor validating asks MongoDB.
     with (
+        rare_garbage_collection(),
         Companion(_own(settings, settings.mongo.uri.get_secret_value(), folder)) as companion,
         EmbeddedMongo(folder / "mongo") as embedded,
     ):
