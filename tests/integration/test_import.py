@@ -220,7 +220,7 @@ def test_a_log_that_may_not_be_read_is_named(log: Path, collection: Documents) -
 
 def test_progress_is_told_up_to_the_end(log: Path, collection: Documents) -> None:
     """The last thing told is that all bytes are done."""
-    log.write_text("".join(line(number) for number in range(2500)))
+    log.write_text("".join(line(number) for number in range(7500)))
     told: list[tuple[int, int]] = []
 
     def note(progress: ImportProgress) -> None:
