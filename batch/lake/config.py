@@ -100,7 +100,9 @@ class LakeConfig:
         settings = {"warehouse": self.location, **_s3()}
         if self.is_jdbc:
             uri = uri.replace("postgresql://", "postgresql+psycopg2://", 1)
-            return settings | {"type": "sql", "uri": uri, "init_catalog_tables": "false"}
+            # Connections are looked at before they are used: the server may have been started again.
+            kept = {"init_catalog_tables": "false", "pool_pre_ping": "true"}
+            return settings | {"type": "sql", "uri": uri} | kept
         return settings | {"type": "rest", "uri": uri}
 
 
