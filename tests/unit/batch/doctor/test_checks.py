@@ -51,6 +51,7 @@ LANDING = LandingFacts(
     position=POSITION,
     position_problem=None,
     landed=tuple(MicroBatch(Path("x"), "stream", number) for number in range(3)),
+    sizes=(1, 1, 1),
     landed_problem=None,
     letters=(),
 )
