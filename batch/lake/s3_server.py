@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from stream.errors import StepFailedError
 
 _PORTS = ("master", "master_grpc", "volume", "volume_grpc", "filer", "filer_grpc", "s3", "s3_grpc")
 _START_SECONDS = 90.0
+_ATTEMPTS = 5
+_PAUSE_SECONDS = 1.0
 _GRACE_SECONDS = 1
 """Its parts wait for each other when they are to stop; what it has acknowledged is written already."""
 _ANSWER_SECONDS = 5
@@ -100,9 +103,15 @@ class S3Server(GuardedServer):
         accounts.touch(0o600)
         accounts.write_text(json.dumps(self._accounts()))
         log = self._folder / "server.log"
-        self._pid = self._run(self._command(program), log=log, grace_seconds=_GRACE_SECONDS)
-        if not self._wait_until(self._answers, seconds=_START_SECONDS):
-            raise StepFailedError(f"the S3 server does not start: {self._last_words()}", hint=f"see `{log}`")
+        for _ in range(_ATTEMPTS):
+            self._pid = self._run(self._command(program), log=log, grace_seconds=_GRACE_SECONDS)
+            if self._wait_until(self._answers, seconds=_START_SECONDS):
+                return
+            # A passing connection of somebody else may have one of its ports for a moment.
+            if "address already in use" not in self._last_words():
+                break
+            time.sleep(_PAUSE_SECONDS)
+        raise StepFailedError(f"the S3 server does not start: {self._last_words()}", hint=f"see `{log}`")
 
     def pause(self) -> None:
         """Let it hang: connections stay open, nothing is answered."""
@@ -113,12 +122,25 @@ class S3Server(GuardedServer):
         os.kill(self._pid, signal.SIGCONT)
 
     def _answers(self) -> bool:
-        """Whether it refuses who asks without a signature; while it starts, its answers are others."""
+        """Whether it refuses who asks without a signature, and can give what it has kept.
+
+        While it starts, its answers are others; and it answers before it knows where its volumes are.
+        """
         try:
             answer = requests.get(self.endpoint, timeout=_ANSWER_SECONDS)
+            master = f"http://{LOOPBACK}:{self._ports['master']}/dir/status"
+            topology = requests.get(master, timeout=_ANSWER_SECONDS).json()["Topology"]
         except requests.RequestException:
             return False
-        return answer.status_code == requests.codes.forbidden
+        nodes = [
+            node
+            for center in topology["DataCenters"] or ()
+            for rack in center["Racks"] or ()
+            for node in rack["DataNodes"] or ()
+        ]
+        kept = sum(1 for _ in self._folder.glob("*.dat"))
+        is_whole = bool(nodes) and sum(node["Volumes"] for node in nodes) >= kept
+        return answer.status_code == requests.codes.forbidden and is_whole
 
     def _last_words(self) -> str:
         lines = (self._folder / "server.log").read_text(errors="replace").strip().splitlines()
