@@ -239,7 +239,7 @@ pipeline: $(INSTALLED) ## Run the whole cycle once, with the settings of the env
 	    exit 2; \
 	fi
 
-$(INSTALLED): pyproject.toml constraints.txt $(wildcard hatch_build.py stream/decode/transcribe.c batch/importer/encode.c)
+$(INSTALLED): pyproject.toml constraints.txt $(wildcard hatch_build.py stream/decode/transcribe.c stream/decode/text.h batch/importer/encode.c)
 	@python=; \
 	for candidate in $(PYTHONS); do \
 	    if $$candidate -c 'import ensurepip; $(FITS)' >/dev/null 2>&1; then python=$$candidate; break; fi; \

@@ -25,13 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef const uint8_t *In;
-typedef uint8_t *Out;
-
-enum {
-    DOUBLE = 0x01, STRING = 0x02, DOCUMENT = 0x03, ARRAY = 0x04, OBJECT_ID = 0x07, BOOLEAN = 0x08,
-    DATE = 0x09, NULL_VALUE = 0x0A, INT32 = 0x10, TIMESTAMP = 0x11, INT64 = 0x12
-};
+#include "text.h"
 
 /* Columns of `LANDING_SCHEMA`, in its order. */
 enum {
@@ -43,9 +37,6 @@ static const uint8_t WIDTHS[COLUMNS] = {
     [SOURCE_VERSION] = 8, [AT] = 8, [INGESTED_AT] = 8, [EXTRACTED_AT] = 8, [DATE_OF] = 4, [CONTENT_LENGTH] = 8
 };
 
-#define MAX_DEPTH 100
-#define MAX_KEYS 4096 /* of all objects that are open */
-#define MAX_KEYS_OF_ONE 1024
 /* A control character takes a byte in BSON and six in JSON; nothing grows more. */
 #define MAX_GROWTH 6
 #define SLACK 64
@@ -178,50 +169,8 @@ static bool is_text(const Element *element, const char *text)
 
 /* ---- Writing: functions give where what they wrote ends, or NULL if the value is unusual -------------- */
 
-#define ONES UINT64_C(0x0101010101010101)
-#define HIGHS UINT64_C(0x8080808080808080)
-
-/* Mark bytes that are zero. May mark a byte above one that is; never misses one. */
-static uint64_t zeros(uint64_t word) { return (word - ONES) & ~word & HIGHS; }
-
 /* Whether eight bytes are ASCII without U+0000. */
 static bool is_plain(uint64_t word) { return !((word & HIGHS) | zeros(word)); }
-
-/* Whether JSON writes eight bytes as they are: ASCII, nothing below a space, no quote, no backslash. */
-static bool is_plain_json(uint64_t word)
-{
-    return !(((word - ONES * 0x20) | word | zeros(word ^ ONES * 0x22) | zeros(word ^ ONES * 0x5C)) & HIGHS);
-}
-
-/* Give the size of a UTF-8 sequence of two to four bytes, 0 if it is none. */
-static size_t sequence_size(In at, In end)
-{
-    uint8_t lead = at[0], low = 0x80, high = 0xBF;
-    size_t size;
-    if (lead >= 0xC2 && lead <= 0xDF) {
-        size = 2;
-    } else if (lead >= 0xE0 && lead <= 0xEF) {
-        size = 3;
-        if (lead == 0xE0)
-            low = 0xA0;
-        else if (lead == 0xED)
-            high = 0x9F; /* surrogates */
-    } else if (lead >= 0xF0 && lead <= 0xF4) {
-        size = 4;
-        if (lead == 0xF0)
-            low = 0x90;
-        else if (lead == 0xF4)
-            high = 0x8F;
-    } else {
-        return 0;
-    }
-    if ((size_t)(end - at) < size || at[1] < low || at[1] > high)
-        return 0;
-    for (size_t byte = 2; byte < size; byte++)
-        if ((at[byte] & 0xC0) != 0x80)
-            return 0;
-    return size;
-}
 
 static Out write_bytes(In at, size_t size, Out out)
 {
