@@ -34,6 +34,7 @@ class Catalog:
     def __init__(self, config: LakeConfig) -> None:
         self._config = config
         self._catalog: Any = None
+        self._is_known_as_made = False
 
     def table(self, name: str) -> Table | None:
         """Return a table as it is now; None if there is none.
@@ -47,6 +48,8 @@ class Catalog:
         from pyiceberg.exceptions import NoSuchTableError  # noqa: PLC0415 - see the package's docstring
 
         with catalog_errors():
+            if not self._is_made():
+                return None
             try:
                 return self._opened().load_table(name)
             except NoSuchTableError:
@@ -75,18 +78,13 @@ class Catalog:
         with catalog_errors():
             return sorted(name for name, *_ in self._opened().list_namespaces())
 
-    def is_made(self) -> bool:
-        """Whether the catalog has been used before: Spark makes the tables of a new JDBC catalog.
+    def every_name(self) -> list[str]:
+        """Return the names of all tables, as `schema.table`.
 
         Raises:
             CatalogUnreachableError: The catalog does not answer.
         """
-        if not self._config.is_jdbc:
-            return True
-        from sqlalchemy import inspect  # noqa: PLC0415 - see the package's docstring
-
-        with catalog_errors():
-            return bool(inspect(self._opened().engine).has_table("iceberg_tables"))
+        return [f"{schema}.{name}" for schema in self.schemas() for name in self.names(schema)]
 
     def commit(self, name: str, change: Callable[[Table], Result]) -> Result:
         """Change a table by a decision on its newest state; nobody who commits meanwhile is overwritten.
@@ -115,6 +113,14 @@ class Catalog:
         raise StepFailedError(
             f"cannot commit to `{name}`: others were faster {_ATTEMPTS} times", hint="try again"
         )
+
+    def _is_made(self) -> bool:
+        """Whether the catalog has been used before: Spark makes the tables of a new JDBC catalog."""
+        if self._config.is_jdbc and not self._is_known_as_made:
+            from sqlalchemy import inspect  # noqa: PLC0415 - see the package's docstring
+
+            self._is_known_as_made = bool(inspect(self._opened().engine).has_table("iceberg_tables"))
+        return self._is_known_as_made or not self._config.is_jdbc
 
     def _opened(self) -> Any:  # noqa: ANN401 - PyIceberg is not imported here
         if self._catalog is None:

@@ -61,7 +61,7 @@ def _jars(config: LakeConfig) -> Check:
 
 def _catalog(config: LakeConfig) -> Check:
     catalog = Catalog(config)
-    documents = catalog.table("raw.documents") if catalog.is_made() else None
+    documents = catalog.table("raw.documents")
     if documents is None:
         return Check("catalog", "ok", "answers; has no tables yet, the first `load` makes them")
     found = int(documents.properties.get(VERSION_PROPERTY, SCHEMA_VERSION))

@@ -55,7 +55,7 @@ class LakeCycleSide:
     def newest_load(self) -> int | None:
         """See `CycleSide`; Spark is not asked."""
         catalog = self.loader.catalog
-        documents = catalog.table("raw.documents") if catalog.is_made() else None
+        documents = catalog.table("raw.documents")
         found = newest_with(documents, LOAD_ID) if documents else None
         return int(found[LOAD_ID]) if found else None
 

@@ -87,11 +87,10 @@ class LakeLoader:
         """
         known: Mapping[str, int] = {}
         with catalog_errors():
-            if self.catalog.is_made():
-                documents, landed = self.catalog.table("raw.documents"), self.catalog.table("raw.landed")
-                done = (newest_with(documents, LANDED_SNAPSHOT) or {}) if documents else {}
-                if landed and done:
-                    known = registered(landed, int(done[LANDED_SNAPSHOT]))
+            documents, landed = self.catalog.table("raw.documents"), self.catalog.table("raw.landed")
+            done = (newest_with(documents, LANDED_SNAPSHOT) or {}) if documents else {}
+            if landed and done:
+                known = registered(landed, int(done[LANDED_SNAPSHOT]))
         return unregistered(self.landed, self.landed.files(), known.keys())
 
     def prepare(self) -> None:
@@ -100,7 +99,7 @@ class LakeLoader:
         Raises:
             SchemaTooNewError: A newer version of this program made them.
         """
-        documents = self.catalog.table("raw.documents") if self.catalog.is_made() else None
+        documents = self.catalog.table("raw.documents")
         if documents is None or self.catalog.table("ops.published_builds") is None:
             for statement in statements(CATALOG):
                 self.spark.run(statement, doing="make the tables of `raw`")

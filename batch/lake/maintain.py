@@ -40,13 +40,11 @@ class LakeMaintenance:
         Raises:
             StepFailedError: Spark refused; what was done before stays done.
         """
-        if not self.catalog.is_made() or self.catalog.table("raw.documents") is None:
+        if self.catalog.table("raw.documents") is None:
             return []
         self.keep_position()
         rewritten = sum(self._rewrite(f"raw.{name}") for name in _WRITTEN_BY_SPARK)
-        tables = [
-            f"{schema}.{name}" for schema in self.catalog.schemas() for name in self.catalog.names(schema)
-        ]
+        tables = self.catalog.every_name()
         expired = sum(map(self._expire, tables))
         orphans = self._remove_all_orphans(tables)
         counts = {

@@ -40,7 +40,7 @@ class LakePurgeSide:
 
     def exists(self) -> bool:
         """See `PurgeSide`."""
-        return self.loader.catalog.is_made() and self.loader.catalog.table("raw.documents") is not None
+        return self.loader.catalog.table("raw.documents") is not None
 
     @contextmanager
     def keeping_loads_away(self) -> Iterator[None]:
@@ -103,7 +103,7 @@ class LakePurgeSide:
             self.loader.catalog,
             LakeMaintenance(self.loader.spark, self.loader.catalog, self.loader.clock),
         )
-        tables = [f"{schema}.{name}" for schema in catalog.schemas() for name in catalog.names(schema)]
+        tables = catalog.every_name()
         for name in tables:
             if name != _LANDED:
                 self._run(
@@ -136,7 +136,7 @@ class LakePurgeSide:
         """See `PurgeSide`; those of landed files count there."""
         counts = [f"select count(*) as rows from {_DOCUMENTS} where {for_spark(target.is_row_of_it)}"]
         catalog = self.loader.catalog
-        for name in (f"{schema}.{each}" for schema in catalog.schemas() for each in catalog.names(schema)):
+        for name in catalog.every_name():
             table = catalog.table(name)
             is_named = table is not None and target.column in table.schema().column_names
             if is_named and name not in {_LANDED, "raw.documents"}:

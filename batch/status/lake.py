@@ -24,7 +24,7 @@ class LakeGlance:
     def look(self, letters: Sequence[StoredDeadLetter]) -> Seen:
         """See `Glance`; whether rows are of an older version than a rejected document, only `verify` says."""
         try:
-            return _look(self.loader) if self.loader.catalog.is_made() else Seen(exists=False, stale_rows=0)
+            return _look(self.loader)
         except AnalyticsError as error:
             return Seen(exists=True, stale_rows=None if letters else 0, problem=error)
 
