@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from batch.cli.ending import ending_beside_threads
 from batch.cli.lazy import group_of
 from batch.cli.signals import exit_if_signalled, exiting_at_signals
 from stream.disk import keep_to_owner
@@ -71,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # where only ASCII is wanted, an arrow is no reason to fail
-    with exiting_at_signals():
+    with ending_beside_threads(), exiting_at_signals():
         try:
             app(args=None if arguments is None else list(arguments))
         except SystemExit:

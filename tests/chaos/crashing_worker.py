@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry
 
+from batch.cli.ending import ending_beside_threads
 from stream.clock import utc_now
 from stream.errors import AnalyticsError
 from stream.landing.zone import LandingZone
@@ -85,4 +86,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with ending_beside_threads():
+        main()
