@@ -1,8 +1,8 @@
 """Whether a run has anything to build, or what readers see holds all that is loaded already. Pure.
 
 Marts depend on nothing but `raw`, the project and the settings, not on the clock. Only some rules of the
-validation do, as does what `ops` says of runs. And the checks of views over the whole history take longer than
-a frequent run should. So once an hour a run does everything, and asks everything.
+validation do, as does what `ops` says of runs. And checks of views over the whole history take longer than a
+frequent run should. So once an hour a run does everything, and asks everything.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ def may_leave_out(options: Options) -> bool:
 
 
 def whole_check(steps: Sequence[StepRun], now: datetime) -> datetime | None:
-    """Return when a build last asked every check; None if that was an hour ago, or if a build has failed since.
+    """Return when a build last asked every check; None if an hour ago, or if a build has failed since.
 
     Args:
         steps: Of all runs, oldest first.
