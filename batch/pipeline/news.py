@@ -13,6 +13,7 @@ from batch.pipeline.timetable import HOURLY
 from batch.runs.journal import (
     PIPELINE,
     PUBLISH,
+    RUNNING,
     SKIPPED,
     SUCCEEDED,
     TRANSFORM,
@@ -39,7 +40,7 @@ def whole_check(steps: Sequence[StepRun], now: datetime) -> datetime | None:
         steps: Of all runs, oldest first.
         now: The time.
     """
-    newest = last_of(steps, TRANSFORM)
+    newest = last_of(steps, TRANSFORM, that=lambda step: step.outcome not in {SKIPPED, RUNNING})
     checked = last_of(
         steps,
         TRANSFORM,

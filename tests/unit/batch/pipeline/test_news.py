@@ -70,6 +70,8 @@ def test_everything_is_checked_once_an_hour() -> None:
     """However many runs with something new there were in between, and also if the last has nothing new."""
     steps = run("a", AT) + run("b", SOON, checked_all=False) + run("c", SOON, left_out="b")
     assert AT == whole_check(steps, SOON)
+    asking = StepRun("d", "transform", "schedule", SOON)
+    assert AT == whole_check([*steps, asking], SOON)
     assert up_to_date(steps, "b")
     assert whole_check(steps, AT + WHOLE_RUN_EACH) is None
     assert not up_to_date(steps, "b", now=AT + WHOLE_RUN_EACH)
