@@ -125,7 +125,7 @@ def test_backfills_share_the_ranges_and_take_over_from_the_dead(objects: ObjectA
     options = objects.options() | {"options": {"claim_seconds": 3, "threads": 1}, "pause_ms": 30}
     with objects.arena.running(BACKFILL, failpoint=failpoint, nth=1, **options) as killed:
         _, said = killed.communicate(timeout=120)
-        assert killed.returncode == -9, said
+        assert -9 == killed.returncode, said
     with objects.arena.running(BACKFILL, **options) as frozen:
         zone = FencedZone(objects.bucket, clock=lambda: pytest.fail("asked for the time"))
         wait_until(lambda: frozen.poll() is not None or claims_of(objects.bucket) > 0)

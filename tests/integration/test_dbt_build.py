@@ -61,7 +61,7 @@ def test_an_empty_warehouse_builds(tmp_path: Path, dbt_artifacts: Path) -> None:
     warehouse.change()
     warehouse.build()
     counts = {mart: len(rows) for mart, rows in warehouse.marts().items()}
-    assert counts == {mart: 168 if mart == "agg_hourly_activity" else 0 for mart in MARTS}
+    assert {mart: 168 if mart == "agg_hourly_activity" else 0 for mart in MARTS} == counts
 
 
 def test_the_rules_hold(built: MartsWarehouse) -> None:
@@ -75,7 +75,7 @@ def test_the_rules_hold(built: MartsWarehouse) -> None:
         name: status for name, status in results.items() if not name.startswith("claude_analytics-on-run")
     }
     assert len(tests) >= 16
-    assert set(tests.values()) == {"pass"}
+    assert {"pass"} == set(tests.values())
 
 
 def test_progress_is_told_and_the_lease_is_held(warehouse: MartsWarehouse) -> None:
@@ -95,12 +95,12 @@ def test_progress_is_told_and_the_lease_is_held(warehouse: MartsWarehouse) -> No
 
     with warehouse.lent_to_dbt() as project:
         result = transform(project, lease=lease(), on_progress=note)
-    assert held[0] == "taken"
-    assert held[-1] == "given back"
+    assert "taken" == held[0]
+    assert "given back" == held[-1]
     assert "building" in held
     assert {node.node.name for node in told} >= set(MARTS)
-    assert [node.done for node in told] == list(range(1, len(told) + 1))
-    assert {node.total for node in told} == {len(told)}
+    assert list(range(1, len(told) + 1)) == [node.done for node in told]
+    assert {len(told)} == {node.total for node in told}
     assert {model.name for model in result.models} >= {*MARTS, "stg_conversations", "int_tool_usage"}
     assert all(model.seconds >= 0 for model in result.models)
 
@@ -109,7 +109,7 @@ def test_the_file_is_closed_afterwards(warehouse: MartsWarehouse) -> None:
     """Whoever opens it next may do so with other settings."""
     warehouse.build_unchecked("+fct_messages")
     with duckdb.connect(warehouse.path, config={"threads": 1}) as connection:
-        assert connection.execute("select count(*) from marts.fct_messages").fetchone() == (2,)
+        assert (2,) == connection.execute("select count(*) from marts.fct_messages").fetchone()
 
 
 def test_a_busy_warehouse_is_left_alone(warehouse: MartsWarehouse) -> None:
@@ -117,7 +117,7 @@ def test_a_busy_warehouse_is_left_alone(warehouse: MartsWarehouse) -> None:
     with warehouse.warehouse.lock.held(timeout_seconds=5), pytest.raises(WarehouseBusyError):
         transform(warehouse.project, lease=warehouse.warehouse.lock.held(timeout_seconds=0.1))
     schemas = warehouse.rows("select count(*) from information_schema.schemata where schema_name = 'marts'")
-    assert schemas == [(0,)]
+    assert [(0,)] == schemas
 
 
 @pytest.mark.parametrize("name", ["claude-analytics", "main", "a b", "v1.2"])
@@ -128,13 +128,13 @@ def test_any_name_of_a_file_will_do(warehouse: MartsWarehouse, name: str) -> Non
     lease = warehouse.warehouse.lock.held(timeout_seconds=5)
     transform(project, lease=lease, models=["+stg_conversations"])
     with duckdb.connect(path, read_only=True) as connection:
-        assert connection.execute("select count(*) from staging.stg_conversations").fetchall() == [(2,)]
+        assert [(2,)] == connection.execute("select count(*) from staging.stg_conversations").fetchall()
 
 
 def test_models_can_be_selected(built: MartsWarehouse) -> None:
     """Only those are built, and only checks that concern nothing else are run."""
     result = built.build("dim_tools", "fct_messages")
-    assert {model.name for model in result.models} == {"dim_tools", "fct_messages"}
+    assert {"dim_tools", "fct_messages"} == {model.name for model in result.models}
 
 
 def test_the_next_build_walks_through_the_tables_only(warehouse: MartsWarehouse) -> None:
@@ -155,7 +155,7 @@ def test_the_next_build_walks_through_the_tables_only(warehouse: MartsWarehouse)
         )
     with pytest.raises(ChecksFailedError) as raised:
         warehouse.build()
-    assert raised.value.message == "check `no_row` failed: Got 1 result, configured to fail if != 0"
+    assert "check `no_row` failed: Got 1 result, configured to fail if != 0" == raised.value.message
     assert "compiled/no_row.sql" in raised.value.hint
 
 
@@ -174,14 +174,14 @@ def test_no_model_of_that_name(warehouse: MartsWarehouse) -> None:
     """A selection without a model is a mistake, not a success."""
     with pytest.raises(StepFailedError) as raised:
         warehouse.build("fct_nothing")
-    assert raised.value.message == "nothing to build: no model matches `fct_nothing`"
+    assert "nothing to build: no model matches `fct_nothing`" == raised.value.message
 
 
 def test_no_warehouse_yet(tmp_path: Path) -> None:
     """The message says what to do first."""
     with pytest.raises(StepFailedError) as raised:
         MartsWarehouse(tmp_path).build()
-    assert raised.value.hint == "run `claude-analytics load` first"
+    assert "run `claude-analytics load` first" == raised.value.hint
 
 
 def test_a_broken_model_is_named_with_its_sql(warehouse: MartsWarehouse, tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_a_broken_model_is_named_with_its_sql(warehouse: MartsWarehouse, tmp_pat
     assert raised.value.message.startswith("model `fct_messages` failed: Binder Error: ")
     sql = Path(raised.value.hint.split("`")[1])
     assert "content_lenght" in sql.read_text()
-    assert warehouse.rows("select count(*) from staging.base_lines") == [(2,)]
+    assert [(2,)] == warehouse.rows("select count(*) from staging.base_lines")
 
 
 def test_a_project_that_cannot_be_read(warehouse: MartsWarehouse, tmp_path: Path) -> None:
@@ -311,8 +311,8 @@ def test_odd_lines_never_break_a_build(built: MartsWarehouse) -> None:
     built.build()
     built.change(odd)
     result = built.build()
-    assert built.rows("select count(*) from staging.base_lines") == [(2 + len(odd),)]
-    assert built.marts() == built.marts_of_full_refresh()
+    assert [(2 + len(odd),)] == built.rows("select count(*) from staging.base_lines")
+    assert built.marts_of_full_refresh() == built.marts()
     assert {node.name for node in result.warnings} <= {
         "assert_every_model_has_a_price",
         "assert_tools_are_sorted",
@@ -331,9 +331,9 @@ def test_an_unknown_model_is_seen(warehouse: MartsWarehouse) -> None:
     }
     warehouse.change([line(3, "assistant", "", message=message, requestId="r1")])
     result = warehouse.build()
-    assert warehouse.rows("select cost_usd from marts.fct_api_calls") == [(None,)]
-    assert warehouse.rows("select cost_usd, unpriced_call_count from marts.dim_sessions") == [(None, 1)]
-    assert warehouse.rows("select cost_usd, unpriced_calls from marts.agg_daily_cost") == [(None, 1)]
-    assert warehouse.rows("select cost_usd, unpriced_calls from marts.agg_daily_summary") == [(None, 1)]
-    assert warehouse.rows("select has_price from marts.dim_models") == [(False,)]
-    assert [node.name for node in result.warnings] == ["assert_every_model_has_a_price"]
+    assert [(None,)] == warehouse.rows("select cost_usd from marts.fct_api_calls")
+    assert [(None, 1)] == warehouse.rows("select cost_usd, unpriced_call_count from marts.dim_sessions")
+    assert [(None, 1)] == warehouse.rows("select cost_usd, unpriced_calls from marts.agg_daily_cost")
+    assert [(None, 1)] == warehouse.rows("select cost_usd, unpriced_calls from marts.agg_daily_summary")
+    assert [(False,)] == warehouse.rows("select has_price from marts.dim_models")
+    assert ["assert_every_model_has_a_price"] == [node.name for node in result.warnings]

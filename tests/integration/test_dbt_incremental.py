@@ -125,7 +125,7 @@ def test_snapshots_of_a_growing_log(shared_logs: Path, tmp_path: Path, dbt_artif
             warehouse.change(snapshot)
             warehouse.build_unchecked()
         marts[name] = warehouse.marts()
-    assert marts["in order"] == warehouse.marts_of_full_refresh()
+    assert warehouse.marts_of_full_refresh() == marts["in order"]
     assert [] == [name for name in orders if marts[name] != marts["in order"]]
 
 
@@ -176,7 +176,7 @@ def test_only_affected_conversations_are_rebuilt(warehouse: MartsWarehouse) -> N
     assert {session, fork} == {each for (each,) in changed}
     warehouse.build()
     assert [("2024-02-29",)] == warehouse.rows("select min(date_key)::varchar from marts.dim_date")
-    assert warehouse.marts() == warehouse.marts_of_full_refresh()
+    assert warehouse.marts_of_full_refresh() == warehouse.marts()
 
 
 def test_a_deleted_conversation_is_gone_everywhere(warehouse: MartsWarehouse) -> None:
@@ -192,7 +192,7 @@ def test_a_deleted_conversation_is_gone_everywhere(warehouse: MartsWarehouse) ->
         [session],
     )
     assert [(0,)] == left
-    assert warehouse.marts() == warehouse.marts_of_full_refresh()
+    assert warehouse.marts_of_full_refresh() == warehouse.marts()
 
 
 def test_a_bulk_load_rebuilds_wholly(warehouse: MartsWarehouse) -> None:
@@ -216,7 +216,7 @@ def test_a_warehouse_rebuilt_from_the_landing_zone_is_noticed(warehouse: MartsWa
     warehouse.warehouse.rebuild(timeout_seconds=5)
     warehouse.build()
     assert all(sequence == whole for sequence, whole in versions(warehouse).values())
-    assert warehouse.marts() == before
+    assert before == warehouse.marts()
 
 
 def test_another_time_zone_rebuilds_wholly(warehouse: MartsWarehouse) -> None:

@@ -183,15 +183,15 @@ def test_oddities_are_counted_and_block_nothing(
         "select coalesce(sum(input_tokens), 0)::bigint, coalesce(sum(output_tokens), 0)::bigint, "
         f"coalesce(sum(cache_read_tokens), 0)::bigint from marts.fct_api_calls where {mine}"
     )
-    assert dict(zip(KINDS, tokens, strict=True)) == expected.tokens
+    assert expected.tokens == dict(zip(KINDS, tokens, strict=True))
     # Nothing is lost where ids repeat: each line is there, once or as a copy.
     warehouse.change(tangled[1::2])
     warehouse.build()
     assert [(len(tangled) + len(own),)] == warehouse.rows("select count(*) from staging.base_lines")
-    assert warehouse.rows(
+    assert [(len(tangled) + len(own),)] == warehouse.rows(
         "select (select count(*) from staging.stg_conversations) "
         "+ (select count(*) from staging.base_line_copies where is_copy)"
-    ) == [(len(tangled) + len(own),)]
+    )
     gate = Gate(warehouse.path.parent / "gx", warehouse.path, 2, "1GB")
     assert () == validate(warehouse.warehouse, gate, run_id="odd", timeout_seconds=20).failures
     found, whole = warehouse.marts(), warehouse.marts_of_full_refresh()

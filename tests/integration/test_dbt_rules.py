@@ -59,10 +59,10 @@ def test_task_categories_are_honest(name: str, column: int, tmp_path: Path, dbt_
     shown, there = Counter(found), Counter(expected)
     precision = {category: right[category] / shown[category] for category in sorted(there)}
     assert [] == [each for each, share in precision.items() if each != "other" and share < PRECISION]
-    assert documented(column) == {
+    assert {
         category: (f"{precision[category]:.0%}", f"{right[category]} of {there[category]}")
         for category in sorted(there)
-    }
+    } == documented(column)
 
 
 def test_prompts_are_classified_and_nothing_else(sample_marts: MartsWarehouse) -> None:

@@ -188,7 +188,7 @@ def test_make_names_the_way_out_without_a_fitting_python(bare_checkout: Path) ->
     """With no Python 3.11 or 3.12 at hand, `make install` says which it needs and how to name one."""
     command = ["make", "install", "PYTHON=false"]
     made = subprocess.run(command, cwd=bare_checkout, capture_output=True, text=True, check=False)
-    assert made.returncode == 2
+    assert 2 == made.returncode
     assert "no Python 3.11 or 3.12" in made.stderr
     assert "PYTHON=/path/to/python3.12" in made.stderr
 
@@ -205,7 +205,7 @@ def test_make_says_when_packages_are_out_of_reach(bare_checkout: Path) -> None:
     made = subprocess.run(
         command, cwd=bare_checkout, env=environment, capture_output=True, text=True, check=False
     )
-    assert made.returncode == 2
+    assert 2 == made.returncode
     assert "could not be installed" in made.stderr
     assert (bare_checkout / ".venv" / "pip.log").read_text(encoding="utf-8")
     assert not (bare_checkout / ".venv" / "installed").exists()

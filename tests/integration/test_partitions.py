@@ -77,7 +77,7 @@ def test_every_event_lands_once(shared: Shared, collection: Documents) -> None:
     """Of all types of keys, and each worker has some; the warehouse is the collection."""
     changes = sum(change(collection, number) for number in range(30))
     events = [shared.catch_up(number) for number in range(3)]
-    assert sum(events) == changes
+    assert changes == sum(events)
     assert min(events) > 0
     assert {1} == set(shared.landed().values())
     assert assert_same(collection, shared.stream.warehouse) == collection.count_documents({})
@@ -130,7 +130,7 @@ def test_a_backfill_may_take_the_position_first(stream: StreamRunner, collection
     """Then the partitions begin there: what changed since is not lost."""
     stream.take_position()
     changes = change(collection, 1)
-    assert Shared(stream, 2).catch_up() == changes
+    assert changes == Shared(stream, 2).catch_up()
     assert_same(collection, stream.warehouse)
 
 
@@ -161,7 +161,7 @@ class TestProgram:
         program.done("stream", "--until-idle", "0.5")
         changes = sum(change(collection, number) for number in range(10))
         said = program.done("stream", "--until-idle", "0.5")
-        assert sum(int(each) for each in re.findall(r"(\d+) change events read", said)) == changes
+        assert changes == sum(int(each) for each in re.findall(r"(\d+) change events read", said))
         some = program.done("stream", "--until-idle", "0.5", "--partition", "1-2")
         assert 2 == len(re.findall(r"change events read", some))
 
@@ -193,7 +193,7 @@ class TestProgram:
         finally:
             process.send_signal(signal.SIGTERM)
             output, _ = process.communicate(timeout=120)
-        assert process.returncode == 128 + signal.SIGTERM, output
+        assert 128 + signal.SIGTERM == process.returncode, output
 
     def test_numbers_that_are_none_are_refused(self, program: Program) -> None:
         """With exit code 2, and what there is."""

@@ -121,7 +121,7 @@ def test_a_reference_is_an_object_like_others(
     stream.catch_up()
     rows = warehouse_rows(stream.warehouse)
     positions = [rows["i:1"]["message_raw"].index(f'"{key}"') for key in schema]
-    assert sorted(positions) == positions
+    assert positions == sorted(positions)
     assert {} == found(verifier_of(stream).run())
     BackfillRunner(stream.mongo, stream.folder).run()
     assert {} == found(verifier_of(stream).run())
