@@ -52,7 +52,8 @@ def test_one_partition_needs_no_choice(zone: Zone) -> None:
 def test_several_begin_at_one_point(zone: Zone) -> None:
     """Whichever starts first chooses it, for all; a rival's choice at the same time does not count."""
     assert choose_partition(zone, 0, 3) is None
-    begin_generation(zone, 3, position_at(10))
+    first = begin_generation(zone, 3, position_at(10))
+    assert first == begin_generation(zone, 3, position_at(20))
     for number in range(3):
         found = choose_partition(zone, number, 3)
         assert found is not None
