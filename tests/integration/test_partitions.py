@@ -158,12 +158,17 @@ class TestProgram:
 
     def test_all_partitions_here(self, program: Program, collection: Documents) -> None:
         """A process each; together they read every event once."""
-        program.done("stream", "--until-idle", "0.5")
+
+        def said_by(*options: str) -> str:
+            done = program.run("stream", "--until-idle", "0.5", *options)
+            assert 0 == done.returncode, done.stderr
+            return done.stdout + done.stderr
+
+        said_by()
         changes = sum(change(collection, number) for number in range(10))
-        said = program.done("stream", "--until-idle", "0.5")
+        said = said_by()
         assert changes == sum(int(each) for each in re.findall(r"(\d+) change events read", said))
-        some = program.done("stream", "--until-idle", "0.5", "--partition", "1-2")
-        assert 2 == len(re.findall(r"change events read", some))
+        assert 2 == len(re.findall(r"change events read", said_by("--partition", "1-2")))
 
     def test_the_pipeline_reads_all_of_them(self, program: Program, collection: Documents) -> None:
         """`extract` takes one after the other."""
