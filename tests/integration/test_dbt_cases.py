@@ -1,7 +1,6 @@
 """Logs of other programs than Claude Code itself, and odd ones: every number right, nothing blocked."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -650,7 +649,7 @@ def test_own_prices_and_terms(tmp_path: Path, dbt_artifacts: Path) -> None:
         subscriptions = [{name = "Team", usd_per_month = 30, from = 2026-04-16}]
         """
     )
-    warehouse.project = replace(warehouse.project, terms=read_terms(file, price_list()))
+    warehouse.change_project("terms", terms=read_terms(file, price_list()))
     warehouse.build()
     assert [(2.0,), (3.0,), (5.0,), (None,)] == warehouse.rows(costs)
     assert [
