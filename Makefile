@@ -36,7 +36,7 @@ install: $(INSTALLED) ## Make .venv and install everything into it (repeated onl
 demo: $(INSTALLED) ## See it all work on this machine: make demo [LOGS=~/.claude/projects]
 	@$(BIN)/claude-analytics demo $(if $(LOGS),--logs "$(patsubst ~/%,$(HOME)/%,$(LOGS))")
 
-test: $(INSTALLED) ## Run every test: unit, integration and chaos [ARGS='-k landing' JOBS=3]
+test: $(INSTALLED) ## Run every test: unit, integration and chaos [ARGS='-k landing' JOBS=2]
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 system: ## Install the programs that some tests need, as root on Debian or Ubuntu: a browser, Prometheus, containers
