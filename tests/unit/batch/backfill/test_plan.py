@@ -67,7 +67,7 @@ def test_the_newest_unfinished_plan_counts(store: PlanStore) -> None:
     store.save(newer)
     store.save(PLAN)
 
-    assert store.unfinished() == newer
+    assert newer == store.unfinished()
     assert 2 == store.abandon(at="now")
     assert 0 == store.abandon(at="later")
 
