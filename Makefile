@@ -104,10 +104,11 @@ bench: $(INSTALLED) ## Measure speed, latency and memory on this machine
 	    echo 'make: dlt could not be installed: its column stays empty' >&2
 	$(BIN)/python -m pytest -s -m bench tests/bench $(ARGS)
 
-lake-bench: $(INSTALLED) ## Measure what is past one machine: partitions, bucket, MERGE beside much (Java 17, Maven)
+lake-bench: $(INSTALLED) ## Measure what is past one machine: partitions, bucket, MERGE, Spark (Java 17, Maven)
 	@$(BIN)/python -c 'import pyspark, pyiceberg, dbt.adapters.spark' 2>/dev/null || \
 	    $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[lake]'
-	$(BIN)/python -m pytest -s -m bench tests/bench/test_bench_lake.py tests/bench/test_bench_objects.py $(ARGS)
+	$(BIN)/python -m pytest -s -m bench \
+	    tests/bench/test_bench_lake.py tests/bench/test_bench_spark.py tests/bench/test_bench_objects.py $(ARGS)
 
 docs: $(INSTALLED) ## Write the tables of docs/, deploy/METRICS.md and Grafana's dashboard from the code
 	$(BIN)/python -m tests.tools.docs_tables
