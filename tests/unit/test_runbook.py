@@ -93,9 +93,11 @@ RUN_BY = {
     f"{DAY}::test_prefect_takes_the_place_of_schedule",
     "Capacity": f"{DAY}::test_limits_of_memory_suffice bench/test_bench_capacity.py::test_capacity",
 }
-"""The tests of each section: they bring about what it is about, and do what it says. The commands that it names run
-on containers, too (`test_commands_of_the_runbook_run_in_a_container`); promtool tries the rule of each alert
-(`test_prometheus_rules.py`)."""
+"""The tests of each section: they bring about what it is about, and do what it says.
+
+The commands that it names run on containers, too (`test_commands_of_the_runbook_run_in_a_container`); promtool
+tries the rule of each alert (`test_prometheus_rules.py`).
+"""
 NOT_RUN = {
     "Without containers": "no systemd runs where tests do: its own program checks the units",
     "ClaudeAnalyticsReconnecting": "mending a network, a disk or a set is the operator's own work",
