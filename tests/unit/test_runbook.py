@@ -95,8 +95,8 @@ RUN_BY = {
 }
 """The tests of each section: they bring about what it is about, and do what it says.
 
-The commands that it names run on containers, too (`test_commands_of_the_runbook_run_in_a_container`). The rule
-of each alert is tried by promtool (`test_prometheus_rules.py`).
+The commands that it names run on containers, too: `test_commands_of_the_runbook_run_in_a_container`. The
+rule of each alert is tried by promtool: `test_prometheus_rules.py`.
 """
 NOT_RUN = {
     "Without containers": "no systemd runs where tests do: its own program checks the units",
