@@ -14,6 +14,7 @@ import zipapp
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
+from resource import RLIM_INFINITY, RLIMIT_NPROC, getrlimit
 from typing import Any
 
 import yaml
@@ -27,11 +28,13 @@ JAVA_CERTIFICATES = Path("/etc/ssl/certs/java/cacerts")
 _DEBIAN = "http://deb.debian.org/debian"
 _PACKAGES = ("ca-certificates", "python3", "python3-venv", "python3-pip")
 _DRIVERS = ("overlay", "vfs")
+_PROCESSES = 16384
 _PIP_CACHE = "/var/cache/pip"
-# Limits that the kernel grants without asking anybody; nothing is shared with other homes, locks neither.
+# Limits that the kernel grants without asking anybody; nothing is shared with other homes, locks neither. The one of
+# processes is counted per user, over all containers: Spark's have a thousand threads together.
 _CONFIGURATION = """\
 [containers]
-default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+default_ulimits = ["nofile=1024:1024", "nproc={processes}:{processes}"]
 
 [engine]
 cgroup_manager = "cgroupfs"
@@ -78,7 +81,9 @@ def prepare(home: Path) -> None:
         (home / "mavenrc").write_text(f'MAVEN_OPTS="{trusted}"\n', encoding="utf-8")
         mounts.append(f"{home / 'mavenrc'}:/etc/mavenrc:ro")
     (home / "build-mounts").write_text("".join(f"{each}\n" for each in mounts), encoding="utf-8")
-    (home / "containers.conf").write_text(_CONFIGURATION.format(home=home), encoding="utf-8")
+    granted = getrlimit(RLIMIT_NPROC)[1]
+    processes = _PROCESSES if granted == RLIM_INFINITY else min(_PROCESSES, granted)
+    (home / "containers.conf").write_text(_CONFIGURATION.format(home=home, processes=processes), encoding="utf-8")
 
 
 def _has_driver(home: Path, name: str) -> bool:
