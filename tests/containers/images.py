@@ -30,8 +30,8 @@ _PACKAGES = ("ca-certificates", "python3", "python3-venv", "python3-pip")
 _DRIVERS = ("overlay", "vfs")
 _PROCESSES = 16384
 _PIP_CACHE = "/var/cache/pip"
-# Limits that the kernel grants without asking anybody; nothing is shared with other homes, locks neither. The one of
-# processes is counted per user, over all containers: Spark's have a thousand threads together.
+# Limits that the kernel grants without asking anybody; nothing is shared with other homes, locks neither. Processes
+# of a user are counted over all containers: those of Spark have a thousand threads together.
 _CONFIGURATION = """\
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc={processes}:{processes}"]
@@ -83,7 +83,8 @@ def prepare(home: Path) -> None:
     (home / "build-mounts").write_text("".join(f"{each}\n" for each in mounts), encoding="utf-8")
     granted = getrlimit(RLIMIT_NPROC)[1]
     processes = _PROCESSES if granted == RLIM_INFINITY else min(_PROCESSES, granted)
-    (home / "containers.conf").write_text(_CONFIGURATION.format(home=home, processes=processes), encoding="utf-8")
+    configuration = _CONFIGURATION.format(home=home, processes=processes)
+    (home / "containers.conf").write_text(configuration, encoding="utf-8")
 
 
 def _has_driver(home: Path, name: str) -> bool:
