@@ -30,7 +30,7 @@ _PACKAGES = ("ca-certificates", "python3", "python3-venv", "python3-pip")
 _DRIVERS = ("overlay", "vfs")
 _PROCESSES = 16384
 _PIP_CACHE = "/var/cache/pip"
-# Limits that the kernel grants without asking anybody; nothing is shared with other homes, locks neither. Processes
+# Limits that the kernel grants without asking; nothing is shared with other homes, locks neither. Processes
 # of a user are counted over all containers: those of Spark have a thousand threads together.
 _CONFIGURATION = """\
 [containers]
