@@ -5,6 +5,7 @@ import functools
 import http.server
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -26,6 +27,7 @@ _CTRL_C_SECONDS = 60
 _ATTEMPTS = 3
 # Characters of a command line or a mount.
 _SHOWN = 200
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _NAMES = Path("/run/containers/networks/aardvark-dns")
 _COPIED = (
     *(
@@ -62,7 +64,8 @@ def run(command: list[str], *, expected: int | None = 0, into: BinaryIO | None =
     if into is not None:
         streams = {"stdout": into, "stderr": subprocess.PIPE}
     done = subprocess.run(command, text=True, check=False, **streams, **options)
-    printed: str = done.stdout if into is None else done.stderr
+    # Compose gives what it runs a terminal, which has colours.
+    printed = _COLOURS.sub("", done.stdout if into is None else done.stderr)
     if expected is not None and done.returncode != expected:
         raise CommandFailed(f"{' '.join(command)} ended with {done.returncode}:\n{printed[-6000:]}")
     return printed

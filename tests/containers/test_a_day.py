@@ -268,7 +268,8 @@ def test_a_rejected_document_is_shown_mended_and_loaded(platform: Platform, aler
 
 def dead_letters(platform: Platform) -> list[dict[str, Any]]:
     """List what was rejected and has no row yet."""
-    found: list[dict[str, Any]] = json.loads(platform.once("dead-letters", "list", "--json"))
+    listed = platform.exec("stream", "claude-analytics", "dead-letters", "list", "--json")
+    found: list[dict[str, Any]] = json.loads(listed)
     return found
 
 

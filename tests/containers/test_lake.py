@@ -77,7 +77,7 @@ def test_documents_are_loaded_by_spark(platform: Platform) -> None:
         return True
 
     wait_until(is_equal, seconds=PATIENCE_SECONDS)
-    assert "same" in said
+    assert "verdict: same" in said
 
 
 def test_marts_are_published_in_iceberg(platform: Platform) -> None:
