@@ -192,12 +192,14 @@ class Platform:
         """Let mongosh run a script on the collection's database."""
         return self.exec("mongo", "mongosh", "--quiet", "mongodb://mongo:27017/claude_logs", "--eval", script)
 
-    def insert(self, session: str, number: int) -> None:
-        """Insert documents of one session into the collection."""
+    def insert(
+        self, session: str, number: int, *, when: str = "new Date(Date.UTC(2026, 9, 5, 9, 0, place))"
+    ) -> None:
+        """Insert documents of one session, of a time in the words of mongosh, into the collection."""
         self.mongo(
             f"""db.conversations.insertMany(Array.from({{length: {number}}}, (_, place) => ({{
                 type: "user", uuid: "{session}-" + place, sessionId: "{session}", projectId: "-home-dev-box",
-                timestamp: new Date(Date.UTC(2026, 9, 5, 9, 0, place)).toISOString(), cwd: "/home/dev/box",
+                timestamp: {when}.toISOString(), cwd: "/home/dev/box",
                 message: {{role: "user", content: "line " + place}}, sourceFile: "{session}.jsonl",
                 ingestedAt: new Date()}})))"""
         )
