@@ -19,8 +19,9 @@ PYTHONS := $(or $(PYTHON),python3.11 python3.12 python3 python /usr/bin/python3.
 LOGS ?=
 # More arguments for pytest: `make test ARGS='-k landing'`.
 ARGS ?=
-# Tests run side by side; most of them wait, for servers and for dbt. Each process has servers of its own.
-JOBS ?= 3
+# Tests run side by side; most of them wait, for servers and for dbt. Each process has servers of its own, and takes
+# whole files, in the order of `testpaths`: what is made for a file is made once.
+JOBS ?= 4
 # `make chaos SOAK=1`: every fault after the other for so many minutes. CHAOS_SEED=… repeats an order.
 SOAK ?=
 SOAK_MINUTES ?= 30
@@ -35,8 +36,8 @@ install: $(INSTALLED) ## Make .venv and install everything into it (repeated onl
 demo: $(INSTALLED) ## See it all work on this machine: make demo [LOGS=~/.claude/projects]
 	@$(BIN)/claude-analytics demo $(if $(LOGS),--logs "$(patsubst ~/%,$(HOME)/%,$(LOGS))")
 
-test: $(INSTALLED) ## Run every test: unit, integration and chaos [ARGS='-k landing' JOBS=3]
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(ARGS)
+test: $(INSTALLED) ## Run every test: unit, integration and chaos [ARGS='-k landing' JOBS=2]
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 system: ## Install the programs that some tests need, as root on Debian or Ubuntu: a browser, Prometheus, containers
 	@missing=; \
@@ -103,10 +104,11 @@ bench: $(INSTALLED) ## Measure speed, latency and memory on this machine
 	    echo 'make: dlt could not be installed: its column stays empty' >&2
 	$(BIN)/python -m pytest -s -m bench tests/bench $(ARGS)
 
-lake-bench: $(INSTALLED) ## Measure what is past one machine: partitions, bucket, MERGE beside much (Java 17, Maven)
+lake-bench: $(INSTALLED) ## Measure what is past one machine: partitions, bucket, MERGE, Spark (Java 17, Maven)
 	@$(BIN)/python -c 'import pyspark, pyiceberg, dbt.adapters.spark' 2>/dev/null || \
 	    $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[lake]'
-	$(BIN)/python -m pytest -s -m bench tests/bench/test_bench_lake.py tests/bench/test_bench_objects.py $(ARGS)
+	$(BIN)/python -m pytest -s -m bench \
+	    tests/bench/test_bench_lake.py tests/bench/test_bench_spark.py tests/bench/test_bench_objects.py $(ARGS)
 
 docs: $(INSTALLED) ## Write the tables of docs/, deploy/METRICS.md and Grafana's dashboard from the code
 	$(BIN)/python -m tests.tools.docs_tables

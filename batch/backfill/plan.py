@@ -138,6 +138,7 @@ class PlanStore:
     """The plans in a landing zone, each beside the state of its lane."""
 
     def __init__(self, landing: LandingZone | FencedZone) -> None:
+        self._landing = landing
         self._state = landing.state
         self._is_shared = landing.is_shared
 
@@ -171,13 +172,19 @@ class PlanStore:
         self._state.put(f"{plan.lane}/{_FINISHED}", _written(summary))
 
     def abandon(self, *, at: str) -> int:
-        """Forget every unfinished plan, even an unreadable one; what has landed stays. Give how many."""
+        """Forget every unfinished plan, even an unreadable one; what has landed stays. Give how many.
+
+        Raises:
+            AlreadyRunningError: A backfill writes the lane of one.
+        """
         open_lanes = [
             lane
             for lane in self._lanes()
             if not self._has_ended(lane) and self._state.get(f"{lane}/{_PLAN}") is not None
         ]
         for lane in open_lanes:
+            with self._landing.lane(lane).writing():  # the last to do so: clears away what was half-written
+                pass
             self._state.put(f"{lane}/{_ABANDONED}", _written({"abandoned_at": at}))
         return len(open_lanes)
 

@@ -1,10 +1,11 @@
 """What has landed as files that Iceberg can register: those of a folder, or the objects of a bucket."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import pyarrow as pa
@@ -24,6 +25,8 @@ _NAME = re.compile(r"([^/]+)/(?:date=[^/]+/)?(\d{12}(?:-[0-9a-f]{8})?)[^/]*$")
 LANE_OF_FILE = r"regexp_extract(file, '([^/]+)/(date=[^/]+/)?[^/]*$', 1)"
 STEM_OF_FILE = r"regexp_extract(file, '(\\d{12}(-[0-9a-f]{8})?)[^/]*$', 1)"
 """The same in Spark's words."""
+ALL: Mapping[str, int] = MappingProxyType({})
+"""Lanes from their beginning."""
 _REQUESTS = 8
 """Side by side."""
 _CHUNK = 256
@@ -51,10 +54,20 @@ class LandedFile:
 
 
 class Landed(Protocol):
-    """All that has landed, of either kind."""
+    """All that has landed, of either kind.
 
-    def files(self) -> list[LandedFile]:
-        """List it: by lane, oldest first in each."""
+    Attributes:
+        is_numbered_once: Whether a number of a lane is given once for all; else names tell files apart.
+    """
+
+    is_numbered_once: bool
+
+    def files(self, known_to: Mapping[str, int] = ALL) -> list[LandedFile]:
+        """List it: by lane, oldest first in each.
+
+        Args:
+            known_to: The number from which on lanes are listed, by their names.
+        """
 
     def replaced_by(self, file: LandedFile) -> frozenset[str]:
         """Return the ids of what a merged file replaces; none for any other."""
@@ -77,14 +90,17 @@ class Landed(Protocol):
 class LandedFolder:
     """See `Landed`; a landing zone in a folder."""
 
+    is_numbered_once = False
+
     def __init__(self, zone: LandingZone) -> None:
         self._zone = zone
 
-    def files(self) -> list[LandedFile]:
+    def files(self, known_to: Mapping[str, int] = ALL) -> list[LandedFile]:
         """See `Landed`."""
         return [
             LandedFile(each.id, each.lane, each.sequence, f"file://{each.path.resolve()}")
             for each in self._zone.micro_batches()
+            if each.sequence >= known_to.get(each.lane, 0)
         ]
 
     def replaced_by(self, file: LandedFile) -> frozenset[str]:
@@ -117,16 +133,18 @@ def _micro_batch(file: LandedFile) -> MicroBatch:
 class LandedBucket:
     """See `Landed`; a landing zone in an object store, which keeps its objects whole by itself."""
 
+    is_numbered_once = True
+
     def __init__(self, zone: FencedZone) -> None:
         self._zone = zone
 
-    def files(self) -> list[LandedFile]:
-        """List all lanes, a request for a thousand objects."""
+    def files(self, known_to: Mapping[str, int] = ALL) -> list[LandedFile]:
+        """List each lane, a request for a thousand objects."""
         url = self._zone.storage.url
         return [
             LandedFile(name_of(each.key), each.lane, each.sequence, f"{url}/{each.key}", each.size_bytes)
             for lane in self._zone.lanes()
-            for each in lane.landed()
+            for each in lane.landed(known_to.get(lane.name, 0) - 1)
         ]
 
     def replaced_by(self, file: LandedFile) -> frozenset[str]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from batch.lake.catalog import Catalog, Table, catalog_errors, newest_with
 from batch.lake.config import CATALOG
-from batch.lake.landed import register, registered, unregistered
+from batch.lake.landed import look, register
 from batch.lake.landed_files import Landed, LandedFile
 from batch.lake.merge import INCREMENT, MergeSql, marker_in
 from batch.lake.notes import LOAD_ID, Noted, note_load
@@ -85,13 +85,12 @@ class LakeLoader:
         Raises:
             CatalogUnreachableError: The catalog does not answer.
         """
-        known: Mapping[str, int] = {}
         with catalog_errors():
             documents, landed = self.catalog.table("raw.documents"), self.catalog.table("raw.landed")
             done = (newest_with(documents, LANDED_SNAPSHOT) or {}) if documents else {}
             if landed and done:
-                known = registered(landed, int(done[LANDED_SNAPSHOT]))
-        return unregistered(self.landed, self.landed.files(), known.keys())
+                return look(self.landed, landed, int(done[LANDED_SNAPSHOT])).left
+        return self.landed.files()
 
     def prepare(self) -> None:
         """Make the tables that are missing.

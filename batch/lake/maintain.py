@@ -43,11 +43,13 @@ class LakeMaintenance:
         if self.catalog.table("raw.documents") is None:
             return []
         self.keep_position()
+        forgotten = self._forget_changed_lines()
         rewritten = sum(self._rewrite(f"raw.{name}") for name in _WRITTEN_BY_SPARK)
         tables = self.catalog.every_name()
         expired = sum(map(self._expire, tables))
         orphans = self._remove_all_orphans(tables)
         counts = {
+            "changed lines forgotten": forgotten,
             "data files rewritten": rewritten,
             "files of old snapshots removed": expired,
             "orphan files removed": orphans,
@@ -65,6 +67,19 @@ class LakeMaintenance:
         for name, version in (("documents", snapshot_id), ("landed", until)):
             tagged = f"create or replace tag {LOADED_TAG} as of version {version}"
             self.spark.run(f"alter table {CATALOG}.raw.{name} {tagged}", doing=f"tag `raw.{name}`")
+
+    def _forget_changed_lines(self) -> int:
+        """Delete what every model has seen of `raw.changed_lines`, as in DuckDB."""
+        if self.catalog.table("ops.model_inputs") is None:
+            return 0
+        lines, doing = f"{CATALOG}.raw.changed_lines", "forget changed lines"
+        inputs = f"select min(input_sequence) from {CATALOG}.ops.model_inputs where input = 'raw'"
+        [(seen,)] = self.spark.rows(inputs, doing=doing)
+        seen = f"load_id <= {int(seen or 0)}"  # as a constant, so that whole files go without being read
+        [(rows,)] = self.spark.rows(f"select count(*) from {lines} where {seen}", doing=doing)
+        if rows:
+            self.spark.run(f"delete from {lines} where {seen}", doing=doing)
+        return int(rows)
 
     def _rewrite(self, table: str) -> int:
         rows = self.spark.rows(

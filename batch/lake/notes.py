@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from batch.lake.catalog import Catalog, Table
-from batch.lake.landed import TABLE, registered
-from batch.lake.landed_files import Landed, LandedFile
+from batch.lake.landed import TABLE, known_at, registered_between
+from batch.lake.landed_files import ALL, Landed, LandedFile
 from stream.landing.footer import Footer
 
 LOAD_ID = "claude-analytics.load-id"
@@ -112,9 +112,9 @@ def _micro_batches(catalog: Catalog, landed: Landed, noted: Noted) -> list[Lande
     if table is None:
         return []
     since = int(noted.since) if noted.since else None
-    before = registered(table, since) if since and table.snapshot_by_id(since) else {}
-    ids = registered(table, noted.until).keys() - before.keys()
-    return [each for each in landed.files() if each.id in ids]
+    before = known_at(table, since) if since is not None and table.snapshot_by_id(since) else None
+    ids = registered_between(table, since, noted.until)
+    return [each for each in landed.files(before.known_to() if before else ALL) if each.id in ids]
 
 
 def _manifest(table: Table, landed: Landed, files: Sequence[LandedFile], noted: Noted) -> pa.Table:

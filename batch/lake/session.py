@@ -1,11 +1,14 @@
 """A Spark session on the lake's catalog; Spark's errors in our words."""
 
+import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import Any
+from urllib.parse import urlsplit
 
 from batch.lake.config import LakeConfig
 from batch.lake.jars import fetched, needed_jars, require_java
@@ -124,6 +127,8 @@ def _silence() -> None:
 def _started(config: LakeConfig, jars: list[str]) -> Session:
     from pyspark.sql import SparkSession  # noqa: PLC0415 - see the package's docstring
 
+    if address := own_address(config.spark_master):
+        os.environ.setdefault("SPARK_LOCAL_IP", address)
     builder = SparkSession.builder.appName(_APPLICATION).master(config.spark_master)
     for name, value in {"spark.jars": ",".join(jars), **config.session_settings()}.items():
         builder = builder.config(name, value)
@@ -131,6 +136,32 @@ def _started(config: LakeConfig, jars: list[str]) -> Session:
         session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     return session
+
+
+def own_address(master: str) -> str | None:
+    """Return the address of this machine by which it reaches a cluster's master: executors call back there.
+
+    In several networks, Spark itself would name one that may lead nowhere from the cluster.
+
+    Args:
+        master: As SPARK_MASTER names it.
+
+    Returns:
+        None where Spark runs in this process, or the master's name leads nowhere.
+    """
+    # Of several masters any will do.
+    place = urlsplit(master.partition(",")[0])
+    if place.scheme != "spark" or place.hostname is None:
+        return None
+    with suppress(OSError):
+        family, kind, _, _, target = socket.getaddrinfo(
+            place.hostname, place.port or 7077, type=socket.SOCK_DGRAM
+        )[0]
+        with socket.socket(family, kind) as probe:
+            # Nothing is sent: the kernel only chooses the way.
+            probe.connect(target)
+            return str(probe.getsockname()[0])
+    return None
 
 
 @contextmanager

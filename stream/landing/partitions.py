@@ -81,9 +81,17 @@ def _partitions_of(generation: Generation | None) -> list[Partition]:
     return generation.partitions if generation else [WHOLE]
 
 
-def begin_generation(landing: Zone, count: int, start: Position) -> Generation:
-    """Make a choice durable. If somebody else made one at the same time, that one is returned, and holds."""
-    before = current_generation(landing)
+def begin_generation(
+    landing: Zone, count: int, start: Position, *, before: Generation | None = None
+) -> Generation:
+    """Make a choice durable. If somebody else made one meanwhile, that one is returned, and holds.
+
+    Args:
+        landing: Where it is kept.
+        count: Of partitions.
+        start: Where their lanes begin.
+        before: The generation that the choice rests on; None if there was none.
+    """
     number = before.number + 1 if before else 1
     chosen = Generation(number=number, count=count, start=start)
     if landing.lane(STREAM_LANE).state.create(_key(number), chosen.to_json()):
@@ -120,7 +128,7 @@ def repartition(landing: Zone, count: int) -> Generation:
                 )
             positions.append(position)
         start = min(positions, key=lambda position: position.cluster_time)
-        return begin_generation(landing, count, start)
+        return begin_generation(landing, count, start, before=generation)
 
 
 def oldest_position(landing: Zone) -> Position | None:

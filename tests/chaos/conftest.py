@@ -144,24 +144,21 @@ class Arena:
     ) -> "subprocess.Popen[str]":
         """Start a script on this collection and folder; whoever calls ends it."""
         return subprocess.Popen(
-            [
-                sys.executable,
-                script,
-                json.dumps(
-                    {
-                        "uri": self.mongo.uri.get_secret_value(),
-                        "database": self.mongo.database,
-                        "collection": self.mongo.collection,
-                        "folder": str(self.stream.folder),
-                    }
-                    | options
-                ),
-            ],
+            [sys.executable, script, json.dumps(self.options(options))],
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=output,
             stderr=output,
             text=True,
         )
+
+    def options(self, more: dict[str, Any]) -> dict[str, Any]:
+        """Return the options of a script on this collection and folder."""
+        return {
+            "uri": self.mongo.uri.get_secret_value(),
+            "database": self.mongo.database,
+            "collection": self.mongo.collection,
+            "folder": str(self.stream.folder),
+        } | more
 
     @contextmanager
     def running(self, script: Path, **options: Any) -> "Iterator[subprocess.Popen[str]]":

@@ -26,9 +26,8 @@ from tests.support.bomb import Bomb
 _POLL_SECONDS = 0.5
 
 
-def main() -> None:
-    """Run the backfill."""
-    options: dict[str, Any] = json.loads(sys.argv[1])
+def work(options: dict[str, Any]) -> dict[str, Any]:
+    """Run the backfill; return its summary."""
     bomb = Bomb(options.get("failpoint"), options.get("nth", 1), options.get("delay_ms"))
 
     def at_failpoint(name: str) -> None:
@@ -48,14 +47,13 @@ def main() -> None:
         shared = {"landing": where.landing, "dead_letters": where.dead_letters, "loads": False}
     job = runner.job(at_failpoint=at_failpoint, **shared, **options.get("options", {}))
     summary = _insist(job)
-    told = {
+    return {
         "is_finished": summary.is_finished,
         "signal_number": summary.signal_number,
         "ranges": summary.ranges,
         "ranges_landed": summary.ranges_landed,
         "ranges_skipped": summary.ranges_skipped,
     }
-    sys.stdout.write(json.dumps(told))
 
 
 def _insist(job: Backfill) -> BackfillSummary:
@@ -69,4 +67,4 @@ def _insist(job: Backfill) -> BackfillSummary:
 
 
 if __name__ == "__main__":
-    main()
+    sys.stdout.write(json.dumps(work(json.loads(sys.argv[1]))))

@@ -24,14 +24,13 @@ from stream.landing.zone import LandingZone
 from stream.metrics import serve
 from stream.settings import DataSettings, DuckDBSettings, MongoSettings, StreamSettings
 from stream.warehouse.warehouse import Warehouse
-from stream.worker import Worker
+from stream.worker import Worker, WorkerSummary
 from tests.support.backfilling import collection_reader
 from tests.support.bomb import Bomb
 
 
-def main() -> None:
+def work(options: dict[str, Any]) -> WorkerSummary:
     """Run the worker."""
-    options: dict[str, Any] = json.loads(sys.argv[1])
     folder = Path(options["folder"])
     bomb = Bomb(options.get("failpoint"), options.get("nth", 1), options.get("delay_ms"))
     registry = CollectorRegistry()
@@ -72,8 +71,13 @@ def main() -> None:
         at_failpoint=bomb,
         read_collection=collection_reader(mongo, folder, log, at_failpoint=bomb),
     )
+    return worker.run(until_idle_seconds=options.get("until_idle_seconds"))
+
+
+def main() -> None:
+    """Run the worker that the arguments describe."""
     try:
-        summary = worker.run(until_idle_seconds=options.get("until_idle_seconds"))
+        summary = work(json.loads(sys.argv[1]))
     except AnalyticsError as error:
         traceback.print_exc()
         sys.exit(error.exit_code)

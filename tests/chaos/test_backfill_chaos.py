@@ -15,6 +15,7 @@ from bson import ObjectId
 
 from stream.settings import MongoSettings
 from tests.chaos.conftest import BACKFILL, Arena, Documents
+from tests.chaos.crashing_backfill import work
 from tests.support.backfilling import BackfillRunner
 from tests.support.equality import assert_manifest_is_sound, assert_same
 from tests.support.patience import patience
@@ -72,11 +73,7 @@ class BackfillArena:
 
     def finish(self, **options: Any) -> dict[str, Any]:
         """Run a backfill to its end; give its summary."""
-        with self.backfill(**options) as process:
-            said, errors = process.communicate(timeout=patience())
-        assert 0 == process.returncode, errors
-        found: dict[str, Any] = json.loads(said)
-        return found
+        return work(self.arena.options(options))
 
     def landed_files(self) -> set[str]:
         """Return the ids of all landed ranges."""

@@ -48,7 +48,7 @@ def test_a_kill_at_a_failpoint(tmp_path: Path, failpoint: str, nth: int) -> None
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         check=False,
     )
-    assert crashed.returncode == -signal.SIGKILL
+    assert -signal.SIGKILL == crashed.returncode
 
     def assert_all_right() -> None:
         for name in ("part", "reference"):

@@ -23,7 +23,7 @@ def killed_build(warehouse: MartsWarehouse, model: str) -> None:
     with warehouse.lent_to_dbt() as project:
         arguments = [sys.executable, SCRIPT, project.warehouse, project.data_dir, model]
         outcome = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False)
-    assert outcome.returncode == -signal.SIGKILL, outcome.stdout + outcome.stderr
+    assert -signal.SIGKILL == outcome.returncode, outcome.stdout + outcome.stderr
 
 
 def test_a_killed_build_is_made_whole_by_the_next(tmp_path: Path, dbt_artifacts: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_killed_build_is_made_whole_by_the_next(tmp_path: Path, dbt_artifacts:
         before = warehouse.rows("select sequence from ops.model_builds where model = ?", [model])
         warehouse.change(documents[start : start + 200], deletes=[documents[start - 1]["_id"]])
         killed_build(warehouse, model)
-        assert warehouse.rows("select sequence from ops.model_builds where model = ?", [model]) == before
+        assert before == warehouse.rows("select sequence from ops.model_builds where model = ?", [model])
         warehouse.build_unchecked()
-    assert warehouse.marts() == warehouse.marts_of_full_refresh()
+    assert warehouse.marts_of_full_refresh() == warehouse.marts()
     assert [(0,)] == warehouse.rows("select count(*) from ops.model_builds where whole_sequence = sequence")

@@ -35,7 +35,7 @@ def behind_proxy(
     options = {"data_url": bucket.url}
     with arena.worker(until_idle_seconds=0.5, **options) as process:
         _, log = process.communicate(timeout=patience())
-        assert process.returncode == 0, log
+        assert 0 == process.returncode, log
     return options
 
 
@@ -78,7 +78,7 @@ def test_a_store_that_fails_now_and_then(  # noqa: PLR0917 - its fixtures
         wait_until(lambda: len(landed_rows(bucket)) > 0)
         with proxy.failing(choose):
             _, log = process.communicate(timeout=patience(180))
-        assert process.returncode == -signal.SIGKILL, log
+        assert -signal.SIGKILL == process.returncode, log
     with proxy.failing(choose):
         catch_up(arena, behind_proxy)
 
@@ -111,7 +111,7 @@ def test_a_store_that_is_away(
             assert process.poll() is None
         wait_until(lambda: len(landed_rows(bucket)) == 2)
     catch_up(arena, behind_proxy)
-    assert assert_nothing_lost_nothing_twice(bucket, arena.collection, tmp_path / "compared") == 2
+    assert 2 == assert_nothing_lost_nothing_twice(bucket, arena.collection, tmp_path / "compared")
 
 
 @pytest.mark.fault(16, "SIGTERM while nobody reaches the object store", "exit 1 in time; the next goes on")
@@ -137,9 +137,9 @@ def test_a_worker_that_is_stopped_in_an_outage(
                 process.communicate(timeout=patience(60))
         finally:
             process.kill()
-    assert process.returncode == 1, log.read_text()
+    assert 1 == process.returncode, log.read_text()
     assert "error: cannot write" in log.read_text()
     with proxy.unreachable():
         assert "nothing is lost" in program.done("stream", "--until-idle", "0.5", code=1)
     program.done("stream", "--until-idle", "0.5")
-    assert assert_nothing_lost_nothing_twice(bucket, arena.collection, tmp_path / "compared") == 2
+    assert 2 == assert_nothing_lost_nothing_twice(bucket, arena.collection, tmp_path / "compared")

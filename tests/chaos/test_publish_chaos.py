@@ -57,7 +57,7 @@ def test_a_kill_at_a_failpoint(shop: Shop, failpoint: str, nth: int, seen_after_
         env=ENVIRONMENT,
         check=False,
     )
-    assert crashed.returncode == -signal.SIGKILL
+    assert -signal.SIGKILL == crashed.returncode
     expected = (seen_after_crash, seen_after_crash, 100 + seen_after_crash)
     assert expected == shop.seen_build()
 

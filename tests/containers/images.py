@@ -14,6 +14,7 @@ import zipapp
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
+from resource import RLIM_INFINITY, RLIMIT_NPROC, getrlimit
 from typing import Any
 
 import yaml
@@ -27,10 +28,13 @@ JAVA_CERTIFICATES = Path("/etc/ssl/certs/java/cacerts")
 _DEBIAN = "http://deb.debian.org/debian"
 _PACKAGES = ("ca-certificates", "python3", "python3-venv", "python3-pip")
 _DRIVERS = ("overlay", "vfs")
-# Limits that the kernel grants without asking anybody; nothing is shared with other homes, locks neither.
+_PROCESSES = 16384
+_PIP_CACHE = "/var/cache/pip"
+# Limits that the kernel grants without asking; nothing is shared with other homes, locks neither. Processes
+# of a user are counted over all containers: those of Spark have a thousand threads together.
 _CONFIGURATION = """\
 [containers]
-default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
+default_ulimits = ["nofile=1024:1024", "nproc={processes}:{processes}"]
 
 [engine]
 cgroup_manager = "cgroupfs"
@@ -57,7 +61,14 @@ def prepare(home: Path) -> None:
     driver = home / "driver"
     if not driver.exists():
         driver.write_text(next(each for each in _DRIVERS if _has_driver(home, each)), encoding="utf-8")
-    mounts = []
+    # What pip and Maven of this machine have fetched, or made of it, is there for builds, too.
+    caches = {
+        Path(os.environ.get("PIP_CACHE_DIR", "~/.cache/pip")).expanduser(): _PIP_CACHE,
+        Path("~/.m2").expanduser(): "/root/.m2",
+    }
+    for cache in caches:
+        cache.mkdir(parents=True, exist_ok=True)
+    mounts = [f"{cache}:{place}" for cache, place in caches.items()]
     if CERTIFICATES.is_file():
         mounts.append(f"{CERTIFICATES}:{CERTIFICATES}:ro")
     pip = _pip_configuration()
@@ -68,9 +79,12 @@ def prepare(home: Path) -> None:
         mounts.append(f"{JAVA_CERTIFICATES}:/etc/machine-cacerts:ro")
         trusted = "-Djavax.net.ssl.trustStore=/etc/machine-cacerts"
         (home / "mavenrc").write_text(f'MAVEN_OPTS="{trusted}"\n', encoding="utf-8")
-        mounts.append(f"{home / 'mavenrc'}:/root/.mavenrc:ro")
+        mounts.append(f"{home / 'mavenrc'}:/etc/mavenrc:ro")
     (home / "build-mounts").write_text("".join(f"{each}\n" for each in mounts), encoding="utf-8")
-    (home / "containers.conf").write_text(_CONFIGURATION.format(home=home), encoding="utf-8")
+    granted = getrlimit(RLIMIT_NPROC)[1]
+    processes = _PROCESSES if granted == RLIM_INFINITY else min(_PROCESSES, granted)
+    configuration = _CONFIGURATION.format(home=home, processes=processes)
+    (home / "containers.conf").write_text(configuration, encoding="utf-8")
 
 
 def _has_driver(home: Path, name: str) -> bool:
@@ -97,6 +111,7 @@ def _pip_configuration() -> str:
     for name, value in os.environ.items():
         if name.startswith("PIP_") and name not in {"PIP_FIND_LINKS", "PIP_CONFIG_FILE", "PIP_CONSTRAINT"}:
             given[name.removeprefix("PIP_").lower().replace("_", "-")] = value
+    given["cache-dir"] = _PIP_CACHE
     return "[global]\n" + "".join(f"{name} = {value}\n" for name, value in given.items())
 
 

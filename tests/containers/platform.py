@@ -5,11 +5,13 @@ import functools
 import http.server
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -25,6 +27,7 @@ _CTRL_C_SECONDS = 60
 _ATTEMPTS = 3
 # Characters of a command line or a mount.
 _SHOWN = 200
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _NAMES = Path("/run/containers/networks/aardvark-dns")
 _COPIED = (
     *(
@@ -61,7 +64,8 @@ def run(command: list[str], *, expected: int | None = 0, into: BinaryIO | None =
     if into is not None:
         streams = {"stdout": into, "stderr": subprocess.PIPE}
     done = subprocess.run(command, text=True, check=False, **streams, **options)
-    printed: str = done.stdout if into is None else done.stderr
+    # Compose gives what it runs a terminal, which has colours.
+    printed = _COLOURS.sub("", done.stdout if into is None else done.stderr)
     if expected is not None and done.returncode != expected:
         raise CommandFailed(f"{' '.join(command)} ended with {done.returncode}:\n{printed[-6000:]}")
     return printed
@@ -90,7 +94,9 @@ class Platform:
 
     def make_images(self) -> None:
         """Make what is not built by compose."""
+        began = time.monotonic()
         Images(self.home, run).make()
+        sys.stdout.write(f"\nimages of others: made in {time.monotonic() - began:.0f} s\n")
 
     def copy_checkout(self) -> None:
         """Copy what the containers are made of; what an operator left in the checkout stays out."""
@@ -103,6 +109,12 @@ class Platform:
                 shutil.copytree(ROOT / name, self.folder / name, ignore=left, dirs_exist_ok=True)
             else:
                 shutil.copy(ROOT / name, self.folder / name)
+
+    def build(self, *services: str) -> None:
+        """Build the images of services, so that `make up` finds them built."""
+        began = time.monotonic()
+        self.compose("--profile", "prefect", "--profile", "lake", "build", *services)
+        sys.stdout.write(f"\nimages of {', '.join(services)}: built in {time.monotonic() - began:.0f} s\n")
 
     def make(self, *arguments: str, expected: int | None = 0, **options: Any) -> str:
         """Type `make …` in the checkout."""
@@ -179,6 +191,18 @@ class Platform:
     def mongo(self, script: str) -> str:
         """Let mongosh run a script on the collection's database."""
         return self.exec("mongo", "mongosh", "--quiet", "mongodb://mongo:27017/claude_logs", "--eval", script)
+
+    def insert(
+        self, session: str, number: int, *, when: str = "new Date(Date.UTC(2026, 9, 5, 9, 0, place))"
+    ) -> None:
+        """Insert documents of one session, of a time in the words of mongosh, into the collection."""
+        self.mongo(
+            f"""db.conversations.insertMany(Array.from({{length: {number}}}, (_, place) => ({{
+                type: "user", uuid: "{session}-" + place, sessionId: "{session}", projectId: "-home-dev-box",
+                timestamp: {when}.toISOString(), cwd: "/home/dev/box",
+                message: {{role: "user", content: "line " + place}}, sourceFile: "{session}.jsonl",
+                ingestedAt: new Date()}})))"""
+        )
 
     def remove(self) -> None:
         """Remove all containers, volumes and networks; images stay."""

@@ -19,38 +19,34 @@ import pytest
 
 from batch.mongod.server import free_port
 from batch.shipped import sample_logs
-from tests.containers.images import COMPOSE
+from tests.containers.images import COMPOSE, image_of
 from tests.containers.platform import PROJECT, CommandFailed, Platform, Receiver, fetched, run
 from tests.support.paths import ROOT
+from tests.support.patience import patience
 from tests.support.streaming import wait_until
 
 pytestmark = pytest.mark.containers
 
 PATIENCE_SECONDS = 300
+HEALTHY_SECONDS = 300
 DEFAULT = {name for name, service in COMPOSE["services"].items() if "profiles" not in service} | {"mongo"}
 PREFECT = {"stream", "mongo", "prefect-server", "prefect-postgres", "prefect-worker"}
 PORTS = {"metabase": 3001, "dbt-docs": 8080, "grafana": 3002}
 ASK = (
-    "import duckdb, sys; "
-    "connection = duckdb.connect('/data/serving/analytics.duckdb', read_only=True); "
+    "import duckdb, os, sys; "
+    "connection = duckdb.connect(os.environ['DATA_DIR'] + '/serving/analytics.duckdb', read_only=True); "
     "print(connection.execute(sys.argv[1]).fetchone()[0])"
 )
+
+
+DATA_VOLUMES = {"data": "/data", "landing": "/data/landing", "serving": "/data/serving"}
+# Where versions 1 and 2 of cgroups count what was ended for want of memory.
+KILLS = "cd /sys/fs/cgroup && cat memory/memory.oom_control 2>/dev/null || cat memory.events"
 
 
 def published(platform: Platform, query: str) -> str:
     """Ask the published file inside a container that has it."""
     return platform.exec("schedule", "python", "-c", ASK, query).strip()
-
-
-def insert(platform: Platform, session: str, number: int) -> None:
-    """Insert documents of one session."""
-    platform.mongo(
-        f"""db.conversations.insertMany(Array.from({{length: {number}}}, (_, place) => ({{
-            type: "user", uuid: "{session}-" + place, sessionId: "{session}", projectId: "-home-dev-box",
-            timestamp: new Date(Date.UTC(2026, 9, 5, 9, 0, place)).toISOString(), cwd: "/home/dev/box",
-            message: {{role: "user", content: "line " + place}}, sourceFile: "{session}.jsonl",
-            ingestedAt: new Date()}})))"""
-    )
 
 
 def proved(platform: Platform) -> str:
@@ -71,10 +67,13 @@ def proved(platform: Platform) -> str:
 
 
 def test_it_starts_from_nothing(platform: Platform) -> None:
-    """`make up WITH_MONGO=1` builds the images, makes secrets and replica set, and ends with all healthy."""
+    """`make up WITH_MONGO=1` makes secrets and replica set; all are healthy within five minutes."""
+    platform.build("stream", "metabase", "prefect-worker")
+    limit = patience(HEALTHY_SECONDS)
     began = time.monotonic()
     platform.make("up", "WITH_MONGO=1")
     seconds = time.monotonic() - began
+    assert seconds < limit
     unhealthy = {name for name in DEFAULT if not platform.is_healthy(name)}
     assert set() == unhealthy, {name: platform.log(name)[-2000:] for name in unhealthy}
     assert set(platform.containers()) == DEFAULT
@@ -86,7 +85,7 @@ def test_it_starts_from_nothing(platform: Platform) -> None:
 def test_documents_become_published_marts(platform: Platform, tmp_path: Path) -> None:
     """Logs of this machine and documents that are inserted arrive; source and warehouse are equal."""
     platform.make("import", f"LOGS={sample_logs()}")
-    insert(platform, "first", 40)
+    platform.insert("first", 40)
     platform.make("run-backfill")
     proved(platform)
     assert "40" == published(
@@ -216,7 +215,7 @@ def test_metabase_by_hand_reads_what_its_user_may_read(platform: Platform, tmp_p
 
 def test_each_container_comes_back_after_a_crash(platform: Platform) -> None:
     """After kill -9 of its main process it is healthy again by itself; nothing is lost or doubled."""
-    insert(platform, "crash", 10)
+    platform.insert("crash", 10)
     for name, described in platform.containers().items():
         killed = described["State"]["Pid"]
         os.kill(killed, signal.SIGKILL)
@@ -226,7 +225,7 @@ def test_each_container_comes_back_after_a_crash(platform: Platform) -> None:
             ),
             seconds=PATIENCE_SECONDS,
         )
-    insert(platform, "crash-after", 10)
+    platform.insert("crash-after", 10)
     proved(platform)
     assert "unchanged" in platform.make("dashboards"), "Metabase has forgotten"
 
@@ -245,6 +244,34 @@ def test_a_failed_build_reaches_whoever_is_to_be_told(platform: Platform, alerts
     assert "ClaudeAnalyticsStepFailed" in body
     platform.make("run-adhoc")
     assert build < published(platform, "select build_id from ops.published_build")
+
+
+def test_a_rejected_document_is_shown_mended_and_loaded(platform: Platform, alerts: Receiver) -> None:
+    """ClaudeAnalyticsDeadLetters: what it is, and what to do, as the RUNBOOK says."""
+    platform.mongo(
+        'db.conversations.insertMany([{_id: "odd", text: "[odd]"}, {_id: "mended", text: "[odd]"}])'
+    )
+    wait_until(lambda: len(dead_letters(platform)) == 2, seconds=PATIENCE_SECONDS)
+    assert {"missing_type"} == {each["reason"] for each in dead_letters(platform)}
+    shown = platform.once("dead-letters", "show", dead_letters(platform)[0]["id"])
+    assert '"text": "[odd]"' in shown
+    assert "but for 2 rejected documents" in proved(platform)
+    wait_until(lambda: "ClaudeAnalyticsDeadLetters" in alerts.names("firing"), seconds=PATIENCE_SECONDS)
+
+    platform.mongo('db.conversations.updateOne({_id: "mended"}, {$set: {type: "user"}})')
+    wait_until(lambda: "but for 1 rejected documents" in proved(platform), seconds=PATIENCE_SECONDS)
+    # Letters are kept as they were, whatever has become of their documents.
+    assert "0 replayed, 2 still rejected" in platform.once("dead-letters", "replay", expected=2)
+    assert "2 replayed, 0 still rejected" in platform.once("dead-letters", "replay", "--as-is")
+    assert [] == dead_letters(platform)
+    proved(platform)
+
+
+def dead_letters(platform: Platform) -> list[dict[str, Any]]:
+    """List what was rejected and has no row yet."""
+    listed = platform.exec("stream", "claude-analytics", "dead-letters", "list", "--json")
+    found: list[dict[str, Any]] = json.loads(listed)
+    return found
 
 
 def test_commands_of_the_runbook_run_in_a_container(platform: Platform) -> None:
@@ -280,12 +307,72 @@ def test_logs_and_a_shell_are_at_hand(platform: Platform, tmp_path: Path) -> Non
 def test_the_warehouse_is_rebuilt_from_the_landing_zone(platform: Platform) -> None:
     """As the RUNBOOK says, beside the running stream; the full refresh has the same rows."""
     platform.once("load", "--full-refresh")
-    insert(platform, "meanwhile", 3)
+    platform.insert("meanwhile", 3)
     proved(platform)
     platform.make("run-daily")
     for session, count in {"first": 40, "crash": 10, "meanwhile": 3}.items():
         query = f"select message_count from marts.dim_sessions where session_id = '{session}'"
         assert str(count) == published(platform, query)
+
+
+def test_what_may_be_deleted_is_made_again(platform: Platform) -> None:
+    """ClaudeAnalyticsDiskLow and ClaudeAnalyticsHeadroomLow: what is safe to delete, and a larger oplog."""
+    delete = "rm -r dbt gx; cd serving/builds && ls -t | tail -n +2 | xargs --no-run-if-empty rm -r"
+    platform.exec("schedule", "sh", "-c", f"cd /data && {delete}")
+    build = published(platform, "select build_id from ops.published_build")
+    platform.make("run-daily")
+    assert build < published(platform, "select build_id from ops.published_build")
+    assert "ok: 1" in platform.mongo("db.adminCommand({replSetResizeOplog: 1, size: 4096})")
+    assert "oplog" in platform.once("doctor")
+    proved(platform)
+
+
+def test_the_data_moves_to_another_machine(platform: Platform, alerts: Receiver) -> None:
+    """Stop both, copy `DATA_DIR`, start there, publish: views name the files of the new place.
+
+    Meanwhile nobody reads here, which is an alert.
+    """
+    uri = (platform.folder / "deploy" / "secrets" / "mongo_uri").read_text(encoding="utf-8")
+    refused = platform.once("stream", expected=2)
+    assert "already" in refused, "two workers on one DATA_DIR"
+    platform.compose("stop", "schedule", "stream")
+    mounts = [f"{PROJECT}_{name}:{path}" for name, path in DATA_VOLUMES.items()]
+    copy = ["--user", "0", "--entrypoint", "cp", image_of("stream"), "-a", "/data/.", "/elsewhere"]
+    there = ["run", "--network", f"{PROJECT}_source", "--volume", "moved:/elsewhere"]
+    platform.engine(*there, "--rm", *(word for each in mounts for word in ("--volume", each)), *copy)
+    platform.insert("while-moving", 6)
+    platform.insert("moved-today", 6, when="new Date()")
+    there += ["--env", "DATA_DIR=/elsewhere", "--env", f"MONGO_URI={uri}"]
+    platform.engine(*there, "--detach", "--name", "moved", image_of("stream"))
+    try:
+        verify = [*there, "--rm", image_of("stream"), "verify"]
+        wait_until(
+            lambda: "verdict: same" in platform.engine(*verify, expected=None), seconds=PATIENCE_SECONDS
+        )
+        platform.engine(*there, "--rm", image_of("stream"), "pipeline")
+        # Live views show today's documents.
+        for query in (
+            "select message_count from marts.dim_sessions where session_id = 'while-moving'",
+            "select count(*) from live.documents where session_id = 'moved-today'",
+        ):
+            assert "6" == platform.engine("exec", "moved", "python", "-c", ASK, query).strip()
+        wait_until(lambda: "ClaudeAnalyticsTargetDown" in alerts.names("firing"), seconds=PATIENCE_SECONDS)
+        assert "published" in platform.make("status")
+    finally:
+        platform.engine("rm", "--force", "moved")
+        platform.engine("volume", "rm", "moved", expected=None)
+    platform.compose("start", "stream", "schedule")
+    wait_until(lambda: "ClaudeAnalyticsTargetDown" in alerts.names("resolved"), seconds=PATIENCE_SECONDS)
+    proved(platform)
+
+
+def test_limits_of_memory_suffice(platform: Platform) -> None:
+    """Capacity: with the limits of the compose file, no process of the day was ended for want of memory."""
+    for name, described in platform.containers().items():
+        assert not described["State"]["OOMKilled"], name
+        assert ["0"] == re.findall(
+            r"^oom_kill (\d+)$", platform.exec(name, "sh", "-c", KILLS), re.MULTILINE
+        ), name
 
 
 def test_credentials_are_rotated(platform: Platform) -> None:
@@ -312,7 +399,7 @@ def test_credentials_are_rotated(platform: Platform) -> None:
     assert "claude_analytics:***@mongo:27017" in config
     wait_until(lambda: platform.is_healthy("stream"), seconds=PATIENCE_SECONDS)
     platform.once("doctor")
-    insert(platform, "rotated", 4)
+    platform.insert("rotated", 4)
     proved(platform)
 
     platform.exec(
@@ -361,7 +448,7 @@ def test_a_backup_is_restored(platform: Platform) -> None:
     assert {"mongo", "stream", "schedule"} == set(platform.containers())
     platform.make("up")
     assert set(platform.containers()) == DEFAULT
-    insert(platform, "restored", 5)
+    platform.insert("restored", 5)
     proved(platform)
     assert "40" == published(
         platform, "select message_count from marts.dim_sessions where session_id = 'first'"
@@ -390,11 +477,18 @@ def test_prefect_takes_the_place_of_schedule(platform: Platform) -> None:
     listed = platform.make("status")
     for name in ("hourly-analytics", "daily-full-refresh", "adhoc-analytics", "full-backfill"):
         assert name in listed
-    insert(platform, "prefect", 7)
+    platform.insert("prefect", 7)
     proved(platform)
     wanted = ["deployment", "run", "analytics_pipeline/adhoc-analytics", "--watch", "--watch-timeout", "300"]
     platform.exec("prefect-worker", "prefect", *wanted)
     platform.make("deploy")
+    platform.exec(
+        *("prefect-postgres", "psql", "--host", "/var/run/postgresql", "--username", "prefect"),
+        *("--dbname", "prefect", "--command", "alter user prefect password 'another-one'"),
+    )
+    (platform.folder / "deploy" / "secrets" / "prefect_postgres_password").write_text("another-one")
+    platform.compose("--profile", "prefect", "restart", "prefect-server")
+    wait_until(lambda: "full-backfill" in platform.make("status", expected=None), seconds=PATIENCE_SECONDS)
     platform.make("up")
     running = {name for name, described in platform.containers().items() if described["State"]["Running"]}
     assert "schedule" not in running

@@ -1,4 +1,4 @@
-"""`backfill` and `extract` as commands, each in a process of its own."""
+"""`backfill` and `extract` as commands."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The program as a user runs it: a process, its output, its exit code."""
+"""The program as a user runs it: its output, its exit code; as a process where that matters."""
 
 import json
 import signal
@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import psutil
 import pytest
 from pymongo import MongoClient
 from pymongo.collection import Collection
 
-from tests.support.paths import DATA
 from tests.support.patience import patience
 from tests.support.program import Program
 
@@ -63,27 +61,29 @@ def refused(result: "subprocess.CompletedProcess[str]", code: int, *words: str) 
 
 def test_a_wrong_setting_is_named(program: Program) -> None:
     """A setting that does not fit ends with exit code 2 and its name."""
-    refused(program.run("status", BATCH_SIZE="many"), 2, "`BATCH_SIZE`")
+    refused(program.call("status", BATCH_SIZE="many"), 2, "`BATCH_SIZE`")
 
 
 def test_a_wrong_uri_is_refused_without_its_password(program: Program) -> None:
     """A MONGO_URI that is none ends with exit code 2; its password is shown nowhere."""
-    refused(program.run("stream", MONGO_URI=f"http://me:{SECRET}@host"), 2, "`MONGO_URI`", "mongodb://")
-    refused(program.run("stream", MONGO_URI=f"mongodb://me:{SECRET}@host:port"), 2, "MONGO_URI")
+    refused(program.call("stream", MONGO_URI=f"http://me:{SECRET}@host"), 2, "`MONGO_URI`", "mongodb://")
+    refused(program.call("stream", MONGO_URI=f"mongodb://me:{SECRET}@host:port"), 2, "MONGO_URI")
 
 
 def test_an_unreachable_server_is_worth_another_try(program: Program) -> None:
     """A server that does not answer ends with exit code 1, without the password of the URI."""
     uri = f"mongodb://me:{SECRET}@127.0.0.1:1/?serverSelectionTimeoutMS=500"
     refused(
-        program.run("stream", MONGO_URI=uri, MONGO_CONNECT_TIMEOUT_SECONDS="0.5"), 1, "claude-analytics mongo"
+        program.call("stream", MONGO_URI=uri, MONGO_CONNECT_TIMEOUT_SECONDS="0.5"),
+        1,
+        "claude-analytics mongo",
     )
 
 
 def test_a_folder_that_cannot_be_written_is_named(program: Program) -> None:
     """A DATA_DIR below a file ends with exit code 2."""
     (program.folder / "file").write_text("")
-    refused(program.run("stream", DATA_DIR=str(program.folder / "file" / "data")), 2, "DATA_DIR")
+    refused(program.call("stream", DATA_DIR=str(program.folder / "file" / "data")), 2, "DATA_DIR")
 
 
 def test_a_taken_metrics_port_is_named(program: Program) -> None:
@@ -91,7 +91,7 @@ def test_a_taken_metrics_port_is_named(program: Program) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        refused(program.run("stream", METRICS_PORT=str(taken.getsockname()[1])), 2, "METRICS_PORT")
+        refused(program.call("stream", METRICS_PORT=str(taken.getsockname()[1])), 2, "METRICS_PORT")
 
 
 def test_until_idle_catches_up_and_leaves(program: Program, collection: Collection[dict[str, Any]]) -> None:
@@ -100,14 +100,14 @@ def test_until_idle_catches_up_and_leaves(program: Program, collection: Collecti
     collection.insert_many([{"type": "user", "sessionId": "one"}, {"type": "summary"}, {"no": "type"}])
     result = program.run("stream", "--until-idle", "0.3")
     assert (0, True) == (result.returncode, "3 change events read, 2 rows loaded" in result.stdout), result
-    status = json.loads(program.run("status", "--json").stdout)
+    status = json.loads(program.call("status", "--json").stdout)
     assert {"documents": 2, "pending": 0, "dead": 1, "problems": []} == {
         "documents": status["warehouse"]["documents"],
         "pending": status["pending_micro_batches"],
         "dead": status["dead_letters"],
         "problems": status["problems"],
     }
-    assert "conversations" in program.run("load", "--stats").stdout
+    assert "conversations" in program.call("load", "--stats").stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
@@ -132,8 +132,8 @@ def test_a_second_worker_is_refused(program: Program) -> None:
     """A second worker on the same folder ends with exit code 2; the first one stays."""
     first = program.start("stream")
     wait_until_streaming(first)
-    refused(program.run("stream"), 2, "another process already writes")
-    assert "running" in program.run("status").stdout
+    refused(program.call("stream"), 2, "another process already writes")
+    assert "running" in program.call("status").stdout
     first.terminate()
     first.communicate(timeout=patience(10))
 
@@ -142,12 +142,12 @@ def test_a_dropped_collection_may_need_a_person(
     program: Program, collection: Collection[dict[str, Any]]
 ) -> None:
     """With `--on-drop=stop` a drop ends the worker with exit code 2, each time, until a person decides."""
-    program.run("stream", "--until-idle", "0.3")
+    program.call("stream", "--until-idle", "0.3")
     collection.insert_one({"type": "user"})
     collection.drop()
-    refused(program.run("stream", "--on-drop", "stop"), 2, "`drop`", "--on-drop=delete")
-    refused(program.run("stream", "--on-drop", "stop"), 2, "`drop`")
-    assert 0 == program.run("stream", "--until-idle", "0.3").returncode
+    refused(program.call("stream", "--on-drop", "stop"), 2, "`drop`", "--on-drop=delete")
+    refused(program.call("stream", "--on-drop", "stop"), 2, "`drop`")
+    assert 0 == program.call("stream", "--until-idle", "0.3").returncode
     with duckdb.connect(program.folder / "data" / "analytics.duckdb") as connection:
         assert [(0,)] == connection.execute("select count(*) from raw.conversations").fetchall()
 
@@ -156,38 +156,38 @@ def test_a_replaced_collection_can_be_resnapshot(
     program: Program, collection: Collection[dict[str, Any]]
 ) -> None:
     """`$out` over the collection stops the worker with exit code 2; told to, it reads what is there now."""
-    program.run("stream", "--until-idle", "0.3")
+    program.call("stream", "--until-idle", "0.3")
     collection.insert_many([{"_id": number, "type": "user"} for number in range(3)])
     collection.aggregate([{"$match": {"_id": {"$gt": 0}}}, {"$out": collection.name}])
-    refused(program.run("stream"), 2, "replaced", "--on-history-lost=resnapshot")
+    refused(program.call("stream"), 2, "replaced", "--on-history-lost=resnapshot")
 
-    result = program.run("stream", "--until-idle", "0.3", "--on-history-lost", "resnapshot")
+    result = program.call("stream", "--until-idle", "0.3", "--on-history-lost", "resnapshot")
 
     assert 0 == result.returncode, result
     with duckdb.connect(program.folder / "data" / "analytics.duckdb") as connection:
         found = connection.execute("select _id from raw.conversations order by _id").fetchall()
     assert [("i:1",), ("i:2",)] == found
-    assert 0 == program.run("verify").returncode
+    assert 0 == program.call("verify").returncode
 
 
 def test_a_file_that_is_no_database_can_be_rebuilt(
     program: Program, collection: Collection[dict[str, Any]]
 ) -> None:
     """`load` refuses a DuckDB file that is none with exit code 2; `--full-refresh` sets it aside."""
-    program.run("stream", "--until-idle", "0.3")
+    program.call("stream", "--until-idle", "0.3")
     collection.insert_one({"type": "user"})
-    program.run("stream", "--until-idle", "0.3")
+    program.call("stream", "--until-idle", "0.3")
     path = program.folder / "data" / "analytics.duckdb"
     path.write_bytes(b"this is no database" * 1000)
-    refused(program.run("load"), 2, "analytics.duckdb", "load --full-refresh")
-    result = program.run("load", "--full-refresh")
+    refused(program.call("load"), 2, "analytics.duckdb", "load --full-refresh")
+    result = program.call("load", "--full-refresh")
     assert (0, True) == (result.returncode, "1 micro-batches with 1 rows loaded" in result.stdout), result
     assert 1 == len(list(path.parent.glob("analytics.duckdb.corrupt-*")))
 
 
 def test_a_held_database_waits(program: Program, collection: Collection[dict[str, Any]]) -> None:
     """A DuckDB file that another program has open ends `load` with exit code 1; nothing is lost."""
-    program.run("stream", "--until-idle", "0.3")
+    program.call("stream", "--until-idle", "0.3")
     collection.insert_one({"type": "user"})
     code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
     holder = subprocess.Popen(
@@ -197,27 +197,27 @@ def test_a_held_database_waits(program: Program, collection: Collection[dict[str
     )
     assert holder.stdout is not None
     holder.stdout.readline()
-    refused(program.run("stream", "--until-idle", "0.3"), 1, "open", "not lost")
-    refused(program.run("load"), 1, "open")
-    status = program.run("status")
+    refused(program.call("stream", "--until-idle", "0.3"), 1, "open", "not lost")
+    refused(program.call("load"), 1, "open")
+    status = program.call("status")
     assert (1, True) == (status.returncode, "problem" in status.stdout)
     holder.communicate()
-    assert "1 micro-batches with 1 rows loaded" in program.run("load").stdout
+    assert "1 micro-batches with 1 rows loaded" in program.call("load").stdout
 
 
 def test_a_corrupt_micro_batch_is_named(program: Program, collection: Collection[dict[str, Any]]) -> None:
     """A truncated landed file ends `load` with exit code 2 and its path."""
-    program.run("stream", "--until-idle", "0.3")
+    program.call("stream", "--until-idle", "0.3")
     collection.insert_one({"type": "user"})
-    program.run("stream", "--until-idle", "0.3")
+    program.call("stream", "--until-idle", "0.3")
     (landed,) = landed_files(program)
     landed.write_bytes(landed.read_bytes()[:-100])
-    refused(program.run("load", "--full-refresh"), 2, landed.name)
+    refused(program.call("load", "--full-refresh"), 2, landed.name)
 
 
 def test_config_masks_secrets(program: Program) -> None:
     """`config` shows every setting with its origin, and no password."""
-    result = program.run("config", MONGO_URI=f"mongodb://me:{SECRET}@host", COLUMNS="200")
+    result = program.call("config", MONGO_URI=f"mongodb://me:{SECRET}@host", COLUMNS="200")
     assert (0, False) == (result.returncode, SECRET in result.stdout)
     assert "mongodb://me:***@host" in result.stdout
     for name in ("MONGO_DB", "STREAM_MAX_AGE_SECONDS", "REPORTING_TIMEZONE", "LOG_LEVEL"):
@@ -233,11 +233,11 @@ def test_mongo_serves_the_other_commands(tmp_path: Path) -> None:
     server = program.start("mongo")
     assert server.stdout is not None
     uri = server.stdout.readline().split()[-1]
-    assert 0 == program.run("stream", "--until-idle", "0.3").returncode
-    imported = program.run("import", str(tmp_path / "logs"))
+    assert 0 == program.call("stream", "--until-idle", "0.3").returncode
+    imported = program.call("import", str(tmp_path / "logs"))
     assert "1 new" in imported.stdout
     assert "one.jsonl:2" in "".join(imported.stdout.split())
-    assert "1 rows loaded" in program.run("stream", "--until-idle", "0.3").stdout
+    assert "1 rows loaded" in program.call("stream", "--until-idle", "0.3").stdout
     with MongoClient[dict[str, Any]](uri) as client:
         assert 1 == client["claude_logs"]["conversations"].count_documents({})
     server.terminate()
@@ -248,28 +248,4 @@ def test_mongo_serves_the_other_commands(tmp_path: Path) -> None:
 def test_nothing_to_import_is_said(program: Program) -> None:
     """`import` of a folder without logs ends with exit code 2 and the path."""
     (program.folder / "empty").mkdir()
-    refused(program.run("import", str(program.folder / "empty")), 2, "empty")
-
-
-def test_the_demo_can_be_repeated(tmp_path: Path) -> None:
-    """`demo` ends with 0 and leaves no process; a second run brings nothing twice."""
-    program = Program(tmp_path)
-    before = {process.pid for process in psutil.process_iter()}
-    first = program.run("demo")
-    assert (0, True) == (first.returncode, "there already" in first.stdout), first
-    expected = json.loads((DATA / "sample_expectations.json").read_text())
-    told = " ".join(first.stdout.split())
-    assert f"{expected['lines']:,} new, 0 there already" in told
-    assert f"Lines changed {expected['lines_added'] + expected['lines_removed']:,}" in told
-    headings = ("Spend over time", "Models compared", "Tools used", "At a glance", "Time active")
-    assert [] == [each for each in headings if each not in told]
-    second = program.run("demo")
-    assert (0, True) == (second.returncode, "0 change events streamed" in second.stdout), second
-    assert f"0 new, {expected['lines']:,} there already" in " ".join(second.stdout.split())
-    mine = str(tmp_path)
-    left = [
-        process.info["cmdline"]
-        for process in psutil.process_iter(["cmdline"])
-        if process.pid not in before and mine in " ".join(process.info["cmdline"] or [])
-    ]
-    assert [] == left
+    refused(program.call("import", str(program.folder / "empty")), 2, "empty")

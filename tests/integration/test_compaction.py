@@ -54,7 +54,7 @@ def test_the_last_change_of_each_document_is_kept(yard: Yard) -> None:
     footer = read_footer(merged)
     assert (4, 3, 1) == (footer.rows, footer.upserts, footer.deletes)
     assert (10, 15) == (footer.first_cluster_time, footer.last_cluster_time)
-    assert footer.position == position_at(15)
+    assert position_at(15) == footer.position
     assert compaction.Merged() == yard.compaction.merge()
 
 
@@ -68,8 +68,8 @@ def test_the_newest_file_and_the_position_stay(yard: Yard) -> None:
 
     assert 2 == yard.compaction.merge().files
 
-    assert lane.newest() == newest
-    assert lane.position() == position_at(99)
+    assert newest == lane.newest()
+    assert position_at(99) == lane.position()
     assert 3 == lane_of(yard.folder).new_name(3).sequence
 
 
@@ -208,7 +208,7 @@ def test_what_duckdb_says_is_explained(problem: str, kind: type[Exception]) -> N
     explained = compaction._explained(duckdb.Error(problem), Path("landing"))
 
     assert isinstance(explained, kind)
-    assert explained.message == f"cannot merge files in `landing`: {problem}"
+    assert f"cannot merge files in `landing`: {problem}" == explained.message
     assert "nothing is lost" in explained.hint
 
 

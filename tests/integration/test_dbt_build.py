@@ -42,6 +42,26 @@ def built(built_once: MartsWarehouse, tmp_path: Path) -> MartsWarehouse:
     return built_once.copied(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def project_copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("project") / "dbt"
+    shutil.copytree(shipped.dbt_project(), folder, ignore=shutil.ignore_patterns("target", "logs"))
+    return folder
+
+
+@pytest.fixture
+def own_project(warehouse: MartsWarehouse, project_copy: Path) -> Iterator[Path]:
+    """Return the folder of a dbt project of this test's own, to be changed, by which `warehouse` is built."""
+    warehouse.change_project("copy", folder=project_copy)
+    before = {path: path.read_bytes() for path in project_copy.rglob("*") if path.is_file()}
+    yield project_copy
+    for path in project_copy.rglob("*"):
+        if path.is_file() and path not in before:
+            path.unlink()
+    for path, content in before.items():
+        path.write_bytes(content)
+
+
 def line(number: int, role: str, text: str, **fields: Any) -> dict[str, Any]:
     return {
         "_id": ObjectId(f"{number:024x}"),
@@ -55,15 +75,6 @@ def line(number: int, role: str, text: str, **fields: Any) -> dict[str, Any]:
     } | fields
 
 
-def test_an_empty_warehouse_builds(tmp_path: Path, dbt_artifacts: Path) -> None:
-    """Before the first line everything is there, without rows."""
-    warehouse = MartsWarehouse(tmp_path, artifacts=dbt_artifacts)
-    warehouse.change()
-    warehouse.build()
-    counts = {mart: len(rows) for mart, rows in warehouse.marts().items()}
-    assert counts == {mart: 168 if mart == "agg_hourly_activity" else 0 for mart in MARTS}
-
-
 def test_the_rules_hold(built: MartsWarehouse) -> None:
     """The project's own unit tests pass: rows by hand for each rule."""
     with built.lent_to_dbt() as project:
@@ -75,11 +86,16 @@ def test_the_rules_hold(built: MartsWarehouse) -> None:
         name: status for name, status in results.items() if not name.startswith("claude_analytics-on-run")
     }
     assert len(tests) >= 16
-    assert set(tests.values()) == {"pass"}
+    assert {"pass"} == set(tests.values())
 
 
-def test_progress_is_told_and_the_lease_is_held(warehouse: MartsWarehouse) -> None:
-    """Each node is told once, in a build that nobody else can disturb."""
+def test_an_empty_warehouse_builds(tmp_path: Path, dbt_artifacts: Path) -> None:
+    """Before the first line everything is there, without rows.
+
+    Progress names each node once, and nobody else can disturb the build.
+    """
+    warehouse = MartsWarehouse(tmp_path, artifacts=dbt_artifacts)
+    warehouse.change()
     told: list[BuildProgress] = []
     held: list[str] = []
 
@@ -95,21 +111,23 @@ def test_progress_is_told_and_the_lease_is_held(warehouse: MartsWarehouse) -> No
 
     with warehouse.lent_to_dbt() as project:
         result = transform(project, lease=lease(), on_progress=note)
-    assert held[0] == "taken"
-    assert held[-1] == "given back"
+    assert "taken" == held[0]
+    assert "given back" == held[-1]
     assert "building" in held
     assert {node.node.name for node in told} >= set(MARTS)
-    assert [node.done for node in told] == list(range(1, len(told) + 1))
-    assert {node.total for node in told} == {len(told)}
+    assert list(range(1, len(told) + 1)) == [node.done for node in told]
+    assert {len(told)} == {node.total for node in told}
     assert {model.name for model in result.models} >= {*MARTS, "stg_conversations", "int_tool_usage"}
     assert all(model.seconds >= 0 for model in result.models)
+    counts = {mart: len(rows) for mart, rows in warehouse.marts().items()}
+    assert {mart: 168 if mart == "agg_hourly_activity" else 0 for mart in MARTS} == counts
 
 
 def test_the_file_is_closed_afterwards(warehouse: MartsWarehouse) -> None:
     """Whoever opens it next may do so with other settings."""
     warehouse.build_unchecked("+fct_messages")
     with duckdb.connect(warehouse.path, config={"threads": 1}) as connection:
-        assert connection.execute("select count(*) from marts.fct_messages").fetchone() == (2,)
+        assert (2,) == connection.execute("select count(*) from marts.fct_messages").fetchone()
 
 
 def test_a_busy_warehouse_is_left_alone(warehouse: MartsWarehouse) -> None:
@@ -117,10 +135,10 @@ def test_a_busy_warehouse_is_left_alone(warehouse: MartsWarehouse) -> None:
     with warehouse.warehouse.lock.held(timeout_seconds=5), pytest.raises(WarehouseBusyError):
         transform(warehouse.project, lease=warehouse.warehouse.lock.held(timeout_seconds=0.1))
     schemas = warehouse.rows("select count(*) from information_schema.schemata where schema_name = 'marts'")
-    assert schemas == [(0,)]
+    assert [(0,)] == schemas
 
 
-@pytest.mark.parametrize("name", ["claude-analytics", "main", "a b", "v1.2"])
+@pytest.mark.parametrize("name", ["main", "a-b c", "v1.2"])
 def test_any_name_of_a_file_will_do(warehouse: MartsWarehouse, name: str) -> None:
     """Whoever opens the file can read its views, whatever DuckDB has to call the database."""
     path = warehouse.path.rename(warehouse.path.with_name(f"{name}.duckdb"))
@@ -128,35 +146,13 @@ def test_any_name_of_a_file_will_do(warehouse: MartsWarehouse, name: str) -> Non
     lease = warehouse.warehouse.lock.held(timeout_seconds=5)
     transform(project, lease=lease, models=["+stg_conversations"])
     with duckdb.connect(path, read_only=True) as connection:
-        assert connection.execute("select count(*) from staging.stg_conversations").fetchall() == [(2,)]
+        assert [(2,)] == connection.execute("select count(*) from staging.stg_conversations").fetchall()
 
 
 def test_models_can_be_selected(built: MartsWarehouse) -> None:
     """Only those are built, and only checks that concern nothing else are run."""
     result = built.build("dim_tools", "fct_messages")
-    assert {model.name for model in result.models} == {"dim_tools", "fct_messages"}
-
-
-def test_the_next_build_walks_through_the_tables_only(warehouse: MartsWarehouse) -> None:
-    """With the same checks, asked as SQL: what fails there is named as dbt would."""
-    first = warehouse.build()
-    second = warehouse.build()
-    tables = {model.name for model in second.models}
-    assert tables >= set(MARTS)
-    assert not {name for name in tables if name.startswith(("stg_", "int_"))}
-    checks = [{node.name for node in each.nodes if node.kind == "test"} for each in (first, second)]
-    assert checks[0] == checks[1]
-    assert len(checks[0]) > 100
-
-    with duckdb.connect(warehouse.path) as connection:
-        connection.execute(
-            "insert into ops.kept_checks select project_checksum, 'no_row', 'select 1', failures, warn_if, "
-            "error_if, true, 'compiled/no_row.sql', false from ops.kept_checks limit 1"
-        )
-    with pytest.raises(ChecksFailedError) as raised:
-        warehouse.build()
-    assert raised.value.message == "check `no_row` failed: Got 1 result, configured to fail if != 0"
-    assert "compiled/no_row.sql" in raised.value.hint
+    assert {"dim_tools", "fct_messages"} == {model.name for model in result.models}
 
 
 def test_checks_of_views_can_wait(built: MartsWarehouse) -> None:
@@ -185,7 +181,7 @@ def test_whatever_no_longer_fits_is_built_wholly(built: MartsWarehouse) -> None:
         connection.execute("drop view staging.stg_messages cascade")
     assert "stg_messages" in {model.name for model in built.build().models}
 
-    built.use_timezone("Asia/Tokyo")
+    built.use_timezone("America/New_York")
     assert "stg_messages" in {model.name for model in built.build().models}
     assert "stg_messages" not in {model.name for model in built.build().models}
 
@@ -194,37 +190,31 @@ def test_no_model_of_that_name(warehouse: MartsWarehouse) -> None:
     """A selection without a model is a mistake, not a success."""
     with pytest.raises(StepFailedError) as raised:
         warehouse.build("fct_nothing")
-    assert raised.value.message == "nothing to build: no model matches `fct_nothing`"
+    assert "nothing to build: no model matches `fct_nothing`" == raised.value.message
 
 
 def test_no_warehouse_yet(tmp_path: Path) -> None:
     """The message says what to do first."""
     with pytest.raises(StepFailedError) as raised:
         MartsWarehouse(tmp_path).build()
-    assert raised.value.hint == "run `claude-analytics load` first"
+    assert "run `claude-analytics load` first" == raised.value.hint
 
 
-def test_a_broken_model_is_named_with_its_sql(warehouse: MartsWarehouse, tmp_path: Path) -> None:
+def test_a_broken_model_is_named_with_its_sql(warehouse: MartsWarehouse, own_project: Path) -> None:
     """Name, cause, and the file that holds the statement; what is built already stays."""
-    folder = tmp_path / "dbt-project"
-    shutil.copytree(shipped.dbt_project(), folder, ignore=shutil.ignore_patterns("target", "logs"))
-    model = folder / "models" / "marts" / "fct_messages.sql"
+    model = own_project / "models" / "marts" / "fct_messages.sql"
     model.write_text(model.read_text().replace("content_length", "content_lenght"))
-    warehouse.project = replace(warehouse.project, folder=folder, data_dir=tmp_path)
     with pytest.raises(StepFailedError) as raised:
         warehouse.build()
     assert raised.value.message.startswith("model `fct_messages` failed: Binder Error: ")
     sql = Path(raised.value.hint.split("`")[1])
     assert "content_lenght" in sql.read_text()
-    assert warehouse.rows("select count(*) from staging.base_lines") == [(2,)]
+    assert [(2,)] == warehouse.rows("select count(*) from staging.base_lines")
 
 
-def test_a_project_that_cannot_be_read(warehouse: MartsWarehouse, tmp_path: Path) -> None:
+def test_a_project_that_cannot_be_read(warehouse: MartsWarehouse, own_project: Path) -> None:
     """What dbt says about its own files comes first; its log has the rest."""
-    folder = tmp_path / "dbt-project"
-    shutil.copytree(shipped.dbt_project(), folder, ignore=shutil.ignore_patterns("target", "logs"))
-    (folder / "models" / "marts" / "fct_messages.sql").write_text("select {{ nothing(")
-    warehouse.project = replace(warehouse.project, folder=folder, data_dir=tmp_path)
+    (own_project / "models" / "marts" / "fct_messages.sql").write_text("select {{ nothing(")
     with pytest.raises(StepFailedError, match="dbt could not run: Compilation Error") as raised:
         warehouse.build()
     assert str(warehouse.project.log_dir) in raised.value.hint
@@ -241,33 +231,43 @@ def test_wrong_data_fails_a_check(warehouse: MartsWarehouse) -> None:
     assert Path(raised.value.hint.split("`")[1]).is_file()
 
 
-def test_checks_find_the_same_whether_dbt_or_sql_asks_them(warehouse: MartsWarehouse, tmp_path: Path) -> None:
-    """The first build, the next one, and dbt itself: the same checks, with the same outcome."""
-    folder = tmp_path / "dbt-project"
-    shutil.copytree(shipped.dbt_project(), folder, ignore=shutil.ignore_patterns("target", "logs"))
-    warning = folder / "tests" / "assert_only_a_warning.sql"
+def test_the_next_build_walks_through_the_tables_only(warehouse: MartsWarehouse, own_project: Path) -> None:
+    """With the same checks, asked as SQL: they find what dbt itself does, and name it as dbt would."""
+    warning = own_project / "tests" / "assert_only_a_warning.sql"
     warning.write_text("{{ config(severity='warn') }} select * from {{ ref('fct_messages') }}")
-    warehouse.project = project = replace(warehouse.project, folder=folder)
     first, second = warehouse.build(), warehouse.build()
-    with warehouse.warehouse.lock.held(timeout_seconds=5):
+    tables = {model.name for model in second.models}
+    assert tables >= set(MARTS)
+    assert not {name for name in tables if name.startswith(("stg_", "int_"))}
+
+    with warehouse.lent_to_dbt() as project, warehouse.warehouse.lock.held(timeout_seconds=5):
         by_dbt = project.invoke(project.arguments("test", "--exclude-resource-type", "unit_test"))
     expected = {
         (result.node.name, str(result.status), result.message or "")
         for result in by_dbt.results
         if result.node.resource_type.value == "test"
     }
+    assert len(expected) > 100
     assert 1 == sum(status == "warn" for _, status, _ in expected)
     for result in (first, second):
         asked = {(node.name, node.status, node.message) for node in result.nodes if node.kind == "test"}
         assert expected == asked
 
+    with duckdb.connect(warehouse.path) as connection:
+        connection.execute(
+            "insert into ops.kept_checks select project_checksum, 'no_row', 'select 1', failures, warn_if, "
+            "error_if, true, 'compiled/no_row.sql', false from ops.kept_checks limit 1"
+        )
+    with pytest.raises(ChecksFailedError) as raised:
+        warehouse.build()
+    assert "check `no_row` failed: Got 1 result, configured to fail if != 0" == raised.value.message
+    assert "compiled/no_row.sql" in raised.value.hint
 
-def test_a_check_that_cannot_be_asked(warehouse: MartsWarehouse, tmp_path: Path) -> None:
+
+def test_a_check_that_cannot_be_asked(warehouse: MartsWarehouse, own_project: Path) -> None:
     """Its query is broken: dbt says so, and nothing counts as checked."""
-    folder = tmp_path / "dbt-project"
-    shutil.copytree(shipped.dbt_project(), folder, ignore=shutil.ignore_patterns("target", "logs"))
-    (folder / "tests" / "assert_broken.sql").write_text("select nothing from {{ ref('fct_messages') }}")
-    warehouse.project = replace(warehouse.project, folder=folder)
+    broken = own_project / "tests" / "assert_broken.sql"
+    broken.write_text("select nothing from {{ ref('fct_messages') }}")
     with pytest.raises(StepFailedError, match="test `assert_broken` failed: Binder Error") as raised:
         warehouse.build()
     assert "select nothing" in Path(raised.value.hint.split("`")[1]).read_text()
@@ -331,15 +331,15 @@ def test_odd_lines_never_break_a_build(built: MartsWarehouse) -> None:
     built.build()
     built.change(odd)
     result = built.build()
-    assert built.rows("select count(*) from staging.base_lines") == [(2 + len(odd),)]
-    assert built.marts() == built.marts_of_full_refresh()
+    assert [(2 + len(odd),)] == built.rows("select count(*) from staging.base_lines")
+    assert built.marts_of_full_refresh() == built.marts()
     assert {node.name for node in result.warnings} <= {
         "assert_every_model_has_a_price",
         "assert_tools_are_sorted",
     }
 
 
-def test_an_unknown_model_is_seen(warehouse: MartsWarehouse) -> None:
+def test_an_unknown_model_is_seen(built: MartsWarehouse) -> None:
     """Its cost is unknown, not 0, in every place that shows it; the build warns."""
     usage = {"input_tokens": 10, "output_tokens": 20}
     message = {
@@ -349,11 +349,11 @@ def test_an_unknown_model_is_seen(warehouse: MartsWarehouse) -> None:
         "usage": usage,
         "content": "hi",
     }
-    warehouse.change([line(3, "assistant", "", message=message, requestId="r1")])
-    result = warehouse.build()
-    assert warehouse.rows("select cost_usd from marts.fct_api_calls") == [(None,)]
-    assert warehouse.rows("select cost_usd, unpriced_call_count from marts.dim_sessions") == [(None, 1)]
-    assert warehouse.rows("select cost_usd, unpriced_calls from marts.agg_daily_cost") == [(None, 1)]
-    assert warehouse.rows("select cost_usd, unpriced_calls from marts.agg_daily_summary") == [(None, 1)]
-    assert warehouse.rows("select has_price from marts.dim_models") == [(False,)]
-    assert [node.name for node in result.warnings] == ["assert_every_model_has_a_price"]
+    built.change([line(3, "assistant", "", message=message, requestId="r1")])
+    result = built.build()
+    assert [(None,)] == built.rows("select cost_usd from marts.fct_api_calls")
+    assert [(None, 1)] == built.rows("select cost_usd, unpriced_call_count from marts.dim_sessions")
+    assert [(None, 1)] == built.rows("select cost_usd, unpriced_calls from marts.agg_daily_cost")
+    assert [(None, 1)] == built.rows("select cost_usd, unpriced_calls from marts.agg_daily_summary")
+    assert [(False,)] == built.rows("select has_price from marts.dim_models")
+    assert ["assert_every_model_has_a_price"] == [node.name for node in result.warnings]

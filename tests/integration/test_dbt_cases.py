@@ -1,7 +1,6 @@
 """Logs of other programs than Claude Code itself, and odd ones: every number right, nothing blocked."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -427,13 +426,13 @@ def test_a_call_gets_no_result_of_another_conversation(marts: MartsWarehouse) ->
 def test_each_call_counts_where_ids_repeat(marts: MartsWarehouse) -> None:
     """Within a conversation a result belongs to the call before it; within an answer they go in order."""
     statuses = [status for _, status, *_ in tools(marts, "kimi-1", "kimi-2")]
-    assert statuses == ["success", "error", "success"] * 2
-    assert sorted(status for _, status, *_ in tools(marts, "twice")) == [
+    assert ["success", "error", "success"] * 2 == statuses
+    assert [
         "error",
         "error",
         "success",
         "success",
-    ]
+    ] == sorted(status for _, status, *_ in tools(marts, "twice"))
     assert (1, 9, 3) == calls(marts, "twice")
 
 
@@ -509,13 +508,13 @@ def test_a_wrong_clock_counts_for_its_day(marts: MartsWarehouse) -> None:
         "select date_key::varchar, count(*) from marts.fct_api_calls "
         "where session_id = 'clocks' group by 1 order by 1"
     )
-    assert days == [
+    assert [
         ("0001-01-01", 1),
         ("1970-01-01", 1),
         ("2026-05-04", 2),
         ("2126-05-04", 1),
         ("9999-12-31", 1),
-    ]
+    ] == days
 
 
 def test_a_report_is_not_stretched_by_a_wrong_clock(marts: MartsWarehouse) -> None:
@@ -525,7 +524,7 @@ def test_a_report_is_not_stretched_by_a_wrong_clock(marts: MartsWarehouse) -> No
         found = gather(connection, read_questions(questions()), now=datetime(2026, 11, 1, tzinfo=UTC))
     assert (str(found.first_day), str(found.last_day)) == ("2026-03-12", "2026-10-09")
     [(tokens,)] = marts.rows("select sum(total_tokens)::bigint from marts.fct_api_calls")
-    assert sum(found.rows["headline"]["tokens"]) == tokens
+    assert tokens == sum(found.rows["headline"]["tokens"])
     assert render(found)
 
 
@@ -556,7 +555,7 @@ def test_every_spelling_of_a_model_has_its_price(marts: MartsWarehouse) -> None:
         "select model, model_family, cost_usd is not null from marts.fct_api_calls "
         "where session_id = 'models' and model <> 'gpt-9'"
     )
-    assert {model: family for model, family, _ in found} == FAMILIES
+    assert FAMILIES == {model: family for model, family, _ in found}
     assert {True} == {has_price for *_, has_price in found}
     fast = marts.rows("select model, cost_usd from marts.fct_api_calls where is_fast order by model")
     assert [("anthropic/claude-opus-4.6-fast", 150.0), ("claude-opus-4-8-fast", 50.0)] == fast
@@ -579,10 +578,10 @@ def test_every_total_says_what_has_no_price(marts: MartsWarehouse) -> None:
 
 def test_numbers_of_any_kind_are_read(marts: MartsWarehouse) -> None:
     """What is no count is 0, and seen."""
-    assert marts.rows(
+    assert [(1200, 34, 5)] == marts.rows(
         "select input_tokens, output_tokens, cache_read_tokens from marts.fct_api_calls "
         "where message_id = 'decimal'"
-    ) == [(1200, 34, 5)]
+    )
     odd = marts.rows("select sum(output_tokens)::int from marts.fct_api_calls where message_id like 'odd-%'")
     assert [(0,)] == odd
 
@@ -592,11 +591,11 @@ def test_nothing_is_blocked_and_everything_odd_is_named(validation: Validation) 
     assert () == validation.failures
     found = {finding.rule: finding for finding in validation.warnings}
     # The documents of the test are from some day.
-    assert set(found) - {"fresh"} == {
+    assert {
         "known_kinds",
         "readable_usage",
         "valid_timestamps",
-    }
+    } == set(found) - {"fresh"}
     assert "6 rows break it" == found["readable_usage"].found
     assert all(example.startswith("_id=") for example in found["readable_usage"].examples)
 
@@ -635,10 +634,10 @@ def test_own_prices_and_terms(tmp_path: Path, dbt_artifacts: Path) -> None:
         "unpriced_calls from marts.agg_monthly_cost order by 1"
     )
     assert [(2.0,), (2.0,), (None,), (None,)] == warehouse.rows(costs)
-    assert warehouse.rows(months) == [
+    assert [
         ("2026-03-01", 2.0, 2.0, 0.0, 2.0, False, 0),
         ("2026-04-01", 2.0, 2.0, 0.0, 2.0, False, 2),
-    ]
+    ] == warehouse.rows(months)
     file = tmp_path / "prices.toml"
     file.write_text(
         """
@@ -650,16 +649,16 @@ def test_own_prices_and_terms(tmp_path: Path, dbt_artifacts: Path) -> None:
         subscriptions = [{name = "Team", usd_per_month = 30, from = 2026-04-16}]
         """
     )
-    warehouse.project = replace(warehouse.project, terms=read_terms(file, price_list()))
+    warehouse.change_project("terms", terms=read_terms(file, price_list()))
     warehouse.build()
     assert [(2.0,), (3.0,), (5.0,), (None,)] == warehouse.rows(costs)
-    assert warehouse.rows(months) == [
+    assert [
         ("2026-03-01", 2.0, 1.8, 0.0, 1.8, True, 0),
         ("2026-04-01", 8.0, 2.7, 15.0, 17.7, True, 1),
-    ]
+    ] == warehouse.rows(months)
 
 
 def test_names_of_models_follow_one_rule(marts: MartsWarehouse) -> None:
     """A file of prices may spell a model as the logs do."""
     found = dict(marts.rows("select model, model_family from marts.dim_models"))
-    assert found == {model: model_family(model) for model in found}
+    assert {model: model_family(model) for model in found} == found

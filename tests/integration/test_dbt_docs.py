@@ -41,7 +41,7 @@ def test_every_mart_and_column_is_described(warehouse: MartsWarehouse, index: Pa
                 url = f"http://127.0.0.1:{server.server_port}/{path}"
                 with urllib.request.urlopen(url, timeout=10) as answer:
                     assert answer.headers["Content-Type"].startswith("text/html")
-                    assert answer.read().decode() == text
+                    assert text == answer.read().decode()
         finally:
             server.shutdown()
             thread.join()

@@ -1,12 +1,13 @@
 """Generated oddities thrown at whole builds: always publishable, always equal to a simple count in Python."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bson.objectid import ObjectId
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from batch.validate.checkpoint import Gate
@@ -15,8 +16,8 @@ from tests.support.marts import MartsWarehouse
 
 pytestmark = pytest.mark.integration
 
-EXAMPLES = 2
-"""A build takes seconds, and the first example is the plainest one. No failure is made simpler."""
+EXAMPLES = int(os.environ.get("DBT_ODDITIES", "1"))
+"""A build takes seconds. No failure is made simpler."""
 KINDS = ("input_tokens", "output_tokens", "cache_read_input_tokens")
 MOST = 10**10
 
@@ -170,6 +171,8 @@ def test_oddities_are_counted_and_block_nothing(
     drawn: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory, dbt_artifacts: Path
 ) -> None:
     """The same lines twice: with ids that repeat, and with none that do, which can be counted simply."""
+    # The first example is the plainest one, of which nothing is odd.
+    assume(any(line != drawn[0] for line in drawn))
     warehouse = MartsWarehouse(
         tmp_path_factory.mktemp("odd"), artifacts=dbt_artifacts, timezone="America/New_York"
     )
@@ -183,15 +186,15 @@ def test_oddities_are_counted_and_block_nothing(
         "select coalesce(sum(input_tokens), 0)::bigint, coalesce(sum(output_tokens), 0)::bigint, "
         f"coalesce(sum(cache_read_tokens), 0)::bigint from marts.fct_api_calls where {mine}"
     )
-    assert dict(zip(KINDS, tokens, strict=True)) == expected.tokens
+    assert expected.tokens == dict(zip(KINDS, tokens, strict=True))
     # Nothing is lost where ids repeat: each line is there, once or as a copy.
     warehouse.change(tangled[1::2])
     warehouse.build()
     assert [(len(tangled) + len(own),)] == warehouse.rows("select count(*) from staging.base_lines")
-    assert warehouse.rows(
+    assert [(len(tangled) + len(own),)] == warehouse.rows(
         "select (select count(*) from staging.stg_conversations) "
         "+ (select count(*) from staging.base_line_copies where is_copy)"
-    ) == [(len(tangled) + len(own),)]
+    )
     gate = Gate(warehouse.path.parent / "gx", warehouse.path, 2, "1GB")
     assert () == validate(warehouse.warehouse, gate, run_id="odd", timeout_seconds=20).failures
     found, whole = warehouse.marts(), warehouse.marts_of_full_refresh()

@@ -71,11 +71,11 @@ def test_each_conversation_is_equal(shared_marts: MartsWarehouse) -> None:
         )
         if session not in shared
     }
-    assert found == {
+    assert {
         session: (sums[:4], pytest.approx(sums[4], abs=CENT))
         for session, sums in expected.items()
         if session not in shared
-    }
+    } == found
 
 
 def test_usage_windows_are_equal(shared_marts: MartsWarehouse) -> None:
@@ -140,7 +140,7 @@ def test_lines_added_and_removed_are_equal(shared_marts: MartsWarehouse) -> None
         "select sum(lines_added)::bigint, sum(lines_removed)::bigint from marts.fct_file_operations "
         "where operation_type <> 'notebook'"
     )
-    assert lines == (metrics["lines_added"], metrics["lines_removed"])
+    assert (metrics["lines_added"], metrics["lines_removed"]) == lines
 
 
 def test_kinds_of_user_lines_are_equal(shared_marts: MartsWarehouse) -> None:
@@ -163,7 +163,7 @@ def test_lines_of_each_type_are_equal(shared_marts: MartsWarehouse) -> None:
         shared_marts.rows("select line_type, count(*) from staging.stg_conversations group by line_type")
     )
     assert types == metrics["line_types"]
-    assert shared_marts.rows("select count(*) from marts.dim_sessions") == [(metrics["sessions"],)]
+    assert [(metrics["sessions"],)] == shared_marts.rows("select count(*) from marts.dim_sessions")
 
 
 def test_rejections_are_told_apart(shared_marts: MartsWarehouse) -> None:

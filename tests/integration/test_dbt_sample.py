@@ -47,12 +47,12 @@ def calls(marts: MartsWarehouse, table: str) -> dict[str, dict[str, Any]]:
 
 def test_tokens_and_cost_of_each_model(sample_marts: MartsWarehouse, expected: dict[str, Any]) -> None:
     """Calls, the four kinds of tokens and the cost are exact."""
-    assert calls(sample_marts, "fct_api_calls") == expected["api_calls"]
+    assert expected["api_calls"] == calls(sample_marts, "fct_api_calls")
 
 
 def test_calls_of_progress_lines_are_apart(sample_marts: MartsWarehouse, expected: dict[str, Any]) -> None:
     """Sub-agents that only progress lines tell of are a measure of their own."""
-    assert calls(sample_marts, "fct_progress_api_calls") == expected["progress_api_calls"]
+    assert expected["progress_api_calls"] == calls(sample_marts, "fct_progress_api_calls")
 
 
 def test_calls_results_and_errors_of_each_tool(
@@ -66,7 +66,7 @@ def test_calls_results_and_errors_of_each_tool(
             "from marts.fct_tool_calls group by tool_name"
         )
     }
-    assert tools == expected["tools"]
+    assert expected["tools"] == tools
 
 
 def test_lines_prompts_copies_and_conversations(
@@ -128,7 +128,7 @@ def test_weeks_hold_every_call(sample_marts: MartsWarehouse) -> None:
     ):
         weeks[day - timedelta(days=day.weekday())] += tokens
     found = sample_marts.rows("select week_start_date, total_tokens from marts.agg_usage_weeks")
-    assert dict(found) == weeks
+    assert weeks == dict(found)
 
 
 def test_worktrees_and_windows_folders_make_one_project_each(sample_marts: MartsWarehouse) -> None:

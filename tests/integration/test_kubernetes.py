@@ -25,7 +25,7 @@ def program(mongo: MongoSettings, s3_server: S3Server, bucket: Storage, tmp_path
     settings = settings_of("ConfigMap")
     for name, value in secrets.items():
         (tmp_path / name).write_text(value, encoding="utf-8")
-        assert settings[f"{name.upper()}_FILE"] == f"/run/secrets/claude-analytics/{name}"
+        assert f"/run/secrets/claude-analytics/{name}" == settings[f"{name.upper()}_FILE"]
         settings[f"{name.upper()}_FILE"] = str(tmp_path / name)
     source = {"MONGO_DB": mongo.database, "MONGO_COLLECTION": mongo.collection}
     return Program(tmp_path, **settings | source | s3_server.environment() | {"DATA_URL": bucket.url})

@@ -185,7 +185,7 @@ def test_a_card_shows_the_figures_of_its_question(
     (card,) = (each for each in filled.cards.values() if f": {key} " in (each["description"] or ""))
     columns, rows = filled.ask(card, **values)
     place = columns.index(measure.label)
-    assert pytest.approx(sum(float(row[place] or 0) for row in rows)) == float(expected)
+    assert float(expected) == pytest.approx(sum(float(row[place] or 0) for row in rows))
 
 
 def test_the_heat_map_has_a_cell_for_each_hour(filled: Metabase, sample_marts: MartsWarehouse) -> None:
@@ -194,7 +194,7 @@ def test_the_heat_map_has_a_cell_for_each_hour(filled: Metabase, sample_marts: M
     assert ["day", *map(str, range(24))] == columns
     assert ("Monday", "Sunday", 7) == (rows[0][0], rows[-1][0], len(rows))
     (expected,) = sample_marts.rows("select sum(active_seconds) / 3600.0 from marts.fct_active_hours")[0]
-    assert pytest.approx(sum(sum(row[1:]) for row in rows)) == float(expected)
+    assert float(expected) == pytest.approx(sum(sum(row[1:]) for row in rows))
 
 
 def test_the_filter_offers_every_project(filled: Metabase, sample_marts: MartsWarehouse) -> None:

@@ -95,7 +95,7 @@ def test_data_and_port_outlive_a_restart(tmp_path: Path) -> None:
         write(mongo.uri, "kept")
 
     with EmbeddedMongo(tmp_path, options=SMALL) as mongo:
-        assert mongo.uri == first_uri
+        assert first_uri == mongo.uri
         assert ["kept"] == names_in(mongo.uri)
 
 
@@ -219,7 +219,7 @@ def test_a_second_owner_is_refused_with_the_address(tmp_path: Path) -> None:
     with EmbeddedMongo(tmp_path, options=SMALL) as first:
         with pytest.raises(AlreadyRunningError) as caught:
             EmbeddedMongo(tmp_path, options=SMALL).start()
-        assert caught.value.hint == f"use it with MONGO_URI={first.uri}"
+        assert f"use it with MONGO_URI={first.uri}" == caught.value.hint
         assert first.nodes[0].is_running
 
 

@@ -36,7 +36,7 @@ def test_the_stream_lands_in_a_bucket_and_goes_on_there(
     assert "51 change events read" in said
     collection.delete_one({"_id": 7})
     assert "1 change events read" in program.done("stream", "--until-idle", "0.5")
-    assert assert_nothing_lost_nothing_twice(bucket, collection, tmp_path / "compared") == 49
+    assert 49 == assert_nothing_lost_nothing_twice(bucket, collection, tmp_path / "compared")
     assert not (tmp_path / "data" / "landing").exists()
     secret = program.environment["AWS_SECRET_ACCESS_KEY"]
     for stored in bucket.list_after(""):
@@ -70,7 +70,7 @@ def test_a_backfill_lands_beside_the_stream(
     compared = assert_nothing_lost_nothing_twice(
         bucket, collection, tmp_path / "compared", is_stream_alone=False
     )
-    assert compared == 299
+    assert 299 == compared
 
 
 def test_reading_everything_again_is_refused_before_it_begins(program: Program) -> None:
@@ -101,8 +101,8 @@ def test_a_store_that_ignores_conditions_is_found_out(tmp_path: Path) -> None:
             self.put(key, content)
             return True
 
-    assert [check.level for check in examine_store(LocalStorage(tmp_path))] == ["ok", "ok"]
-    assert [check.level for check in examine_store(Careless(tmp_path))] == ["ok", "fail"]
+    assert ["ok", "ok"] == [check.level for check in examine_store(LocalStorage(tmp_path))]
+    assert ["ok", "fail"] == [check.level for check in examine_store(Careless(tmp_path))]
 
 
 def test_a_folder_may_be_named_as_well(mongo: MongoSettings, collection: Documents, tmp_path: Path) -> None:

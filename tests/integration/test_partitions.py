@@ -77,7 +77,7 @@ def test_every_event_lands_once(shared: Shared, collection: Documents) -> None:
     """Of all types of keys, and each worker has some; the warehouse is the collection."""
     changes = sum(change(collection, number) for number in range(30))
     events = [shared.catch_up(number) for number in range(3)]
-    assert sum(events) == changes
+    assert changes == sum(events)
     assert min(events) > 0
     assert {1} == set(shared.landed().values())
     assert assert_same(collection, shared.stream.warehouse) == collection.count_documents({})
@@ -130,7 +130,7 @@ def test_a_backfill_may_take_the_position_first(stream: StreamRunner, collection
     """Then the partitions begin there: what changed since is not lost."""
     stream.take_position()
     changes = change(collection, 1)
-    assert Shared(stream, 2).catch_up() == changes
+    assert changes == Shared(stream, 2).catch_up()
     assert_same(collection, stream.warehouse)
 
 
@@ -158,12 +158,17 @@ class TestProgram:
 
     def test_all_partitions_here(self, program: Program, collection: Documents) -> None:
         """A process each; together they read every event once."""
-        program.done("stream", "--until-idle", "0.5")
+
+        def said_by(*options: str) -> str:
+            done = program.run("stream", "--until-idle", "0.5", *options)
+            assert 0 == done.returncode, done.stderr
+            return done.stdout + done.stderr
+
+        said_by()
         changes = sum(change(collection, number) for number in range(10))
-        said = program.done("stream", "--until-idle", "0.5")
-        assert sum(int(each) for each in re.findall(r"(\d+) change events read", said)) == changes
-        some = program.done("stream", "--until-idle", "0.5", "--partition", "1-2")
-        assert 2 == len(re.findall(r"change events read", some))
+        said = said_by()
+        assert changes == sum(int(each) for each in re.findall(r"(\d+) change events read", said))
+        assert 2 == len(re.findall(r"change events read", said_by("--partition", "1-2")))
 
     def test_the_pipeline_reads_all_of_them(self, program: Program, collection: Documents) -> None:
         """`extract` takes one after the other."""
@@ -193,7 +198,7 @@ class TestProgram:
         finally:
             process.send_signal(signal.SIGTERM)
             output, _ = process.communicate(timeout=120)
-        assert process.returncode == 128 + signal.SIGTERM, output
+        assert 128 + signal.SIGTERM == process.returncode, output
 
     def test_numbers_that_are_none_are_refused(self, program: Program) -> None:
         """With exit code 2, and what there is."""

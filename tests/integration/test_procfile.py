@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 import urllib.request
@@ -127,11 +126,3 @@ def test_the_procfile_names_commands_of_the_program() -> None:
     assert [("stream", "claude-analytics stream"), ("schedule", "claude-analytics schedule")] == [
         tuple(line.split(": ")) for line in lines
     ]
-
-
-def test_honcho_is_there() -> None:
-    """It comes with the development packages; operators install it, or use systemd."""
-    done = subprocess.run(
-        [sys.executable, "-m", "honcho", "check"], cwd=ROOT, capture_output=True, check=False
-    )
-    assert 0 == done.returncode

@@ -101,9 +101,9 @@ def test_a_conversation_is_removed_everywhere(context: Context, collection: Docu
     assert [] == holding(data, gone)
     marts = marts_of(context)
     context.warehouse.rebuild(timeout_seconds=5)
-    assert rows_of(context.warehouse) == rows
+    assert rows == rows_of(context.warehouse)
     cycle.transform(full_refresh=True)
-    assert marts_of(context) == marts
+    assert marts == marts_of(context)
 
 
 def marts_of(context: Context) -> dict[str, list[tuple[Any, ...]]]:
@@ -146,13 +146,13 @@ def test_landed_files_keep_their_place_and_their_names(context: Context, yard: Y
     assert 1 == done.removed["dead letters"]
     assert {0} == set(done.left.values())
     assert [each.id for each in yard.zone.micro_batches()] == ids
-    assert yard.zone.lane(STREAM_LANE).position() == position
+    assert position == yard.zone.lane(STREAM_LANE).position()
     assert ['{"sessionId": "stays"}'] == [stored.letter.raw for stored in yard.letters.list(yard.zone)]
     assert 0 == context.warehouse.load(timeout_seconds=5).micro_batches
     rows = rows_of(context.warehouse)
     assert ["i:2", "i:4"] == [row[0] for row in rows]
     context.warehouse.rebuild(timeout_seconds=5)
-    assert rows_of(context.warehouse) == rows
+    assert rows == rows_of(context.warehouse)
 
 
 def test_a_project_goes_and_the_source_is_named(context: Context, yard: Yard, collection: Documents) -> None:
@@ -187,10 +187,10 @@ def test_a_purge_that_was_killed_is_completed(
     assert len(yard.files()) == len(before) + 1
 
     assert {0} == set(run(context, "session", "goes").left.values())
-    assert yard.files() == before
+    assert before == yard.files()
     rows = rows_of(context.warehouse)
     context.warehouse.rebuild(timeout_seconds=5)
-    assert rows_of(context.warehouse) == rows
+    assert rows == rows_of(context.warehouse)
 
 
 def test_a_purge_waits_for_nobody_who_writes(context: Context, yard: Yard) -> None:

@@ -75,18 +75,18 @@ def test_a_list_begins_behind_a_key_and_is_in_order(storage: Storage) -> None:
     storage.put("lane-2/001", b"")
     storage.put("lane/sub/001", b"")
     listed = [(each.key, each.size_bytes) for each in storage.list_after("lane")]
-    assert listed == [
+    assert [
         ("lane/001", 1),
         ("lane/002", 2),
         ("lane/003", 3),
         ("lane/010", 10),
         ("lane/sub/001", 0),
-    ]
-    assert [each.key for each in storage.list_after("lane", "lane/002")] == [
+    ] == listed
+    assert [
         "lane/003",
         "lane/010",
         "lane/sub/001",
-    ]
+    ] == [each.key for each in storage.list_after("lane", "lane/002")]
     assert [] == list(storage.list_after("nothing"))
     assert ["lane", "lane-2"] == storage.folders("")
     assert ["sub"] == storage.folders("lane")

@@ -104,7 +104,7 @@ def test_an_old_position_is_where_the_stream_goes_on(old: Path) -> None:
     assert "claude_logs.conversations" == position.fingerprint.namespace
     newest = stream_lane(old).newest()
     assert newest is not None
-    assert read_footer(newest).position == position
+    assert position == read_footer(newest).position
 
 
 def test_old_dead_letters_are_listed(old: Path) -> None:

@@ -222,7 +222,7 @@ def test_a_damaged_file_is_said_and_rebuilt(tmp_path: Path, damage: Callable[[Pa
     after = warehouse_rows(warehouse)
     assert "after" == after.pop("i:5")["type"]
     before.pop("i:5")
-    assert after == before
+    assert before == after
     assert_manifest_is_sound(warehouse)
     assert 1 == len(list(tmp_path.glob("analytics.duckdb.corrupt-*")))
 

@@ -180,7 +180,7 @@ def test_the_newest_version_wins_in_any_order_of_arrival(
     assert_manifest_is_sound(warehouse)
     before = the_state(warehouse)
     warehouse.rebuild(timeout_seconds=5)
-    assert the_state(warehouse) == before
+    assert before == the_state(warehouse)
 
 
 def test_a_truncate_marker_removes_what_is_older(warehouse: Warehouse, tmp_path: Path) -> None:
@@ -365,7 +365,7 @@ def test_a_rebuild_gives_the_same_state(warehouse: Warehouse, tmp_path: Path) ->
     for again in (warehouse, make_warehouse(tmp_path)):
         result = again.rebuild(timeout_seconds=5)
         assert 15 == result.micro_batches
-        assert the_state(again) == before
+        assert before == the_state(again)
         assert_manifest_is_sound(again)
     assert [(2,)] == query(warehouse, "select count(*) from raw.loads where is_bulk and micro_batches = 0")
     assert [(True,)] == query(warehouse, "select count(*) = count(distinct load_id) from raw.loads")

@@ -57,13 +57,19 @@ def test_loading_again_changes_nothing(bucket_lake: Lake) -> None:
     assert list((bucket_lake.folder).glob("tables")) == []
 
 
-def test_a_bucket_in_which_somebody_began_again_is_refused(bucket_lake: Lake) -> None:
-    """An object under the number of one that is registered would never be loaded."""
-    bucket_lake.land([upsert(1, 10), upsert(2, 11)])
+@pytest.mark.parametrize("newer", [0, 2], ids=["as far", "not as far yet"])
+def test_a_bucket_in_which_somebody_began_again_is_refused(bucket_lake: Lake, newer: int) -> None:
+    """An object under the number of one that is registered would never be loaded; it has the same size."""
+    storage = bucket_lake.storage
+    assert storage is not None
+    for number in range(1 + newer):
+        bucket_lake.land([upsert(number, 10 + number)])
     bucket_lake.load()
-    assert bucket_lake.storage is not None
-    bucket_lake.storage.delete("landing/stream/000000000000.parquet")
-    bucket_lake.land([upsert(3, 12)])
+    sizes = [each.size_bytes for each in storage.list_after("landing/stream")]
+    for each in list(storage.list_after("landing/stream")):
+        storage.delete(each.key)
+    bucket_lake.land([upsert(3, 10)])
+    assert [each.size_bytes for each in storage.list_after("landing/stream")] == sizes[:1]
 
     with pytest.raises(MicroBatchCorruptError, match="is another than the one that was registered"):
         bucket_lake.loader().load(timeout_seconds=5)

@@ -35,6 +35,26 @@ def test_loads_go_on_after_maintenance(lake: Lake) -> None:
     lake.assert_same_raw()
 
 
+def test_what_every_model_has_seen_of_changed_lines_goes(lake: Lake) -> None:
+    """Of three loads one model has seen two, another one: the first is forgotten, and the rest stays."""
+    upkeep = LakeMaintenance(lake.spark, lake.catalog, utc_now)
+    for number in (1, 2, 3):
+        land(lake.folder, [upsert(number, 10, sessionId=f"s{number}")])
+        lake.load()
+    assert upkeep.run() == []
+    lake.spark.run(
+        "create table lake.ops.model_inputs using iceberg as select * from values "
+        "('base_lines', 1L, 'raw', 2L), ('base_blocks', 1L, 'raw', 1L), "
+        "('dim_sessions', 1L, 'base_lines', 0L) "
+        "as inputs (model, sequence, input, input_sequence)",
+        doing="build",
+    )
+
+    assert upkeep.run() == ["1 changed lines forgotten"]
+    assert lake.rows("select distinct load_id from raw.changed_lines order by 1") == [(2,), (3,)]
+    assert upkeep.run() == []
+
+
 def test_rules_are_checked_in_spark(lake: Lake) -> None:
     """A rule that holds, one that does not, one about the volume, and one that cannot be asked."""
     land(lake.folder, [upsert(1, 10, type="it's"), upsert(2, 11)])

@@ -5,9 +5,15 @@ from dataclasses import replace
 from typing import Any
 
 import duckdb
+import pyarrow.parquet as pq
 
 from batch.lake.build import TARGET, build, lent_to_dbt
+from batch.lake.builds import current
 from batch.transform.dbt_project import DbtProject
+from stream.clock import utc_now
+from stream.landing.fenced import FencedZone
+from stream.landing.micro_batch import read_footer
+from stream.landing.zone import STREAM_LANE, LandingZone
 from tests.support.laking import Lake
 from tests.support.marts import MARTS, MartsWarehouse
 from tests.tools.compare_marts import difference
@@ -33,6 +39,11 @@ class BothMarts:
     def change(self, upserts: Iterable[Mapping[str, Any]] = (), *, deletes: Sequence[object] = ()) -> None:
         """Land and load one micro-batch in both."""
         self.duckdb.change(upserts, deletes=deletes)
+        if self.lake.storage:
+            newest = LandingZone(self.lake.folder / "landing", clock=utc_now).lane(STREAM_LANE).newest()
+            assert newest is not None
+            bucket = FencedZone(self.lake.storage, clock=utc_now).lane(STREAM_LANE)
+            bucket.land(newest, pq.read_table(newest.path, partitioning=None), read_footer(newest))
         self.lake.loader().load(timeout_seconds=5)
 
     def build_checked(self) -> int:
@@ -41,10 +52,18 @@ class BothMarts:
         result = build(self.lake.spark, self._project)
         return sum(node.status in ("pass", "warn") for node in result.nodes)
 
-    def build_unchecked(self) -> None:
-        """Build everything in both without the checks."""
-        self.duckdb.build_unchecked()
-        self.dbt("build", *_NO_CHECKS)
+    def build_unchecked(self, *models: str) -> None:
+        """Build in both without the checks: what these selectors of dbt name, or everything."""
+        self.duckdb.build_unchecked(*models)
+        self.build_in_iceberg(*models)
+
+    def build_in_iceberg(self, *models: str) -> None:
+        """Build in Iceberg alone.
+
+        Raises:
+            RuntimeError: A node failed; what its message says.
+        """
+        self.dbt("build", *_NO_CHECKS, *(("--select", *models) if models else ()))
 
     def unit_tests(self) -> int:
         """Run the unit tests of the models, which are written for UTC, in Spark; return how many there are.
@@ -79,12 +98,12 @@ class BothMarts:
             raise RuntimeError("\n".join(failed))
         return results
 
-    def differences(self) -> list[str]:
+    def differences(self, marts: Sequence[str] = MARTS) -> list[str]:
         """Return a line for each mart that is not the same in both: columns, their types, and rows."""
         different = []
         with duckdb.connect() as connection:
             connection.execute(f"attach '{self.duckdb.path}' as ours (read_only)")
-            for mart in MARTS:
+            for mart in marts:
                 table = self.lake.catalog.table(f"marts.{mart}")
                 if table is None:
                     different.append(f"{mart} is not there")
@@ -94,6 +113,19 @@ class BothMarts:
                 if found:
                     different.append(f"{mart} {found}")
         return different
+
+    def published(self) -> dict[str, list[str]]:
+        """Return the rows of the marts as readers of the pointer see them."""
+        found = current(self.lake.catalog)
+        assert found is not None
+        rows = {}
+        for each in found[1]:
+            table = self.lake.catalog.table(f"{each.schema}.{each.name}")
+            assert table is not None
+            rows[each.name] = sorted(
+                map(str, table.scan(snapshot_id=each.snapshot_id).to_arrow().to_pylist())
+            )
+        return rows
 
     def wholly_built(self) -> list[str]:
         """Return the names of the incremental models in Iceberg whose last build was a whole one."""

@@ -1,9 +1,10 @@
 """Lakes of tests: landed files, Iceberg tables made of them, and what DuckDB makes of the same files."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psycopg2
@@ -38,10 +39,19 @@ class Lake:
         catalog_uri: An empty database of PostgreSQL.
         bucket: URL of an empty place in a bucket, if landing zone and tables are there.
         session: Of Spark, if one runs already.
+        master: Where Spark's tasks run, if none does.
+        spark: More settings of it.
     """
 
     def __init__(
-        self, folder: Path, catalog_uri: str, *, bucket: str | None = None, session: Any = None
+        self,
+        folder: Path,
+        catalog_uri: str,
+        *,
+        bucket: str | None = None,
+        session: Any = None,
+        master: str = "local[2]",
+        spark: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.folder = folder
         self.uri = catalog_uri
@@ -49,8 +59,9 @@ class Lake:
         self.config = LakeConfig(
             SecretStr(catalog_uri),
             f"{bucket or f'file://{folder}'}/tables",
-            "local[2]",
+            master,
             driver_memory="1500m",
+            spark=dict(spark),
         )
         self.spark = Spark(self.config)
         if session is not None:
@@ -117,6 +128,17 @@ class Lake:
         )
         theirs = manifest.format(f"{micro_batch} as micro_batch_id")
         assert self.duckdb_rows(theirs) == self.rows(manifest.format("micro_batch_id"))
+
+    def unnamed_files(self) -> set[str]:
+        """Return the data files in the folder that no snapshot of a table names, relative to it."""
+        folder = self.folder / "tables"
+        named: set[str] = set()
+        for name in self.catalog.every_name():
+            table = self.catalog.table(name)
+            if table is not None:
+                named.update(table.inspect.all_files()["file_path"].to_pylist())
+        written = {path.relative_to(folder).as_posix() for path in folder.rglob("*.parquet")}
+        return written - {path.partition("/tables/")[2] for path in named}
 
 
 def new_database(postgres: PostgresServer) -> str:

@@ -43,14 +43,14 @@ def assert_nothing_lost_nothing_twice(
     if not is_stream_alone:
         return documents
     events = Counter((row["_id"], row["source_version"], row["op"]) for row in landed_rows(storage))
-    assert [event for event, times in events.items() if times > 1] == []
+    assert [] == [event for event, times in events.items() if times > 1]
     zone, letters = (
         FencedZone(storage, clock=utc_now),
         DeadLetterStore(Prefixed(storage, "dead_letter"), clock=utc_now),
     )
     by_document = Counter(one.letter.document_id for one in letters.list(zone))
     bad = [f"s:{one['_id']}" for one in collection.find({"_id": {"$regex": "^bad-"}})]
-    assert by_document == Counter(bad)
+    assert Counter(bad) == by_document
     return documents
 
 

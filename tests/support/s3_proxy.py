@@ -102,7 +102,7 @@ class S3Proxy:
 
     def answer(self, request: "_Handler") -> None:
         """Do with one request what is chosen for it."""
-        body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
+        body = request.body()
         # Connections that were there before it hung up are of no use either.
         fault: Fault = self._choose(request.command) if self._http else "cut"
         self.counts[fault] += 1
@@ -122,6 +122,8 @@ class S3Proxy:
             for name, value in request.headers.items():
                 if name.lower() not in _DROPPED:
                     connection.putheader(name, value)
+            if "Content-Length" not in request.headers and body:  # it came in chunks
+                connection.putheader("Content-Length", str(len(body)))
             connection.endheaders(body or None)
             answer = connection.getresponse()
             return answer.status, answer.getheaders(), answer.read()
@@ -133,6 +135,18 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     proxy: ClassVar[S3Proxy]
+
+    def body(self) -> bytes:
+        """Read what is sent, of a size that is said before, or in chunks."""
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        chunks = []
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        while self.rfile.readline().strip():  # trailers
+            pass
+        return b"".join(chunks)
 
     def hang_up(self) -> None:
         """End the connection without an answer."""

@@ -212,7 +212,7 @@ def test_a_place_that_cannot_be_is_refused(
 
 def test_places_are_a_folder_or_a_bucket(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder takes the place of DATA_DIR for what lands; nothing is there of a bucket."""
-    assert read(DataSettings).landing_dir == Path("data/landing")
+    assert Path("data/landing") == read(DataSettings).landing_dir
     monkeypatch.setenv("DATA_URL", "/mnt/logs")
     assert (read(DataSettings).landing_dir, read(DataSettings).is_remote) == (
         Path("/mnt/logs/landing"),

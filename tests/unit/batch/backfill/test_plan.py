@@ -67,9 +67,22 @@ def test_the_newest_unfinished_plan_counts(store: PlanStore) -> None:
     store.save(newer)
     store.save(PLAN)
 
-    assert store.unfinished() == newer
+    assert newer == store.unfinished()
     assert 2 == store.abandon(at="now")
     assert 0 == store.abandon(at="later")
+
+
+def test_nothing_half_written_stays_in_an_abandoned_lane(store: PlanStore, landing: LandingZone) -> None:
+    """Its writer was killed, and nobody will write there again."""
+    store.save(PLAN)
+    lane = landing.lane(PLAN.lane)
+    half_written = lane.folder / "date=2026-01-03" / ".000000000003-02b0bbe8.parquet.inflight"
+    half_written.parent.mkdir()
+    half_written.touch()
+
+    store.abandon(at="now")
+
+    assert not half_written.exists()
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_the_marts_tell_it_the_same_way(path: str, session_of_file: str) -> None
 def test_a_project_is_what_lines_say() -> None:
     """Only lines that name it."""
     text = "-home-ana"
-    assert PROJECT.query == {"projectId": text}
+    assert {"projectId": text} == PROJECT.query
     assert PROJECT.has_document({"projectId": text})
     assert not PROJECT.has_document({"projectId": None, "sourceFile": f"{text}/x.jsonl"})
     found = duckdb.execute(

@@ -95,5 +95,5 @@ def test_a_sample_is_a_share_of_the_pieces() -> None:
     sample = choose_sample(pieces, 0.1, seed=1)
     assert (10, sample) == (len(sample), choose_sample(pieces, 0.1, seed=1))
     assert sample != choose_sample(pieces, 0.1, seed=2)
-    assert sorted(sample, key=pieces.index) == sample
+    assert sample == sorted(sample, key=pieces.index)
     assert 1 == len(choose_sample(pieces, 0.0, seed=1))

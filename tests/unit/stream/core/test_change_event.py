@@ -24,7 +24,7 @@ def test_a_reply_is_taken_apart(name: str) -> None:
 
     assert (7, token_at(60), cluster_time_of(100, 1)) == (reply.cursor_id, reply.token, reply.operation_time)
     assert not reply.is_empty
-    assert decode_batch(reply.batch) == events
+    assert events == decode_batch(reply.batch)
 
 
 def test_an_empty_reply_still_has_a_token() -> None:
@@ -32,7 +32,7 @@ def test_an_empty_reply_still_has_a_token() -> None:
     reply = parse_reply(raw_reply([], token=token_at(60)))
 
     assert reply.is_empty
-    assert reply.token == token_at(60)
+    assert token_at(60) == reply.token
     assert [] == decode_batch(reply.batch)
 
 

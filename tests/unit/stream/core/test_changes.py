@@ -63,9 +63,9 @@ def test_a_written_document_becomes_its_row(operation: str) -> None:
 
     changes = changes_of([written], token=token_at(60))
 
-    assert rows_of(changes.batch.table) == [
+    assert [
         normalise(document(1, message="text"), source_version=cluster_time_of(50, 2), extracted_at=NOW)
-    ]
+    ] == rows_of(changes.batch.table)
     assert {operation: 1} == changes.operations
     assert [] == changes.batch.dead_letters
     assert changes.ended_by is None
@@ -109,13 +109,13 @@ def test_the_stream_order_is_kept() -> None:
 
 def test_the_position_is_the_one_behind_the_reply() -> None:
     """The server's token counts, not the last event's: it may be further."""
-    assert changes_of([insert(document(1), 50)], token=token_at(60)).batch.position == position_at(60)
-    assert changes_of([], token=token_at(60)).batch.position == position_at(60)
+    assert position_at(60) == changes_of([insert(document(1), 50)], token=token_at(60)).batch.position
+    assert position_at(60) == changes_of([], token=token_at(60)).batch.position
 
 
 def test_without_a_token_the_position_is_behind_the_last_event() -> None:
     """And with neither it stays."""
-    assert changes_of([insert(document(1), 50, 3)]).batch.position == position_at(50, 3)
+    assert position_at(50, 3) == changes_of([insert(document(1), 50, 3)]).batch.position
     assert changes_of([]).batch.position is BEGINNING
 
 
@@ -156,7 +156,7 @@ def test_a_dropped_collection_becomes_a_truncate_marker(operation: str) -> None:
     ] == [(row.id, row.op, row.source_version) for row in rows_of(changes.batch.table)]
     assert ["i:3"] == [letter.document_id for letter in changes.batch.dead_letters]
     assert changes.batch.has_truncate_marker
-    assert changes.batch.position == position_at(60)
+    assert position_at(60) == changes.batch.position
     assert [operation] == [each.operation for each in changes.invalidating_events]
     assert {"insert": 4} == changes.operations
     assert changes.ended_by is None
@@ -167,7 +167,7 @@ def test_a_drop_may_leave_the_rows() -> None:
     changes = changes_of([event("drop", 51)], token=token_at(60), policy=InvalidationPolicy("keep"))
 
     assert ([], False) == (rows_of(changes.batch.table), changes.batch.has_truncate_marker)
-    assert changes.batch.position == position_at(60)
+    assert position_at(60) == changes.batch.position
     assert ["keep"] == [each.action for each in changes.invalidating_events]
 
 
@@ -179,12 +179,12 @@ def test_the_end_of_the_collection_cuts_the_batch(operation: str) -> None:
     changes = changes_of(events, token=token_at(60), policy=STOPPING)
 
     assert ["i:1"] == [row.id for row in rows_of(changes.batch.table)]
-    assert changes.batch.position == position_at(50)
+    assert position_at(50) == changes.batch.position
     assert {"insert": 1} == changes.operations
     assert changes.ended_by is not None
-    assert changes.ended_by.message == (
+    assert (
         f"the collection `claude_logs.conversations` has been changed as a whole: `{operation}`"
-    )
+    ) == changes.ended_by.message
     assert "--on-drop=delete" in changes.ended_by.hint
     assert 2 == changes.ended_by.exit_code
 
@@ -238,7 +238,7 @@ def test_undecodable_events_become_dead_letters_with_their_bytes() -> None:
     [letter] = changes.batch.dead_letters
     assert ("undecodable", "i:2") == (letter.reason, letter.document_id)
     assert json_util.loads(letter.raw)["$bson"] == poisoned(bson.encode(document(2, message="BAD")))
-    assert changes.batch.position == position_at(60)
+    assert position_at(60) == changes.batch.position
 
 
 def test_an_undecodable_event_before_the_end_leaves_the_position() -> None:

@@ -29,10 +29,10 @@ def test_the_settings_decide(
     """A new content can only be read anew, where that is allowed."""
     policy = InvalidationPolicy(on_drop, on_history_lost)
 
-    assert policy.judge(event("drop", 7), NAMESPACE).action == gone
-    assert policy.judge(event("dropDatabase", 7), NAMESPACE).action == gone
-    assert policy.judge(AWAY, NAMESPACE).action == gone
-    assert policy.judge(ONTO, NAMESPACE).action == replaced
+    assert gone == policy.judge(event("drop", 7), NAMESPACE).action
+    assert gone == policy.judge(event("dropDatabase", 7), NAMESPACE).action
+    assert gone == policy.judge(AWAY, NAMESPACE).action
+    assert replaced == policy.judge(ONTO, NAMESPACE).action
 
 
 def test_an_invalidating_event_says_what_and_when() -> None:

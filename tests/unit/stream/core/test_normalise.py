@@ -336,8 +336,8 @@ def test_each_type_has_its_form_in_json(value: object, written: str) -> None:
 
     assert row.extra is not None
     assert row.message_raw is not None
-    assert row.extra.decode() == f'{{"field":{written}}}'
-    assert row.message_raw.decode() == f'{{"inner":{written}}}'
+    assert f'{{"field":{written}}}' == row.extra.decode()
+    assert f'{{"inner":{written}}}' == row.message_raw.decode()
 
 
 def test_nul_characters_become_replacement_characters() -> None:
@@ -352,7 +352,7 @@ def test_nul_characters_become_replacement_characters() -> None:
     )
     assert ("r\ufffd", "m\ufffd", "c\ufffdd") == (row.message_role, row.message_id, row.message_content)
     assert 3 == row.content_length
-    assert row.id == f"x:{bson.encode({'': chr(97) + chr(0)}).hex()}"
+    assert f"x:{bson.encode({'': chr(97) + chr(0)}).hex()}" == row.id
 
 
 def nested(levels: int) -> dict[str, Any]:
@@ -456,7 +456,7 @@ def test_microseconds_of_an_instant() -> None:
 )
 def test_keys_of_the_usual_types_can_be_read(value: object, key: str) -> None:
     """An ObjectId stays bare, so that ids in order of time are text in order."""
-    assert document_key(value) == key
+    assert key == document_key(value)
 
 
 @given(
@@ -509,7 +509,7 @@ def test_normalise_is_total_and_pure(document: dict[str, Any]) -> None:
     found = normalise(document, source_version=7, extracted_at=NOW)
 
     assert is_same(document, before)
-    assert normalise(document, source_version=7, extracted_at=NOW) == found
+    assert found == normalise(document, source_version=7, extracted_at=NOW)
     if isinstance(found, DeadLetter):
         assert found.reason in REASONS
         assert found.detail

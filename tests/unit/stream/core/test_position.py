@@ -38,7 +38,7 @@ def test_a_token_tells_its_cluster_time() -> None:
     """The hex digits behind 0x82 are seconds and increment."""
     token = {"_data": "82" + f"{1_767_434_400:08X}" + f"{3:08X}" + "2B0229296E04"}
 
-    assert cluster_time_of_token(token) == cluster_time_of(1_767_434_400, 3)
+    assert cluster_time_of(1_767_434_400, 3) == cluster_time_of_token(token)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_position_survives_json(token: dict[str, object]) -> None:
     """What is written to a footer or to `position.json` is read back equal."""
     position = Position(token, cluster_time_of(1_767_434_400, 3), OURS)
 
-    assert WRITTEN.validate_json(WRITTEN.dump_json(position, by_alias=True)) == position
+    assert position == WRITTEN.validate_json(WRITTEN.dump_json(position, by_alias=True))
 
 
 @pytest.mark.parametrize("missing", ["token", "time", "fingerprint"])
@@ -87,12 +87,12 @@ def test_an_incomplete_position_is_no_position(missing: str) -> None:
 )  # fmt: skip
 def test_fingerprints_tell_sources_apart(other: Fingerprint, differences: list[str]) -> None:
     """Each difference is named; a cluster that an account may not identify matches any."""
-    assert OURS.differences(other) == differences
+    assert differences == OURS.differences(other)
     if differences:
         with pytest.raises(PositionMismatchError) as caught:
             Position({}, 0, OURS).require_source(other)
         assert (
-            caught.value.message == f"the saved position belongs to another source: {'; '.join(differences)}"
+            f"the saved position belongs to another source: {'; '.join(differences)}" == caught.value.message
         )
     else:
         Position({}, 0, OURS).require_source(other)

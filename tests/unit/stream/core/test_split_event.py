@@ -45,7 +45,7 @@ def test_fragments_become_one_event() -> None:
 
     assert found is not None
     assert [insert(document(1), 10) | {"_id": token_at(10, 3)}] == decode_batch(found.batch)
-    assert found.token == token_at(10, 3)
+    assert token_at(10, 3) == found.token
 
 
 def test_no_position_inside_an_event_is_given() -> None:

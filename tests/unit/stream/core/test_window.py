@@ -62,7 +62,7 @@ def test_the_age_is_that_of_the_first_row() -> None:
     [closed] = waiting.add(batch(4, rows=1), 7.0)
 
     assert [(4, 0)] == sizes([closed])
-    assert closed.position == position_at(4)
+    assert position_at(4) == closed.position
     assert [] == waiting.add(batch(5, rows=1), 7.1)
     assert [] == waiting.due(9.0)
     assert [(1, 0)] == sizes(waiting.due(9.1))
@@ -131,7 +131,7 @@ def test_the_position_moves_on_with_an_open_window() -> None:
 
     [closed] = waiting.close(0.2)
 
-    assert closed.position == position_at(9)
+    assert position_at(9) == closed.position
 
 
 def test_an_idle_position_is_handed_on_from_time_to_time() -> None:
@@ -140,7 +140,7 @@ def test_an_idle_position_is_handed_on_from_time_to_time() -> None:
     assert [] == waiting.add(batch(1), 9.9)
     [closed] = waiting.add(batch(2), 10.0)
     assert closed.is_empty
-    assert closed.position == position_at(2)
+    assert position_at(2) == closed.position
 
     assert [] == waiting.add(batch(2), 20.0)
     assert [] == waiting.add(batch(3), 29.9)
@@ -201,6 +201,6 @@ def test_every_row_lands_once_in_order_behind_its_position(
         landed += one.table.num_rows
         assert rows_until[one.position.cluster_time] == landed
     assert [row for one in closed for row in rows_of(one.table)] == arrived_rows
-    assert sum(len(one.dead_letters) for one in closed) == letters
+    assert letters == sum(len(one.dead_letters) for one in closed)
     times = [one.position.cluster_time for one in closed]
     assert times == sorted(set(times))

@@ -54,12 +54,12 @@ def test_the_order_is_that_of_the_lanes(tmp_path: Path, store: DeadLetterStore, 
     landed(tmp_path, store, [PLAIN, PLAIN], lane="backfill-1")
 
     reasons = [(one.id.split("/")[0], one.letter.reason) for one in store.list(landing)]
-    assert reasons == [
+    assert [
         ("backfill-1", "missing_type"),
         ("backfill-1", "missing_type"),
         ("stream", "missing_type"),
         ("stream", "bad_message"),
-    ]
+    ] == reasons
 
 
 def test_orphans_do_not_count_and_are_cleared_away(

@@ -87,10 +87,10 @@ def test_the_position_travels_with_the_object(storage: Flaky) -> None:
     landed = [land(first, at=10), land(first, at=20)]
     later = lane_in(storage)
     assert (later.newest(), later.position()) == (landed[1], position_at(20))
-    assert [(each.key, each.sequence) for each in later.landed()] == [
+    assert [
         ("landing/stream/000000000000.parquet", 0),
         ("landing/stream/000000000001.parquet", 1),
-    ]
+    ] == [(each.key, each.sequence) for each in later.landed()]
     assert [1] == [each.sequence for each in later.landed(after=0)]
     footers = [read_object_footer(storage, each) for each in later.landed()]
     assert [footer.micro_batch_id for footer in footers] == [each.id for each in landed]
@@ -106,7 +106,7 @@ def test_whoever_writes_second_has_written_nothing(storage: Flaky) -> None:
         AlreadyRunningError, match=r"another worker writes the lane `stream`: .*000001.parquet"
     ):
         land(frozen, at=99)
-    assert lane_in(storage).position() == position_at(20)
+    assert position_at(20) == lane_in(storage).position()
     assert [0, 1] == [each.sequence for each in frozen.landed()]
 
 
@@ -115,10 +115,10 @@ def test_the_position_of_a_frozen_worker_does_not_count(storage: Flaky) -> None:
     frozen = lane_in(storage)
     land(frozen, at=10)
     frozen.save_position(position_at(15), behind=frozen.newest())
-    assert lane_in(storage).position() == position_at(15)
+    assert position_at(15) == lane_in(storage).position()
     land(lane_in(storage), at=20)
     frozen.save_position(position_at(16), behind=frozen.newest())
-    assert lane_in(storage).position() == position_at(20)
+    assert position_at(20) == lane_in(storage).position()
 
 
 @pytest.mark.parametrize("failure", ["before", "after"])
@@ -130,7 +130,7 @@ def test_an_attempt_whose_answer_is_lost_can_be_repeated(storage: Flaky, failure
     footer = footer_of(named.id, table, landed_at=NOON, position=position_at(10))
     with pytest.raises(StorageUnavailableError):
         lane.land(named, table, footer)
-    assert lane.land(named, table, footer) == named
+    assert named == lane.land(named, table, footer)
     assert [0] == [each.sequence for each in lane.landed()]
 
 
@@ -143,7 +143,7 @@ def test_dead_letters_of_the_loser_are_none(storage: Flaky, tmp_path: Path) -> N
     letters.store(winner, [LETTER, LETTER])
     table = to_table([upsert(1, 10)])
     zone.lane("stream").land(winner, table, footer_of(winner.id, table, landed_at=NOON))
-    assert [each.micro_batch_id for each in letters.list(zone)] == [winner.id] * 2
+    assert [winner.id] * 2 == [each.micro_batch_id for each in letters.list(zone)]
     assert 1 == letters.remove_orphans(zone, "stream")
     assert [winner.id] == list(letters.by_micro_batch())
 
@@ -156,7 +156,7 @@ def test_a_micro_batch_is_one_request(storage: Flaky) -> None:
     for at in range(2, 12):
         land(lane, at=at)
         lane.save_position(position_at(at), behind=lane.newest())
-    assert storage.requests == ["create", "put"] * 10
+    assert ["create", "put"] * 10 == storage.requests
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"no parquet at all"], ids=["empty", "short", "text"])
@@ -176,7 +176,7 @@ def test_a_footer_longer_than_what_is_read_at_first(storage: Flaky) -> None:
     buffer = io.BytesIO()
     pq.write_table(table.replace_schema_metadata(long), buffer)
     storage.put("landing/stream/000000000000.parquet", buffer.getvalue())
-    assert lane.newest_footer() == footer
+    assert footer == lane.newest_footer()
 
 
 @given(st.sets(st.integers(0, 5_000), max_size=60))

@@ -76,9 +76,9 @@ def test_a_window_becomes_durable_in_this_order(fixture: Fixture) -> None:
     """Dead letters before the file that they belong to."""
     landed = fixture.flusher.flush(window(upsert(1, 10), letters=2))
 
-    assert fixture.reached == [
+    assert [
         "window_closed", "dead_letters_stored", "file_written", "file_synced", "file_renamed",
-    ]  # fmt: skip
+    ] == fixture.reached  # fmt: skip
     assert landed == fixture.lane.newest()
     assert fixture.flusher.durable == fixture.lane.position() == position_at(50)
     assert 2 == fixture.dead_letters.count(fixture.landing)
@@ -129,7 +129,7 @@ def test_one_line_is_logged_a_micro_batch(fixture: Fixture) -> None:
     [entry] = fixture.logged
     assert landed is not None
     del entry["seconds"]
-    assert entry == {
+    assert {
         "event": "micro_batch_landed",
         "log_level": "info",
         "micro_batch": landed.id,
@@ -137,7 +137,7 @@ def test_one_line_is_logged_a_micro_batch(fixture: Fixture) -> None:
         "deletes": 1,
         "dead_letters": 1,
         "position": "1970-01-01T00:00:00+00:00",
-    }
+    } == entry
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_full_disk_is_waited_for_by_an_idle_stream_too(fixture: Fixture) -> No
 
     fixture.flusher.flush(window(at=70))
 
-    assert fixture.flusher.durable == position_at(70)
+    assert position_at(70) == fixture.flusher.durable
 
 
 def test_told_to_stop_it_gives_up(fixture: Fixture) -> None:
@@ -174,7 +174,7 @@ def test_told_to_stop_it_gives_up(fixture: Fixture) -> None:
 
     with pytest.raises(LandingFullError, match="No space left on device"):
         fixture.flusher.flush(window(upsert(1, 10)))
-    assert fixture.flusher.durable == position_at(1)
+    assert position_at(1) == fixture.flusher.durable
     assert [] == fixture.lane.micro_batches()
 
 
@@ -184,4 +184,4 @@ def test_a_folder_that_cannot_be_written_is_not_waited_for(fixture: Fixture) -> 
 
     with pytest.raises(LandingNotWritableError):
         fixture.flusher.flush(window(upsert(1, 10)))
-    assert fixture.flusher.durable == position_at(1)
+    assert position_at(1) == fixture.flusher.durable

@@ -52,16 +52,17 @@ def test_one_partition_needs_no_choice(zone: Zone) -> None:
 def test_several_begin_at_one_point(zone: Zone) -> None:
     """Whichever starts first chooses it, for all; a rival's choice at the same time does not count."""
     assert choose_partition(zone, 0, 3) is None
-    begin_generation(zone, 3, position_at(10))
+    first = begin_generation(zone, 3, position_at(10))
+    assert first == begin_generation(zone, 3, position_at(20))
     for number in range(3):
         found = choose_partition(zone, number, 3)
         assert found is not None
-        assert found[1] == position_at(10)
-    assert [each.lane for each in current_partitions(zone)] == [
+        assert position_at(10) == found[1]
+    assert [
         "stream-0001-0-of-3",
         "stream-0001-1-of-3",
         "stream-0001-2-of-3",
-    ]
+    ] == [each.lane for each in current_partitions(zone)]
 
 
 def test_another_number_is_a_step_of_its_own(zone: Zone) -> None:
@@ -72,7 +73,7 @@ def test_another_number_is_a_step_of_its_own(zone: Zone) -> None:
     ) as caught:
         choose_partition(zone, 0, 2)
     assert "stream --repartition" in caught.value.hint
-    assert repartition(zone, 2).start == position_at(10)
+    assert position_at(10) == repartition(zone, 2).start
     with pytest.raises(SettingsError, match="STREAM_PARTITIONS is 1, and the stream is divided into 2"):
         choose_partition(zone, 0, 1)
     with pytest.raises(SettingsError, match="there is no partition 2"):
@@ -85,7 +86,7 @@ def test_new_lanes_begin_where_the_slowest_stood(zone: Zone) -> None:
     one, other, _ = (zone.lane(each.lane) for each in current_partitions(zone))
     land(one, 50)
     land(other, 30)
-    assert repartition(zone, 2).start == position_at(10)
+    assert position_at(10) == repartition(zone, 2).start
     one, other = (zone.lane(each.lane) for each in current_partitions(zone))
     land(one, 70)
     land(other, 60)
@@ -134,9 +135,9 @@ def test_the_lanes_together_stand_where_the_slowest_does(tmp_path: Path) -> None
     begin_generation(zone, 2, position_at(10))
     one, other = (zone.lane(each.lane) for each in current_partitions(zone))
     land(one, 50)
-    assert StreamLanes(zone).position() == position_at(10)
+    assert position_at(10) == StreamLanes(zone).position()
     land(other, 40)
-    assert StreamLanes(zone).position() == position_at(40)
+    assert position_at(40) == StreamLanes(zone).position()
     assert not StreamLanes(zone).is_being_written
     with other.writing():
         assert StreamLanes(zone).is_being_written

@@ -83,7 +83,7 @@ def test_the_name_tells_order_and_checksum(tmp_path: Path) -> None:
     assert name is not None
     assert first.path.parent == tmp_path / "landing" / "stream" / "date=2026-01-03"
     assert ("000000000000", checksum_of(first.path)[0]) == (name["sequence"], name["checksum"])
-    assert first.id == f"stream/{name['stem']}"
+    assert f"stream/{name['stem']}" == first.id
     assert 1 == second.sequence
     assert first.path.name < second.path.name
 
@@ -154,7 +154,7 @@ def test_a_file_from_before_truncate_markers_is_read(tmp_path: Path) -> None:
     fields = json.loads(footer.to_metadata()[b"claude_analytics"])
     del fields["truncate_marker"]
 
-    assert Footer.from_metadata({b"claude_analytics": json.dumps(fields).encode()}, what="it") == footer
+    assert footer == Footer.from_metadata({b"claude_analytics": json.dumps(fields).encode()}, what="it")
 
 
 def test_a_truncate_marker_is_a_row_and_in_the_footer(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_files_are_listed_in_their_order(lane: Lane, tmp_path: Path) -> None:
     (other / "000000000009-00000000.parquet").touch()
     (lane.folder / "date=no date").mkdir()
 
-    assert lane.micro_batches() == landed
+    assert landed == lane.micro_batches()
     assert lane.newest() == landed[-1]
 
 
@@ -214,7 +214,7 @@ def test_a_zone_lists_its_lanes(tmp_path: Path) -> None:
     (tmp_path / "landing" / "file").touch()
 
     assert ["backfill-1", "stream"] == [lane.name for lane in zone.lanes()]
-    assert zone.micro_batches() == landed
+    assert landed == zone.micro_batches()
 
 
 def test_only_one_writer_at_a_time(lane: Lane, tmp_path: Path) -> None:
@@ -253,24 +253,24 @@ def test_the_position_is_the_newest_files(lane: Lane, tmp_path: Path) -> None:
     land(tmp_path, [upsert(1, 10)])
     land(tmp_path, [upsert(1, 20)])
 
-    assert lane.position() == position_at(20)
+    assert position_at(20) == lane.position()
 
 
 def test_an_idle_position_counts_behind_the_newest_file(lane: Lane, tmp_path: Path) -> None:
     """Until the next one lands; and before the first one."""
     lane.save_position(position_at(5), behind=None)
-    assert lane.position() == position_at(5)
+    assert position_at(5) == lane.position()
 
     first = land(tmp_path, [upsert(1, 10)])
-    assert lane.position() == position_at(10)
+    assert position_at(10) == lane.position()
     lane.save_position(position_at(15), behind=first)
-    assert lane.position() == position_at(15)
+    assert position_at(15) == lane.position()
 
     second = land(tmp_path, [upsert(1, 20)])
-    assert lane.position() == position_at(20)
+    assert position_at(20) == lane.position()
     lane.save_position(position_at(25), behind=second)
     second.path.unlink()
-    assert lane.position() == position_at(10)
+    assert position_at(10) == lane.position()
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", "null", '{"behind": null, "token": 5}'])
@@ -290,7 +290,7 @@ def test_a_position_file_without_a_version_is_one_of_the_first(lane: Lane) -> No
     now = json.loads(path.read_text())
     path.write_text(json.dumps({"behind": now["behind"]} | now["position"]))
 
-    assert lane.position() == position_at(15)
+    assert position_at(15) == lane.position()
 
 
 def test_a_position_file_of_a_newer_version_is_refused(lane: Lane) -> None:

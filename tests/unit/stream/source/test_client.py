@@ -73,7 +73,7 @@ def test_each_error_has_its_meaning(
     meant = explained(error, doing="follow `a.b`")
 
     assert type(meant) is expected
-    assert meant.exit_code == exit_code
+    assert exit_code == meant.exit_code
     assert meant.message.startswith("cannot follow `a.b`: ")
     assert meant.hint
     assert is_passing(error) is passes
@@ -119,7 +119,7 @@ def test_a_window_is_what_lies_between_first_and_last() -> None:
 )  # fmt: skip
 def test_headroom_is_the_time_until_a_point_falls_off(fill: float, second: int, headroom: int) -> None:
     """An oplog of a thousand seconds; until it is full nothing falls off."""
-    assert Oplog(first_second=0, last_second=1000, fill=fill).headroom_seconds(second) == headroom
+    assert headroom == Oplog(first_second=0, last_second=1000, fill=fill).headroom_seconds(second)
 
 
 @given(st.integers(0, 10**6), st.integers(1, 10**6), st.floats(0, 1, allow_nan=False), st.integers(0, 10**6))

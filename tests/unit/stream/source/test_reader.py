@@ -154,7 +154,7 @@ def test_a_drop_is_said_and_lived_through(fixture: Fixture) -> None:
 
     assert batch is not None
     assert ["upsert", "truncate"] == [row.op for row in rows_of(batch.table)]
-    assert fixture.reader.position == position_at(120)
+    assert position_at(120) == fixture.reader.position
     [told] = fixture.capture.entries
     assert ("collection_dropped", "drop", "truncate") == (told["event"], told["operation"], told["action"])
     assert "STREAM_ON_DROP" in told["hint"]
@@ -196,7 +196,7 @@ def test_the_end_of_the_collection_ends_the_reader() -> None:
     assert isinstance(fixture.stop.error, CollectionInvalidatedError)
     assert fixture.reader.read(None) is None
     assert fixture.reader.read(reply(insert(document(2), 112), reached=130, server=130)) is None
-    assert fixture.reader.position == position_at(110)
+    assert position_at(110) == fixture.reader.position
 
 
 def test_too_many_dead_letters_end_the_reader(fixture: Fixture) -> None:

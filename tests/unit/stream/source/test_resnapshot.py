@@ -60,7 +60,7 @@ def test_the_truncate_marker_comes_once_and_last(lane: Lane) -> None:
     reading.may_end.set()
     resnapshot.join(60)
 
-    assert resnapshot.take_truncate_marker() == truncate_marker(5)
+    assert truncate_marker(5) == resnapshot.take_truncate_marker()
     assert resnapshot.take_truncate_marker() is None
     assert not resnapshot.is_under_way
     assert ResnapshotStore(lane).load() is not None
@@ -80,7 +80,7 @@ def test_a_later_reason_begins_it_again(lane: Lane) -> None:
     resnapshot.join(60)
 
     assert 9 == reading.calls[-1]
-    assert resnapshot.take_truncate_marker() == truncate_marker(9)
+    assert truncate_marker(9) == resnapshot.take_truncate_marker()
 
 
 def test_the_truncate_marker_of_a_drop_makes_it_needless(lane: Lane) -> None:
@@ -138,11 +138,11 @@ def test_the_state_brings_the_position_along(lane: Lane, tmp_path: Path) -> None
     store.save(ResnapshotState(truncate_marker=19, position=position_at(20)))
 
     assert ResnapshotState(truncate_marker=19, position=position_at(20)) == store.load()
-    assert lane.position() == position_at(20)
+    assert position_at(20) == lane.position()
 
     land(tmp_path, [upsert(1, 30)], position=position_at(30))
     assert store.load() is not None
-    assert lane.position() == position_at(30)
+    assert position_at(30) == lane.position()
 
 
 def test_a_truncate_marker_that_has_landed_is_the_end(lane: Lane, tmp_path: Path) -> None:

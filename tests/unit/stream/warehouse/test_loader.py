@@ -192,11 +192,11 @@ def test_a_new_trouble_is_said_anew() -> None:
     wait_until(lambda: "load_recovered" in fixture.events())
     fixture.loader.finish(timeout_seconds=5)
 
-    assert [entry["problem"] for entry in fixture.logged if entry["event"] == "load_waits"] == [
+    assert [
         BUSY.message,
         CORRUPT.message,
         BUSY.message,
-    ]
+    ] == [entry["problem"] for entry in fixture.logged if entry["event"] == "load_waits"]
 
 
 @pytest.mark.parametrize("trouble", [CORRUPT, ValueError("unforeseen")], ids=["known", "unforeseen"])
