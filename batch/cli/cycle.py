@@ -119,8 +119,12 @@ def make_cycle(context: Context, run_id: str, *, on_progress: OnProgress = no_pr
         publisher=make_publisher(context),
         read_changes=lambda: _read_changes(context),
         read_collection=lambda: _read_collection(context),
-        build=lambda select, full_refresh: build_marts(
-            context, select, full_refresh=full_refresh, on_progress=on_progress
+        build=lambda select, full_refresh, checks_views: build_marts(
+            context,
+            select,
+            full_refresh=full_refresh,
+            checks_views=checks_views,
+            on_progress=on_progress,
         ),
         inputs=lambda: _inputs(context),
         clock=utc_now,
@@ -165,9 +169,10 @@ def build_marts(
     select: Sequence[str] = (),
     *,
     full_refresh: bool = False,
+    checks_views: bool = True,
     on_progress: OnProgress = no_progress,
 ) -> BuildResult:
-    """Build the marts with dbt, holding the warehouse meanwhile.
+    """Build the marts with dbt, holding the warehouse meanwhile; in Spark every check is asked each time.
 
     Raises:
         AnalyticsError: Why it failed.
@@ -187,6 +192,7 @@ def build_marts(
         lease=context.warehouse.lock.held(timeout_seconds=context.settings.duckdb.lease_timeout_seconds),
         models=select,
         full_refresh=full_refresh,
+        checks_views=checks_views,
         on_progress=lambda progress: on_progress(progress.done, progress.total),
     )
 

@@ -1,7 +1,8 @@
 """Whether a run has anything to build, or what readers see holds all that is loaded already. Pure.
 
 Marts depend on nothing but `raw`, the project and the settings, not on the clock. Only some rules of the
-validation do, as does what `ops` says of runs: so a whole run is never further back than an hour.
+validation do, as does what `ops` says of runs. And checks of views over the whole history take longer than a
+frequent run should. So once an hour a run does everything, and asks everything.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from batch.pipeline.timetable import HOURLY
 from batch.runs.journal import (
     PIPELINE,
     PUBLISH,
+    RUNNING,
     SKIPPED,
     SUCCEEDED,
     TRANSFORM,
@@ -22,6 +24,8 @@ from batch.runs.journal import (
 
 WHOLE_RUN_EACH = timedelta(minutes=50)
 """A little less than an hour, so that runs which are hourly are all whole."""
+CHECKED_ALL = "checked_all"
+"""Detail of a build: whether it asked every check of the project."""
 
 
 def may_leave_out(options: Options) -> bool:
@@ -29,8 +33,28 @@ def may_leave_out(options: Options) -> bool:
     return options == Options(trigger=HOURLY)
 
 
+def whole_check(steps: Sequence[StepRun], now: datetime) -> datetime | None:
+    """Return when a build last asked every check; None if an hour ago, or if a build has failed since.
+
+    Args:
+        steps: Of all runs, oldest first.
+        now: The time.
+    """
+    newest = last_of(steps, TRANSFORM, that=lambda step: step.outcome not in {SKIPPED, RUNNING})
+    checked = last_of(
+        steps,
+        TRANSFORM,
+        that=lambda step: step.outcome == SUCCEEDED and bool(step.details.get(CHECKED_ALL)),
+    )
+    if newest is None or newest.outcome != SUCCEEDED or checked is None:
+        return None
+    return checked.started_at if now - checked.started_at < WHOLE_RUN_EACH else None
+
+
 def is_up_to_date(steps: Sequence[StepRun], *, build_id: str | None, inputs: str, now: datetime) -> bool:
-    """Whether a build came out of a whole run of late, with the same project and settings, and nothing since.
+    """Whether a build came out of a run with the same project and settings, and nothing since.
+
+    Not if everything was last checked an hour ago.
 
     Args:
         steps: Of all runs, oldest first.
@@ -50,7 +74,7 @@ def is_up_to_date(steps: Sequence[StepRun], *, build_id: str | None, inputs: str
         and run is not None
         and run.outcome == SUCCEEDED
         and all(step is not None and step.run_id == published.run_id for step in newest)
-        and now - run.started_at < WHOLE_RUN_EACH
+        and whole_check(steps, now) is not None
     )
 
 

@@ -3,7 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from batch.pipeline.news import is_up_to_date, may_leave_out, without_idle_runs
+from batch.pipeline.news import (
+    CHECKED_ALL,
+    is_up_to_date,
+    may_leave_out,
+    whole_check,
+    without_idle_runs,
+)
 from batch.pipeline.runner import Options, StepResult, Work
 from batch.pipeline.side import CycleSide, OnProgress, no_progress
 from batch.publish.publish import Publisher
@@ -36,7 +42,7 @@ class Cycle:
         side: The warehouse that is loaded and built in.
         read_changes: Lands what has changed in the collection since the last time; gives the events read.
         read_collection: Lands the whole collection; gives the documents read.
-        build: Runs dbt with selectors, and wholly or not.
+        build: Runs dbt with selectors, wholly or not, and with the checks of views or not.
         inputs: Returns what the marts depend on beside `raw`, as a checksum: project, rules, settings.
         clock: Says how old a build is.
         volume_ratio: See `least_documents`.
@@ -51,7 +57,7 @@ class Cycle:
     publisher: Publisher
     read_changes: Callable[[], int]
     read_collection: Callable[[], int]
-    build: Callable[[Sequence[str], bool], BuildResult]
+    build: Callable[[Sequence[str], bool, bool], BuildResult]
     inputs: Callable[[], str]
     clock: Clock
     volume_ratio: float
@@ -63,7 +69,9 @@ class Cycle:
         return {
             EXTRACT: lambda: self.extract(full_backfill=options.full_backfill),
             LOAD: self.load,
-            TRANSFORM: lambda: self.transform(options.select, full_refresh=options.full_refresh),
+            TRANSFORM: lambda: self.transform(
+                options.select, full_refresh=options.full_refresh, checks_all=not may_leave_out(options)
+            ),
             VALIDATE: self.validate,
             PUBLISH: self.publish,
             MAINTAIN: self.maintain,
@@ -85,16 +93,25 @@ class Cycle:
         rows = self.side.load(self.on_progress)
         return StepResult(f"{rows:,} rows loaded", rows)
 
-    def transform(self, select: Sequence[str] = (), *, full_refresh: bool = False) -> StepResult:
-        """Build the marts."""
-        built = self.build(select, full_refresh)
+    def transform(
+        self, select: Sequence[str] = (), *, full_refresh: bool = False, checks_all: bool = True
+    ) -> StepResult:
+        """Build the marts; `checks_all` or not, every check is asked once an hour."""
+        checked_at = None if checks_all else whole_check(self.journal.steps(), self.clock())
+        built = self.build(select, full_refresh, checked_at is None)
         checks = sum(node.kind == "test" for node in built.nodes)
-        seconds = {model.name: round(model.seconds, 3) for model in built.models}
-        warnings = [f"{node.name}: {node.message}" for node in built.warnings]
+        summary = f"{len(built.models):,} models built, {checks:,} checks passed"
+        if built.waiting and checked_at:
+            summary += f", {len(built.waiting):,} of views wait since {checked_at:%H:%M:%S} UTC"
         return StepResult(
-            f"{len(built.models):,} models built, {checks:,} checks passed",
+            summary,
             None,
-            {"model_seconds": seconds, "warnings": warnings},
+            {
+                "model_seconds": {model.name: round(model.seconds, 3) for model in built.models},
+                "warnings": [f"{node.name}: {node.message}" for node in built.warnings],
+                CHECKED_ALL: not select and not built.waiting,
+                "waiting_checks": list(built.waiting),
+            },
         )
 
     def validate(self) -> StepResult:

@@ -5,7 +5,6 @@ publish at a time: callers hold the lock of the pipeline.
 """
 
 import json
-import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -16,17 +15,15 @@ import duckdb
 
 from batch.publish import live_views
 from batch.publish.folder import ServingFolder
-from batch.publish.manifest import Manifest, PublishedTable, Source
+from batch.publish.manifest import Manifest, Source
+from batch.publish.tables import copy_tables
 from batch.publish.views import views_script, write_views
 from batch.runs import ops_tables
 from stream import sql
 from stream.clock import Clock
 from stream.core.cluster_time import instant_of
-from stream.disk import disk_errors, sync_folder
-from stream.errors import LandingFullError, StepFailedError
+from stream.disk import sync_folder
 from stream.landing.zone import Failpoint, LandingZone, no_failpoint
-
-_MARTS = "marts"
 
 
 @dataclass(frozen=True)
@@ -107,7 +104,9 @@ class Publisher:
                 source_at=source.instant,
                 micro_batches=source.micro_batches,
             )
-            tables = self._copy(connection, folder)
+            tables = copy_tables(
+                connection, folder, warehouse=self.warehouse.path, at_failpoint=self.at_failpoint
+            )
         sync_folder(folder)
         self.at_failpoint("tables_written")
         manifest = Manifest(
@@ -142,66 +141,6 @@ class Publisher:
         self.at_failpoint("views_written_down")
         removed = self.serving.remove_old(keep=self.keep)
         return Published(manifest, previous, removed, has_new_views)
-
-    def _copy(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> tuple[PublishedTable, ...]:
-        found = connection.execute(
-            f"""
-            select schema_name, table_name from duckdb_tables()
-            where database_name = current_database()
-                and schema_name = {sql.literal(_MARTS)}
-                and table_name not like '%\\_\\_dbt\\_%' escape '\\'
-            order by all
-            """
-        ).fetchall()
-        if not found:
-            raise StepFailedError(
-                f"there is nothing to publish: `{self.warehouse.path}` has no marts yet",
-                hint="run `claude-analytics transform` first",
-            )
-        found += [("ops", name) for name in ops_tables.PUBLISHED]
-        return tuple(self._copy_table(connection, folder, schema, name) for schema, name in found)
-
-    def _copy_table(
-        self, connection: duckdb.DuckDBPyConnection, folder: Path, schema: str, name: str
-    ) -> PublishedTable:
-        table = f"{sql.identifier(schema)}.{sql.identifier(name)}"
-        path = folder / f"{schema}.{name}.parquet"
-        try:
-            copied = connection.execute(
-                # Level 1 makes files of the same size as level 3, in a fifth less time.
-                f"copy (from {table}) to {sql.literal(str(path))} "
-                "(format parquet, compression zstd, compression_level 1)"
-            ).fetchone()
-        except duckdb.IOException as error:
-            raise _copy_error(path, error) from error
-        with disk_errors(path):
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        self.at_failpoint("table_written")
-        columns = connection.execute(f"describe {table}").fetchall()
-        return PublishedTable(
-            schema=schema,
-            name=name,
-            file=path.name,
-            rows=copied[0] if copied else 0,
-            size_bytes=path.stat().st_size,
-            columns=tuple((column, kind) for column, kind, *_ in columns),
-        )
-
-
-def _copy_error(path: Path, error: duckdb.Error) -> Exception:
-    text = str(error).splitlines()[0]
-    if "No space left" in text:
-        return LandingFullError(
-            f"cannot write `{path}`: {text}",
-            hint="free some space; readers keep the previous build until the next publish succeeds",
-        )
-    return StepFailedError(
-        f"cannot write `{path}`: {text}", hint="readers keep the previous build; try again"
-    )
 
 
 def _source(connection: duckdb.DuckDBPyConnection) -> Source:

@@ -29,6 +29,7 @@ class Check:
         error_if: The same, for an error.
         is_error: Whether it can fail; else it only warns.
         compiled_path: Where dbt wrote the query, for messages.
+        reads_views: Whether it computes a view over the whole history, and so takes long.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Check:
     error_if: str
     is_error: bool
     compiled_path: str
+    reads_views: bool
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,14 @@ def upstream_first(tests: Iterable[Any], built: Iterable[Any]) -> list[Any]:
     )
 
 
-def checks_of(results: Iterable[Any]) -> list[Check]:
-    """Return the checks among the results of a dbt build, or of their compilation."""
+def checks_of(results: Iterable[Any], built: Iterable[Any]) -> list[Check]:
+    """Return the checks among the results of a dbt build, or of their compilation.
+
+    Args:
+        results: Those of tests are taken.
+        built: Results of what they check.
+    """
+    views = {result.node.unique_id for result in built if result.node.config.materialized == "view"}
     return [
         Check(
             name=result.node.name,
@@ -81,6 +89,7 @@ def checks_of(results: Iterable[Any]) -> list[Check]:
             error_if=result.node.config.error_if,
             is_error=result.node.config.severity.upper() == "ERROR",
             compiled_path=str(result.node.compiled_path or ""),
+            reads_views=not views.isdisjoint(result.node.depends_on_nodes),
         )
         for result in results
         if result.node.resource_type.value == "test"
@@ -95,7 +104,7 @@ def keep(connection: duckdb.DuckDBPyConnection, project_checksum: str, checks: I
         f"""
         create table {_TABLE} (
             project_checksum varchar, name varchar, query varchar, failures varchar, warn_if varchar,
-            error_if varchar, is_error boolean, compiled_path varchar
+            error_if varchar, is_error boolean, compiled_path varchar, reads_views boolean
         );
         insert into {_TABLE} values {rows}
         """

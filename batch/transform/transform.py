@@ -66,10 +66,12 @@ class BuildResult:
     Attributes:
         nodes: Every node, in the order in which they were done.
         seconds: Time they took.
+        waiting: Names of the checks that were not asked this time.
     """
 
     nodes: tuple[BuiltNode, ...]
     seconds: float
+    waiting: tuple[str, ...] = ()
 
     @property
     def models(self) -> tuple[BuiltNode, ...]:
@@ -88,6 +90,7 @@ def transform(
     lease: AbstractContextManager[object],
     models: Sequence[str] = (),
     full_refresh: bool = False,
+    checks_views: bool = True,
     on_progress: Callable[[BuildProgress], None] = lambda _progress: None,
 ) -> BuildResult:
     """Build the models and run their checks.
@@ -102,6 +105,8 @@ def transform(
         lease: Entered around the build; the right to open the DuckDB file.
         models: dbt selectors (`fct_messages`, `staging.*`, `+dim_sessions`); everything if empty.
         full_refresh: Build every row anew.
+        checks_views: Whether the checks of views are asked as well where only tables are built: each computes
+            its view over the whole history, however little has changed.
         on_progress: Called after each node.
 
     Raises:
@@ -116,12 +121,9 @@ def transform(
     build = _Build(project, on_progress)
     with lease:
         if models:
-            nodes, seconds = build.selected(models, full_refresh=full_refresh)
-        else:
-            nodes, seconds = (None if full_refresh else build.tables()) or build.everything(
-                full_refresh=full_refresh
-            )
-    return BuildResult(nodes, seconds)
+            return build.selected(models, full_refresh=full_refresh)
+        tables = None if full_refresh else build.tables(checks_views=checks_views)
+        return tables or build.everything(full_refresh=full_refresh)
 
 
 def transform_elsewhere(
@@ -141,9 +143,6 @@ def transform_elsewhere(
     return BuildResult(nodes, outcome.elapsed_time)
 
 
-_Built = tuple[tuple[BuiltNode, ...], float]
-
-
 class _Build:
     """One build; the caller has the right to open the DuckDB file.
 
@@ -161,7 +160,7 @@ class _Build:
             config["threads"] = project.threads
         self._file = WarehouseFile(project.warehouse, config)
 
-    def everything(self, *, full_refresh: bool) -> _Built:
+    def everything(self, *, full_refresh: bool) -> BuildResult:
         """Build everything, then check it, and keep the checks for the next builds."""
         started = time.monotonic()
         with self._opened() as connection:
@@ -171,17 +170,18 @@ class _Build:
         if any(node.status in _BROKEN for node in nodes):
             return self._one_by_one(full_refresh=full_refresh)
         compiled = self._project.invoke(self._project.arguments("compile", *_ONLY_COMPILED))
-        checks = kept_checks.checks_of(kept_checks.upstream_first(compiled.results, built.results))
+        in_order = kept_checks.upstream_first(compiled.results, built.results)
+        checks = kept_checks.checks_of(in_order, built.results)
         checked = self._asked(checks)
         if checked is None:
             return self._one_by_one(full_refresh=full_refresh)
         nodes += checked
         raise_failures(nodes)
         self._keep(checks)
-        return nodes, time.monotonic() - started
+        return BuildResult(nodes, time.monotonic() - started)
 
-    def tables(self) -> _Built | None:
-        """Build the tables only, and ask the checks of the last build of everything.
+    def tables(self, *, checks_views: bool) -> BuildResult | None:
+        """Build the tables only, and ask the checks of the last build of everything, or those of tables.
 
         None if there was none of this very project, or if it has left something that no longer fits.
         """
@@ -193,14 +193,15 @@ class _Build:
         nodes = _nodes(self._invoke("run", "--select", *_TABLES))
         if any(node.status in _BROKEN for node in nodes):
             return None
-        checked = self._asked(checks)
+        waiting = [] if checks_views else [check for check in checks if check.reads_views]
+        checked = self._asked([check for check in checks if check not in waiting])
         if checked is None:
             return None
         nodes += checked
         raise_failures(nodes)
-        return nodes, time.monotonic() - started
+        return BuildResult(nodes, time.monotonic() - started, tuple(check.name for check in waiting))
 
-    def selected(self, models: Sequence[str], *, full_refresh: bool) -> _Built:
+    def selected(self, models: Sequence[str], *, full_refresh: bool) -> BuildResult:
         """Build what dbt's selectors name, with the checks whose models are all built."""
         with self._opened() as connection:
             if not kept_checks.kept(connection, self._checksum):
@@ -216,15 +217,15 @@ class _Build:
                 hint="`claude-analytics docs` lists the models; `+name` adds what a model is built from",
             )
         raise_failures(nodes)
-        return nodes, outcome.elapsed_time
+        return BuildResult(nodes, outcome.elapsed_time)
 
-    def _one_by_one(self, *, full_refresh: bool) -> _Built:
+    def _one_by_one(self, *, full_refresh: bool) -> BuildResult:
         """Let dbt check each model before it builds what depends on it, and say what is wrong where."""
         outcome = self._invoke("build", *_NO_UNIT_TESTS, full_refresh=full_refresh)
         nodes = _nodes(outcome)
         raise_failures(nodes)
-        self._keep(kept_checks.checks_of(outcome.results))
-        return nodes, outcome.elapsed_time
+        self._keep(kept_checks.checks_of(outcome.results, outcome.results))
+        return BuildResult(nodes, outcome.elapsed_time)
 
     def _asked(self, checks: Sequence[kept_checks.Check]) -> tuple[BuiltNode, ...] | None:
         """Ask the checks; None if one cannot be asked."""

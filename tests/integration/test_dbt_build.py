@@ -13,9 +13,9 @@ import pytest
 from bson.objectid import ObjectId
 
 from batch import shipped
-from batch.transform.transform import BuildProgress, transform
+from batch.transform.transform import BuildProgress, BuildResult, transform
 from stream.errors import ChecksFailedError, StepFailedError, WarehouseBusyError
-from tests.support.marts import MARTS, MartsWarehouse
+from tests.support.marts import MARTS, MartsWarehouse, break_key
 
 pytestmark = pytest.mark.integration
 
@@ -155,6 +155,26 @@ def test_models_can_be_selected(built: MartsWarehouse) -> None:
     assert {"dim_tools", "fct_messages"} == {model.name for model in result.models}
 
 
+def test_checks_of_views_can_wait(built: MartsWarehouse) -> None:
+    """Those of the tables are asked each time; what waits is named, and asked when it is to be."""
+
+    def names(result: BuildResult) -> set[str]:
+        return {node.name for node in result.nodes if node.kind == "test"}
+
+    soon = built.build(checks_views=False)
+    assert {"key_int_messages_enriched_line_id", "key_stg_messages_line_id"} <= set(soon.waiting)
+    assert {"key_base_lines_line_id", "assert_marts_agree"} <= names(soon)
+
+    break_key(built.path, "intermediate.int_pull_requests")
+    assert soon.waiting == built.build(checks_views=False).waiting
+    with pytest.raises(ChecksFailedError, match="check `key_int_pull_requests_line_id` failed"):
+        built.build()
+
+    whole = built.build(full_refresh=True)
+    assert () == whole.waiting
+    assert names(whole) == names(soon) | set(soon.waiting)
+
+
 def test_whatever_no_longer_fits_is_built_wholly(built: MartsWarehouse) -> None:
     """A view that somebody has dropped is there again, as are those of another time zone."""
     with duckdb.connect(built.path) as connection:
@@ -236,7 +256,7 @@ def test_the_next_build_walks_through_the_tables_only(warehouse: MartsWarehouse,
     with duckdb.connect(warehouse.path) as connection:
         connection.execute(
             "insert into ops.kept_checks select project_checksum, 'no_row', 'select 1', failures, warn_if, "
-            "error_if, true, 'compiled/no_row.sql' from ops.kept_checks limit 1"
+            "error_if, true, 'compiled/no_row.sql', false from ops.kept_checks limit 1"
         )
     with pytest.raises(ChecksFailedError) as raised:
         warehouse.build()

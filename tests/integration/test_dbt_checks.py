@@ -30,8 +30,8 @@ EXPECTED = {
     "assert_rejections_are_no_failures",
     "relationships_fct_messages_date_key__date_key__ref_dim_date_",
     "relationships_fct_tool_calls_tool_key__tool_key__ref_dim_tools_",
-    "unique_combination_base_blocks_line_id__block_index",
-    "unique_combination_base_tool_results_line_id__block_index",
+    "key_base_blocks_line_id__block_index",
+    "key_base_tool_results_line_id__block_index",
 }
 
 

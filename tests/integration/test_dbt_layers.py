@@ -60,22 +60,13 @@ def test_layers_read_downwards(manifest: dict[str, Any]) -> None:
 
 
 def test_every_model_has_a_key(manifest: dict[str, Any]) -> None:
-    """A column that is tested to be unique and not null, or a combination."""
-    tested = Counter(
-        (node["attached_node"], node["column_name"], node["test_metadata"]["name"])
+    """A column, or several, tested to be no one else's and never null."""
+    with_key = {
+        node["attached_node"]
         for node in manifest["nodes"].values()
-        if node["resource_type"] == "test" and node.get("test_metadata")
-    )
-    without = [
-        node["name"]
-        for node in models(manifest)
-        if not any(
-            model == node["unique_id"]
-            and (kind == "unique_combination" or (kind == "unique" and (model, column, "not_null") in tested))
-            for model, column, kind in tested
-        )
-    ]
-    assert [] == without
+        if node["resource_type"] == "test" and (node.get("test_metadata") or {}).get("name") == "key"
+    }
+    assert [] == [node["name"] for node in models(manifest) if node["unique_id"] not in with_key]
 
 
 def texts() -> Iterator[str]:

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from batch.runs.journal import new_run_id
 from batch.shipped import sample_logs
 from stream.clock import utc_now
 from stream.landing.zone import STREAM_LANE
-from tests.support.marts import documents_of
+from tests.support.marts import break_key, documents_of
 from tests.support.patience import patience
 from tests.support.program import Program
 from tests.support.streaming import wait_until
@@ -33,9 +35,9 @@ Documents = Collection[dict[str, Any]]
 def run(context: Context) -> Callable[..., RunSummary]:
     """Return what runs the pipeline in this process."""
 
-    def go(**options: Any) -> RunSummary:
+    def go(*, later: timedelta = timedelta(), **options: Any) -> RunSummary:
         run_id = new_run_id(utc_now())
-        cycle = make_cycle(context, run_id)
+        cycle = replace(make_cycle(context, run_id), clock=lambda: utc_now() + later)
         with context.pipeline_lock.taken(timeout_seconds=5):
             return make_pipeline(context, run_id, cycle).run(
                 chosen := Options(**options), cycle.works(chosen)
@@ -79,6 +81,42 @@ def test_scheduled_runs_leave_out_what_has_nothing_to_do(
     by_hand = run()
     assert {"succeeded"} == set(outcomes(by_hand).values())
     assert by_hand.run_id == context.serving.current_build()
+
+
+@pytest.mark.fault(
+    15, "a key of a view breaks between two frequent runs", "found within the hour, readers keep the build"
+)
+def test_checks_of_views_wait_in_frequent_runs(
+    context: Context, collection: Documents, run: Callable[..., RunSummary]
+) -> None:
+    """Those of tables do not; what waits and since when is said, and once an hour it is asked."""
+    document = {"type": "user", "sessionId": "s", "message": "hello", "uuid": "u"}
+    collection.insert_one(document | {"_id": "first"})
+    first = run(trigger="schedule", full_backfill=True)
+    assert first.error is None, first.line
+    assert "wait" not in first.line
+
+    collection.insert_one(document | {"_id": "second", "uuid": "v"})
+    break_key(context.warehouse.path, "intermediate.int_pull_requests")
+    soon = run(trigger="schedule")
+    assert soon.error is None, soon.line
+    assert soon.run_id == context.serving.current_build()
+    waiting = soon.results["transform"].details["waiting_checks"]
+    assert "key_int_pull_requests_line_id" in waiting
+    [built, _] = [step for step in context.journal.steps() if step.step == "transform"]
+    since = f"{built.started_at:%H:%M:%S} UTC"
+    assert f", {len(waiting)} of views wait since {since};" in soon.line
+
+    for _ in range(2):
+        an_hour_later = run(trigger="schedule", later=timedelta(hours=1))
+        assert "check `key_int_pull_requests_line_id` failed" in an_hour_later.line
+        assert soon.run_id == context.serving.current_build()
+    at_once = run(trigger="schedule")
+    assert "check `key_int_pull_requests_line_id` failed" in at_once.line
+
+    mended = run(full_refresh=True)
+    assert mended.error is None, mended.line
+    assert mended.run_id == context.serving.current_build()
 
 
 @pytest.mark.fault(15, "most documents vanish, so that a check fails", "readers keep the previous build")

@@ -31,6 +31,8 @@
     Identity of a tool call: its conversation, the answer that made it, and its id. One answer may use an id twice:
     then what is asked for tells the calls apart, and in one line their order. Lines of an answer that repeat a call
     are one.
+
+    A line has one conversation, which is named in the window all the same: engines look for a condition on it there.
 #}
 {% macro tool_call_id(blocks, answers) -%}
     {{ surrogate_key([
@@ -38,7 +40,7 @@
         answer_id(blocks, answers),
         blocks ~ '.tool_use_id',
         blocks ~ '.input_digest',
-        'row_number() over (partition by ' ~ blocks ~ '.line_id, ' ~ blocks ~ '.block_type, ' ~ blocks
-        ~ '.tool_use_id, ' ~ blocks ~ '.input_digest order by ' ~ blocks ~ '.block_index)',
+        'row_number() over (partition by ' ~ blocks ~ '.session_id, ' ~ blocks ~ '.line_id, ' ~ blocks
+        ~ '.block_type, ' ~ blocks ~ '.tool_use_id, ' ~ blocks ~ '.input_digest order by ' ~ blocks ~ '.block_index)',
     ]) }}
 {%- endmacro %}

@@ -30,16 +30,37 @@ line_subtypes as (
     where line_subtype is not null
 ),
 
+-- Millions of lines have the same few sets of fields: only what is unknown of these is looked for in the lines.
+field_sets as (
+    select distinct usage_fields
+    from lines
+    where usage_fields is not null
+),
+
+fields as (
+    select
+        usage_fields,
+        {{ each_part('usage_fields') }} as name
+    from field_sets
+),
+
+unknown_fields as (
+    select fields.*
+    from fields
+    left join known_kinds on fields.name = known_kinds.name and known_kinds.kind = 'usage_field'
+    where known_kinds.name is null
+),
+
 usage_fields as (
     select
         'usage_field' as kind,
-        {{ each_part('usage_fields') }} as name,
-        session_id,
-        client_version,
-        written_at,
-        date_key
+        unknown_fields.name,
+        lines.session_id,
+        lines.client_version,
+        lines.written_at,
+        lines.date_key
     from lines
-    where usage_fields is not null
+    inner join unknown_fields on lines.usage_fields = unknown_fields.usage_fields
 ),
 
 block_types as (

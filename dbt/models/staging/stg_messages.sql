@@ -1,11 +1,15 @@
+-- Each CTE is read once: what an engine keeps to read it again, it makes of all conversations, with all of its columns.
 -- noqa: disable=LT02
 with own_lines as (
     {{ counted_once(ref('base_lines')) }}
 ),
 
-lines as (
-    select * from own_lines
-    where is_message
+own_prompts as (
+    {{ counted_once(ref('base_lines')) }}
+),
+
+own_repetitions as (
+    {{ counted_once(ref('base_lines')) }}
 ),
 
 queued_prompts as (
@@ -15,29 +19,29 @@ queued_prompts as (
         typed_text,
         written_at,
         row_number() over (partition by session_id, typed_text order by written_at nulls last, line_id) as queue_place
-    from lines
-    where is_queued_prompt
+    from own_prompts
+    where is_message and is_queued_prompt
 ),
 
 -- A user line that says the same, soon before at the earliest, is the queued prompt as it was sent.
 repeated_prompts as (
     select queued_prompts.line_id
     from queued_prompts
-    inner join lines
+    inner join own_repetitions
         on
-            queued_prompts.session_id = lines.session_id
-            and queued_prompts.typed_text = lines.typed_text
-            and {{ milliseconds_between('queued_prompts.written_at', 'lines.written_at') }} >= -60000
-    where not lines.is_queued_prompt
+            queued_prompts.session_id = own_repetitions.session_id
+            and queued_prompts.typed_text = own_repetitions.typed_text
+            and {{ milliseconds_between('queued_prompts.written_at', 'own_repetitions.written_at') }} >= -60000
+    where own_repetitions.is_message and not own_repetitions.is_queued_prompt
     group by queued_prompts.line_id, queued_prompts.queue_place
     having queued_prompts.queue_place <= count(*)
 ),
 
 counted_lines as (
-    select lines.*
-    from lines
-    left join repeated_prompts on lines.line_id = repeated_prompts.line_id
-    where repeated_prompts.line_id is null
+    select own_lines.*
+    from own_lines
+    left join repeated_prompts on own_lines.line_id = repeated_prompts.line_id
+    where own_lines.is_message and repeated_prompts.line_id is null
 ),
 
 with_kind as (

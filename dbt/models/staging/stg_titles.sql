@@ -1,6 +1,11 @@
 -- A summary names the line it sums up; that line's conversation may be another than the one it stands in.
+-- Few lines have a title, and few are summed up: see `stg_messages`.
 -- noqa: disable=LT02
 with own_lines as (
+    {{ counted_once(ref('base_lines')) }}
+),
+
+lines_to_sum_up as (
     {{ counted_once(ref('base_lines')) }}
 ),
 
@@ -13,7 +18,7 @@ summed_up_lines as (
     select
         line_key,
         session_id
-    from own_lines
+    from lines_to_sum_up
     where line_key in (select lines.leaf_uuid from lines)
 ),
 

@@ -1,11 +1,16 @@
 -- A result belongs to a call of its own conversation. A fork repeats calls of another one, for which they count, and
 -- may hold the only result.
+-- Each CTE is read once, see `stg_messages`.
 with blocks as (
     select * from {{ ref('base_blocks') }}
     where block_type = 'tool_result'
 ),
 
-matches as (
+own_matches as (
+    select * from {{ ref('base_tool_results') }}
+),
+
+copied_matches as (
     select * from {{ ref('base_tool_results') }}
 ),
 
@@ -23,20 +28,20 @@ answered as (
         block_index,
         has_report,
         false as is_from_fork
-    from matches
+    from own_matches
 
     union all
 
     select
         copies.first_session_id as session_id,
         copies.first_line_id as call_line_id,
-        matches.call_block_index,
-        matches.line_id,
-        matches.block_index,
-        matches.has_report,
+        copied_matches.call_block_index,
+        copied_matches.line_id,
+        copied_matches.block_index,
+        copied_matches.has_report,
         true as is_from_fork
-    from matches
-    inner join copies on matches.call_line_id = copies.line_id
+    from copied_matches
+    inner join copies on copied_matches.call_line_id = copies.line_id
 ),
 
 results as (

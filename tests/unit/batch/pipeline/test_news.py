@@ -7,10 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from batch.pipeline.news import (
+    CHECKED_ALL,
     WHOLE_RUN_EACH,
     current_at,
     is_up_to_date,
     may_leave_out,
+    whole_check,
     without_idle_runs,
 )
 from batch.pipeline.runner import CURRENT_BUILD, Options
@@ -20,7 +22,7 @@ AT = datetime(2026, 11, 3, 12, tzinfo=UTC)
 SOON = AT + timedelta(minutes=1)
 
 
-def run(run_id: str, at: datetime, *, left_out: str | None = None) -> list[StepRun]:
+def run(run_id: str, at: datetime, *, left_out: str | None = None, checked_all: bool = True) -> list[StepRun]:
     """Make the steps of a run that published as the build of its name, or left that out."""
     outcome = SKIPPED if left_out else SUCCEEDED
     details = {CURRENT_BUILD: left_out} if left_out else {"build_id": run_id, "inputs": "same"}
@@ -31,7 +33,7 @@ def run(run_id: str, at: datetime, *, left_out: str | None = None) -> list[StepR
     return [
         step("pipeline", SUCCEEDED),
         step("load", SUCCEEDED),
-        step("transform", outcome),
+        step("transform", outcome, **{CHECKED_ALL: checked_all} if outcome == SUCCEEDED else {}),
         step("validate", outcome),
         step("publish", outcome, **details),
     ]
@@ -62,6 +64,32 @@ def test_after_a_whole_run_nothing_is_to_do() -> None:
     steps = run("a", AT) + run("b", SOON, left_out="a") + run("c", SOON, left_out="a")
     assert up_to_date(steps)
     assert not up_to_date(steps, now=AT + WHOLE_RUN_EACH)
+
+
+def test_everything_is_checked_once_an_hour() -> None:
+    """However many runs with something new there were in between, and also if the last has nothing new."""
+    steps = run("a", AT) + run("b", SOON, checked_all=False) + run("c", SOON, left_out="b")
+    assert AT == whole_check(steps, SOON)
+    asking = StepRun("d", "transform", "schedule", SOON)
+    assert AT == whole_check([*steps, asking], SOON)
+    assert up_to_date(steps, "b")
+    assert whole_check(steps, AT + WHOLE_RUN_EACH) is None
+    assert not up_to_date(steps, "b", now=AT + WHOLE_RUN_EACH)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [],
+        run("b", SOON, checked_all=False),
+        [*run("a", AT), StepRun("b", "transform", "manual", SOON, SOON, FAILED)],
+        [StepRun("a", "transform", "schedule", AT, AT, SUCCEEDED)],
+    ],
+    ids=["nothing yet", "never", "a build has failed since", "by a version that did not say so"],
+)
+def test_otherwise_everything_is_checked(steps: list[StepRun]) -> None:
+    """What a build found broken is looked for again, whoever began it."""
+    assert whole_check(steps, SOON) is None
 
 
 def changed(steps: list[StepRun], name: str, change: Callable[[StepRun], StepRun]) -> list[StepRun]:
