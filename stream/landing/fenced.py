@@ -278,15 +278,20 @@ class FencedZone:
 
     def landed_ids(self, among: Iterable[str]) -> set[str]:
         """Return which of these micro-batches have landed, by their ids; a request or two for each."""
-        return {each for each in among if self._footer_id(each) == each}
+        return set(self.footers(among))
 
-    def _footer_id(self, micro_batch_id: str) -> str | None:
+    def footers(self, among: Iterable[str]) -> dict[str, Footer]:
+        """Return the footers of those micro-batches that have landed, by their ids."""
+        found = ((each, self._footer(each)) for each in among)
+        return {each: footer for each, footer in found if footer and footer.micro_batch_id == each}
+
+    def _footer(self, micro_batch_id: str) -> Footer | None:
         lane, _, stem = micro_batch_id.partition("/")
         sequence = int(stem.partition("-")[0])
         found = next(self.lane(lane).landed(sequence - 1), None)
         if found is None or found.sequence != sequence:
             return None
-        return read_object_footer(self.storage, found).micro_batch_id
+        return read_object_footer(self.storage, found)
 
 
 def _key(lane: str, sequence: int, *, first: int | None = None) -> str:

@@ -64,7 +64,7 @@ def copy_landed(storage: Storage, folder: Path) -> None:
     for lane in zone.lanes():
         for landed in lane.landed():
             footer = read_object_footer(storage, landed)
-            if footer.micro_batch_id not in there:
+            if landed.first is None and footer.micro_batch_id not in there:
                 stem = footer.micro_batch_id.partition("/")[2]
                 day = local.root / lane.name / f"date={footer.landed_at.date()}"
                 named = MicroBatch(day / f"{stem}.parquet", lane.name, landed.sequence)
