@@ -6,7 +6,7 @@ that was read later, or in the same window, always wins over it.
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -22,8 +22,8 @@ from stream.core.normalise import DeadLetter, microseconds, normalise
 from stream.core.schema import MICROSECONDS_PER_DAY, Row, to_table
 from stream.landing.dead_letters import DeadLetterStore, StoredDeadLetter
 from stream.landing.footer import Footer, footer_of
-from stream.landing.micro_batch import MicroBatch, read_footer
-from stream.landing.zone import LandingZone
+from stream.landing.micro_batch import MicroBatch
+from stream.landing.places import AnyZone
 
 REPLAY_LANE = "replay"
 AS_IS_FIELD = "deadLetter"
@@ -52,7 +52,7 @@ def replay(
     letters: Sequence[StoredDeadLetter],
     *,
     store: DeadLetterStore,
-    landing: LandingZone,
+    landing: AnyZone,
     clock: Clock,
     as_is: bool = False,
     normalise_document: Callable[..., Row | DeadLetter] = normalise,
@@ -68,12 +68,13 @@ def replay(
         normalise_document: The rule.
 
     Raises:
-        AlreadyRunningError: Another replay is going on.
+        AlreadyRunningError: Another replay is going on, or was faster; nothing has left the queue.
         LandingFullError: No space; nothing has left the queue.
         LandingNotWritableError: A folder cannot be written.
         MicroBatchCorruptError: A landed file of a letter cannot be read.
     """
-    versions = _versions(landing, {letter.micro_batch_id for letter in letters})
+    footers = landing.footers({letter.micro_batch_id for letter in letters})
+    versions = {micro_batch_id: _version(footer) for micro_batch_id, footer in footers.items()}
     rows: dict[str, Row] = {}
     replayed: list[StoredDeadLetter] = []
     rejected: list[StoredDeadLetter] = []
@@ -97,15 +98,6 @@ def replay(
 
 def _extracted_at(letter: StoredDeadLetter) -> int:
     return microseconds(datetime.fromisoformat(letter.rejected_at))
-
-
-def _versions(landing: LandingZone, micro_batch_ids: Collection[str]) -> dict[str, int]:
-    """Return the version for the letters of each micro-batch."""
-    return {
-        micro_batch.id: _version(read_footer(micro_batch))
-        for micro_batch in landing.micro_batches()
-        if micro_batch.id in micro_batch_ids
-    }
 
 
 def _version(footer: Footer) -> int:
@@ -150,7 +142,7 @@ def _as_is(letter: DeadLetter, version: int, extracted_at: int) -> Row:
     )
 
 
-def _land(rows: Sequence[Row], landing: LandingZone, clock: Clock) -> MicroBatch:
+def _land(rows: Sequence[Row], landing: AnyZone, clock: Clock) -> MicroBatch:
     lane = landing.lane(REPLAY_LANE)
     with lane.writing():
         newest = lane.newest()

@@ -1,5 +1,6 @@
 """The Iceberg tables and Spark, made from a context."""
 
+from datetime import timedelta
 from pathlib import Path
 
 from batch.cli.context import Context
@@ -10,6 +11,7 @@ from batch.lake.checks import examine
 from batch.lake.config import LakeConfig, require_catalog_uri
 from batch.lake.cycle import LakeCycleSide
 from batch.lake.landed_files import Landed, LandedBucket, LandedFolder
+from batch.lake.landed_upkeep import LandedUpkeep
 from batch.lake.load import LakeLoader
 from batch.lake.lock import loading_lock
 from batch.lake.maintain import LakeMaintenance
@@ -18,6 +20,7 @@ from batch.lake.publish import LakePublisher
 from batch.lake.purged import LakePurgeSide
 from batch.lake.session import Spark
 from batch.lake.verified import LakeSide
+from batch.maintenance.object_merges import ObjectCompaction
 from stream.clock import utc_now
 from stream.errors import SettingsError
 from stream.settings import DataSettings
@@ -108,6 +111,21 @@ def make_lake_side(context: Context) -> LakeCycleSide:
     return LakeCycleSide(
         loader=loader,
         upkeep=LakeMaintenance(loader.spark, loader.catalog, utc_now),
+        landed_upkeep=_landed_upkeep(context, loader) if context.settings.data.is_remote else None,
+        lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
+    )
+
+
+def _landed_upkeep(context: Context, loader: LakeLoader) -> LandedUpkeep:
+    return LandedUpkeep(
+        loader,
+        ObjectCompaction(
+            landing=context.landed_objects,
+            clock=utc_now,
+            scratch=context.settings.data.data_dir,
+            memory_limit=context.settings.duckdb.memory_limit,
+        ),
+        grace=timedelta(seconds=context.settings.maintenance.grace_seconds),
         lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
     )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from batch.lake.catalog import newest_with
 from batch.lake.gate import validate
+from batch.lake.landed_upkeep import LandedUpkeep
 from batch.lake.load import LakeLoader
 from batch.lake.maintain import LakeMaintenance
 from batch.lake.notes import LOAD_ID
@@ -22,11 +23,13 @@ class LakeCycleSide:
     Attributes:
         loader: Its session of Spark serves all steps of a run.
         upkeep: Of the tables.
+        landed_upkeep: Of landed objects; None where they are files.
         lease_timeout_seconds: How long to wait for another loader.
     """
 
     loader: LakeLoader
     upkeep: LakeMaintenance
+    landed_upkeep: LandedUpkeep | None
     lease_timeout_seconds: float
 
     def load(self, on_progress: OnProgress) -> int:
@@ -62,7 +65,8 @@ class LakeCycleSide:
     def maintain(self) -> list[str]:
         """See `CycleSide`."""
         with self.upkeep.spark.ended_by_signals():
-            return self.upkeep.run()
+            done = self.landed_upkeep.run() if self.landed_upkeep else []
+            return done + self.upkeep.run()
 
     def note_runs(self, steps: Sequence[StepRun]) -> None:
         """Do nothing: a publish takes the runs from the journal itself."""

@@ -1,12 +1,13 @@
 """Landed files as files of an Iceberg table: registered where they are, never copied.
 
-What is registered is a property of the snapshot that registers. A snapshot of somebody else, a purge, has
+What is registered is a property of the snapshot that registers. A snapshot of somebody else, Spark's, has
 none: then it is asked of the manifests, which name every file.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from batch.lake.catalog import Catalog, Table
@@ -66,6 +67,16 @@ def registered_between(table: Table, since: int | None, until: int) -> set[str]:
         for entry in _entries(table, manifests)
         if between.get(entry.snapshot_id)
     }
+
+
+def registered_at(table: Table) -> dict[str, datetime]:
+    """Return when each file came into `raw.landed`, by its id; long ago if that snapshot has expired."""
+    times: dict[str, datetime] = {}
+    for entry in _entries(table, _manifests(table, None)):
+        added = table.snapshot_by_id(entry.snapshot_id)
+        milliseconds = added.timestamp_ms if added else 0
+        times[name_of(entry.data_file.file_path)] = datetime.fromtimestamp(milliseconds / 1000, tz=UTC)
+    return times
 
 
 def _snapshot(table: Table, snapshot_id: int | None) -> Any:  # noqa: ANN401 - PyIceberg is not imported here
@@ -195,30 +206,67 @@ def _newest(
 def replace_rewritten(catalog: Catalog, landed: Landed) -> None:
     """Register files that took the place of registered ones, under the same ids, in place of those.
 
+    Objects keep their URLs; those that were written again are noted in the bucket, until this is done.
+
     Raises:
         StepFailedError: Others commit all the time.
         CatalogUnreachableError: The catalog does not answer.
     """
+    rewritten = landed.rewritten()
 
     def replace(table: Table) -> None:
         there = {each.id: each.url for each in landed.files()}
         gone = [
             file
             for file in _files(table, None)
-            if there.get(name_of(file.file_path), file.file_path) != file.file_path
+            if (name := name_of(file.file_path)) in there
+            and (name in rewritten or there[name] != file.file_path)
         ]
-        if not gone:
-            return
-        from pyiceberg.io.pyarrow import parquet_files_to_data_files  # noqa: PLC0415 - see the package
-
-        urls = iter([there[name_of(file.file_path)] for file in gone])
-        with table.transaction() as transaction, transaction.update_snapshot().overwrite() as update:
-            for file in gone:
-                update.delete_data_file(file)
-            for file in parquet_files_to_data_files(table.io, table.metadata, urls):
-                update.append_data_file(file)
+        if gone:
+            _put_in_place(table, gone, [there[name_of(file.file_path)] for file in gone])
 
     catalog.commit(TABLE, replace)
+    if rewritten:
+        landed.forget_rewritten()
+
+
+def replace_merged(catalog: Catalog, landed: Landed) -> int:
+    """Register merged objects in place of those that they replace; return how many left the table.
+
+    Raises:
+        StepFailedError: Others commit all the time.
+        CatalogUnreachableError: The catalog does not answer.
+    """
+
+    def replace(table: Table) -> int:
+        known = {name_of(file.file_path): file for file in _files(table, None)}
+        members = {
+            each.url: replaced
+            for each in landed.files()
+            if each.id not in known and (replaced := landed.replaced_by(each)) and replaced <= known.keys()
+        }
+        gone = [known[name] for replaced in members.values() for name in sorted(replaced)]
+        if gone:
+            _put_in_place(table, gone, list(members))
+        return len(gone)
+
+    return catalog.commit(TABLE, replace)
+
+
+def _put_in_place(table: Table, gone: Iterable[Any], urls: Iterable[str]) -> None:
+    """Commit that files have gone and others are there, seen at once."""
+    from pyiceberg.io.pyarrow import parquet_files_to_data_files  # noqa: PLC0415 - see the package
+
+    noted = known_at(table)  # by its numbers, which stay what they are
+    properties = {_REGISTERED: noted.to_json()} if noted else {}
+    with (
+        table.transaction() as transaction,
+        transaction.update_snapshot(snapshot_properties=properties).overwrite() as update,
+    ):
+        for file in gone:
+            update.delete_data_file(file)
+        for file in parquet_files_to_data_files(table.io, table.metadata, iter(urls)):
+            update.append_data_file(file)
 
 
 def _require_same(newest: Mapping[str, str], noted: Registered) -> None:

@@ -18,12 +18,13 @@ from stream.landing.fenced import FencedZone, LandedObject, read_object_footer
 from stream.landing.footer import Footer
 from stream.landing.merged import replaced_by
 from stream.landing.micro_batch import MicroBatch, check_content, read_footer
+from stream.landing.rewritten import forget_rewritten, rewritten
 from stream.landing.zone import LandingZone
 
-_NAME = re.compile(r"([^/]+)/(?:date=[^/]+/)?(\d{12}(?:-[0-9a-f]{8})?)[^/]*$")
+_NAME = re.compile(r"([^/]+)/(?:date=[^/]+/)?(\d{12}(?:-\d{12}|-[0-9a-f]{8})?)[^/]*$")
 """Lane and stem in the URL of a landed file."""
 LANE_OF_FILE = r"regexp_extract(file, '([^/]+)/(date=[^/]+/)?[^/]*$', 1)"
-STEM_OF_FILE = r"regexp_extract(file, '(\\d{12}(-[0-9a-f]{8})?)[^/]*$', 1)"
+STEM_OF_FILE = r"regexp_extract(file, '(\\d{12}(-\\d{12}|-[0-9a-f]{8})?)[^/]*$', 1)"
 """The same in Spark's words."""
 ALL: Mapping[str, int] = MappingProxyType({})
 """Lanes from their beginning."""
@@ -39,7 +40,7 @@ class LandedFile:
 
     Attributes:
         id: `<lane>/<stem>`: in a folder the id of the micro-batch; in a bucket lane and number, which is
-            given only once there.
+            given only once there, or the first and the last number of what a merged object replaces.
         lane: Whose it is.
         sequence: Its place in the lane.
         url: As Spark and PyIceberg write it.
@@ -71,6 +72,12 @@ class Landed(Protocol):
 
     def replaced_by(self, file: LandedFile) -> frozenset[str]:
         """Return the ids of what a merged file replaces; none for any other."""
+
+    def rewritten(self) -> frozenset[str]:
+        """Return the ids of objects that were written again under their URLs since they were registered."""
+
+    def forget_rewritten(self) -> None:
+        """Say that those are registered as they are."""
 
     def check(self, files: Sequence[LandedFile]) -> None:
         """Look whether files can be loaded.
@@ -106,6 +113,13 @@ class LandedFolder:
     def replaced_by(self, file: LandedFile) -> frozenset[str]:
         """See `Landed`."""
         return replaced_by(_micro_batch(file))
+
+    def rewritten(self) -> frozenset[str]:
+        """Return nothing: a file that is written again has another name."""
+        return frozenset()
+
+    def forget_rewritten(self) -> None:
+        """Do nothing."""
 
     def check(self, files: Sequence[LandedFile]) -> None:
         """Read each wholly, and compare it with the checksum in its name."""
@@ -148,9 +162,18 @@ class LandedBucket:
         ]
 
     def replaced_by(self, file: LandedFile) -> frozenset[str]:
-        """Return nothing: objects are not merged."""
-        del file
-        return frozenset()
+        """Read it in the name."""
+        first, _, last = file.id.rpartition("/")[2].partition("-")
+        numbers = range(int(first), int(last) + 1) if last else ()
+        return frozenset(f"{file.lane}/{number:012d}" for number in numbers)
+
+    def rewritten(self) -> frozenset[str]:
+        """See `Landed`; one request."""
+        return rewritten(self._zone.state)
+
+    def forget_rewritten(self) -> None:
+        """See `Landed`."""
+        forget_rewritten(self._zone.state)
 
     def check(self, files: Sequence[LandedFile]) -> None:
         """Read each footer."""

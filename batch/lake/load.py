@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from batch.lake.catalog import Catalog, Table, catalog_errors, newest_with
 from batch.lake.config import CATALOG
-from batch.lake.landed import look, register
+from batch.lake.landed import look, register, replace_rewritten
 from batch.lake.landed_files import Landed, LandedFile
 from batch.lake.merge import INCREMENT, MergeSql, marker_in
 from batch.lake.notes import LOAD_ID, Noted, note_load
@@ -71,6 +71,8 @@ class LakeLoader:
             done = newest_with(documents, LOAD_ID) or {}
             if done:
                 note_load(self.catalog, self.landed, Noted.from_summary(done))
+            if self.landed.rewritten():  # by a purge that was killed
+                replace_rewritten(self.catalog, self.landed)
             files = register(self.catalog, self.landed)
             self.at_failpoint("files_registered")
             landed = self.catalog.table("raw.landed")

@@ -1,18 +1,18 @@
 """What a purge does to the Iceberg tables: rows go, then every file and snapshot that still has them."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 
 from batch.lake.builds import current, tag_of, untag
-from batch.lake.catalog import newest_with
 from batch.lake.config import CATALOG
 from batch.lake.gate import for_spark
-from batch.lake.landed import replace_rewritten
+from batch.lake.landed import replace_merged, replace_rewritten
 from batch.lake.load import LANDED_SNAPSHOT, LakeLoader
 from batch.lake.maintain import LakeMaintenance
 from batch.lake.notes import LOAD_ID, Noted, note_load
+from batch.lake.position import is_all_loaded, loaded, move_position
 from batch.lake.session import snapshot_properties
 from batch.lake.spark_sql import literal
 from batch.purge.target import Target
@@ -21,8 +21,8 @@ from stream.warehouse.load import BULK_ROWS
 
 _DOCUMENTS = f"{CATALOG}.raw.documents"
 _LANDED = "raw.landed"
-_OURS = "claude-analytics."
 _DOING = "purge"
+_LIST_SIZE = "commit.manifest.target-size-bytes"
 _AHEAD = timedelta(minutes=5)
 """Clocks of machines differ: no snapshot is younger."""
 
@@ -51,20 +51,21 @@ class LakePurgeSide:
         """
         self.loader.load(timeout_seconds=self.lease_timeout_seconds)
         with self.loader.lock(self.lease_timeout_seconds):
-            if str(self._landed_snapshot()) != self._done().get(LANDED_SNAPSHOT, "None"):
+            if not is_all_loaded(self.loader):
                 raise WarehouseBusyError(
                     "another process has begun to load into the Iceberg tables",
                     hint="nothing was removed; run the same command again",
                 )
+            replace_merged(self.loader.catalog, self.loader.landed)  # if a merge was killed
             yield
             replace_rewritten(self.loader.catalog, self.loader.landed)
-            self._move_position()
+            move_position(self.loader)
 
     def forget(self, target: Target) -> int:
         """See `PurgeSide`."""
         mine = f"op = 'upsert' and {for_spark(target.is_row_of_it)}"
         rows = self._number(f"select count(*) from {_DOCUMENTS} where {mine}")
-        done = self._done()
+        done = loaded(self.loader)
         if not rows or not done:
             return 0
         until = int(done[LANDED_SNAPSHOT])
@@ -86,6 +87,11 @@ class LakePurgeSide:
         """See `PurgeSide`."""
         return bool(self.loader.catalog.names("marts"))
 
+    def settle(self) -> None:
+        """See `PurgeSide`; the snapshots that the next build is made of outlive the others."""
+        for name in self.loader.catalog.names("marts"):
+            self._rewrite(f"marts.{name}")
+
     def forget_notes(self, target: Target) -> None:
         """See `PurgeSide`; runs are noted in the journal alone."""
         del target
@@ -105,12 +111,8 @@ class LakePurgeSide:
         )
         tables = catalog.every_name()
         for name in tables:
-            if name != _LANDED:
-                self._run(
-                    f"call {CATALOG}.system.rewrite_data_files(table => '{name}', "
-                    "options => map('delete-file-threshold', '1'))"
-                )
-        self._move_position()
+            self._rewrite(name)
+        move_position(self.loader)
         upkeep.keep_position()
         found = current(catalog)
         kept = tag_of(found[0]) if found else ""
@@ -144,26 +146,34 @@ class LakePurgeSide:
                 counts.append(f"select count(*) from {CATALOG}.{name} where {where}")
         return self._number(f"select sum(rows) from ({' union all '.join(counts)})")
 
-    def _move_position(self) -> None:
-        """Let the present snapshots say what is loaded: older ones are about to go.
+    def _rewrite(self, name: str) -> None:
+        """Write again the files that have deleted rows, and the lists that name files which have gone.
 
-        Nothing is written but that; without a file of its own the snapshot has what the one before has.
+        Beside the name of a file such a list has the least and the greatest value of each column in it.
         """
-        done = {name: value for name, value in self._done().items() if name.startswith(_OURS)}
-        if not done:
+        if name != _LANDED:
+            self._run(
+                f"call {CATALOG}.system.rewrite_data_files(table => '{name}', "
+                "options => map('delete-file-threshold', '1'))"
+            )
+        table = self.loader.catalog.table(name)
+        snapshot = table.current_snapshot() if table else None
+        if table is None or snapshot is None:
             return
-        moved = {LANDED_SNAPSHOT: str(self._landed_snapshot())}
-        with snapshot_properties(self.loader.spark.session(), done | moved):
-            self._run(f"insert into {_DOCUMENTS} select * from {_DOCUMENTS} where false")
+        lists = [each for each in snapshot.manifests(table.io) if not each.content]
+        if not any(each.deleted_files_count for each in lists):
+            return
+        with self._smaller_lists(name, lists[0].manifest_length // 2) if len(lists) == 1 else nullcontext():
+            self._run(f"call {CATALOG}.system.rewrite_manifests(table => '{name}')")
 
-    def _done(self) -> dict[str, str]:
-        documents = self.loader.catalog.table("raw.documents")
-        return dict(newest_with(documents, LOAD_ID) or {}) if documents else {}
-
-    def _landed_snapshot(self) -> int | None:
-        landed = self.loader.catalog.table(_LANDED)
-        snapshot = landed.current_snapshot() if landed else None
-        return int(snapshot.snapshot_id) if snapshot else None
+    @contextmanager
+    def _smaller_lists(self, name: str, size_bytes: int) -> Iterator[None]:
+        """Make Iceberg rewrite a single list, which it leaves as it is unless two are to come of it."""
+        self._run(f"alter table {CATALOG}.{name} set tblproperties ('{_LIST_SIZE}' = '{size_bytes}')")
+        try:
+            yield
+        finally:
+            self._run(f"alter table {CATALOG}.{name} unset tblproperties ('{_LIST_SIZE}')")
 
     def _run(self, statement: str) -> None:
         self.loader.spark.run(statement, doing=_DOING)

@@ -5,37 +5,24 @@ coming back. The files replaced stay on disk for a while, out of sight, for read
 """
 
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
-import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from batch.backfill.plan import LANE_PREFIX
+from batch.maintenance.last_changes import SCRATCH_PREFIX, last_changes, summed
 from batch.maintenance.merges import LandedFile, days_worth_a_look, plan_merges
-from stream import sql
 from stream.clock import Clock
-from stream.core.schema import LANDING_SCHEMA
 from stream.disk import disk_errors
-from stream.errors import LandingFullError, StepFailedError
 from stream.landing.dead_letters import DeadLetterStore
-from stream.landing.footer import Footer, make_footer
+from stream.landing.footer import Footer
 from stream.landing.landed_file import remove_files
 from stream.landing.micro_batch import MicroBatch, check_content, read_footer
 from stream.landing.zone import MERGING_SUFFIX, Failpoint, LandingZone, Lane, no_failpoint
-from stream.warehouse.database import interruptible_queries
-from stream.warehouse.fresh_files import landed_rows
 from stream.warehouse.warehouse import MAX_ROWS_PER_TRANSACTION, MAX_SIZE_PER_TRANSACTION_BYTES
-
-_GROUP_ROWS = 20_000
-_GROUP_SIZE_BYTES = 24_000_000
-_SCRATCH_PREFIX = ".compaction-"
 
 
 @dataclass(frozen=True)
@@ -115,7 +102,7 @@ class Compaction:
             for lane in lanes:
                 for left_over in lane.folder.glob(f"date=*/.*{MERGING_SUFFIX}"):
                     left_over.unlink(missing_ok=True)
-            for folder in self.landing.root.parent.glob(f"{_SCRATCH_PREFIX}*"):
+            for folder in self.landing.root.parent.glob(f"{SCRATCH_PREFIX}*"):
                 shutil.rmtree(folder)
 
     def _merge_lane(self, lane: Lane) -> Merged:
@@ -130,7 +117,7 @@ class Compaction:
                 total += self._merge_run(lane, run)
         return total
 
-    def _judged(self, micro_batch: MicroBatch) -> LandedFile:
+    def _judged(self, micro_batch: MicroBatch) -> LandedFile[MicroBatch]:
         footer = read_footer(micro_batch)
         # A truncate marker says something of all older files, and a dead letter names its file.
         stays = (
@@ -143,100 +130,20 @@ class Compaction:
     def _merge_run(self, lane: Lane, run: Sequence[MicroBatch]) -> Merged:
         size_bytes = sum(map(check_content, run))
         footers = [read_footer(each) for each in run]
-        counted: list[pa.Table] = []
+        operations: Counter[str] = Counter()
 
         def groups() -> Iterator[pa.Table]:
-            for group in self._last_changes(run, footers):
-                counted.append(group.select(["op"]))
+            for group in last_changes(
+                [each.path for each in run],
+                old={str(each.path) for each, footer in zip(run, footers, strict=True) if footer.is_old},
+                scratch=self.landing.root.parent,
+                memory_limit=self.memory_limit,
+            ):
+                operations.update(group["op"].to_pylist())
                 yield group
 
         def footer(micro_batch_id: str) -> Footer:
-            return _footer(micro_batch_id, footers, counted, merged_at=self.clock())
+            return summed(micro_batch_id, footers, operations, landed_at=self.clock())
 
         merged = lane.land_merged(run, groups(), footer)
         return Merged(len(run), 1, size_bytes - merged.path.stat().st_size)
-
-    def _last_changes(self, run: Sequence[MicroBatch], footers: Sequence[Footer]) -> Iterator[pa.Table]:
-        """Return the last change of each document, in the order of ids, in groups."""
-        with self._engine() as connection:
-            names = sql.rows((str(each.path), position) for position, each in enumerate(run))
-            old = {str(each.path) for each, footer in zip(run, footers, strict=True) if footer.is_old}
-            landed = landed_rows((str(each.path) for each in run), old=old)
-            # Narrow columns first: the wide ones of outdated rows are never read.
-            connection.execute(
-                f"""
-                create temp table chosen as
-                select landed.filename, landed.file_row_number
-                from {landed} as landed
-                inner join (values {names}) as files (filename, position) using (filename)
-                qualify row_number() over (
-                    partition by landed._id
-                    order by landed.source_version desc, files.position desc, landed.file_row_number desc
-                ) = 1
-                """
-            )
-            columns = ", ".join(f"landed.{sql.identifier(name)}" for name in LANDING_SCHEMA.names)
-            reader = connection.execute(
-                f"""
-                select {columns}
-                from {landed} as landed
-                inner join chosen using (filename, file_row_number)
-                order by landed._id
-                """
-            ).to_arrow_reader(_rows_per_group(run))
-            for batch in reader:
-                yield pa.Table.from_batches([batch]).cast(LANDING_SCHEMA)
-
-    @contextmanager
-    def _engine(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Yield a DuckDB of its own, that spills beside the landing zone and leaves nothing behind."""
-        with (
-            disk_errors(self.landing.root),
-            tempfile.TemporaryDirectory(prefix=_SCRATCH_PREFIX, dir=self.landing.root.parent) as folder,
-        ):
-            try:
-                with duckdb.connect(
-                    config={"memory_limit": self.memory_limit, "temp_directory": folder}
-                ) as connection:
-                    connection.execute("set TimeZone = 'UTC'")
-                    with interruptible_queries(connection):
-                        yield connection
-            except duckdb.Error as error:
-                raise _explained(error, self.landing.root) from error
-
-
-def _rows_per_group(run: Sequence[MicroBatch]) -> int:
-    """Return how many rows a row group may have to fit into memory: as many as the schema usually."""
-    rows = size_bytes = 0
-    for each in run:
-        metadata = pq.read_metadata(each.path)
-        rows += metadata.num_rows
-        size_bytes += sum(metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
-    return max(1, min(_GROUP_ROWS, _GROUP_SIZE_BYTES * rows // max(1, size_bytes)))
-
-
-def _footer(
-    micro_batch_id: str, members: Sequence[Footer], written: Sequence[pa.Table], *, merged_at: datetime
-) -> Footer:
-    """Sum the members up: rows as they are now, everything else as it was for all of them."""
-    return make_footer(
-        micro_batch_id,
-        Counter(op for table in written for op in table["op"].to_pylist()),
-        versions=[time for each in members for time in (each.first_cluster_time, each.last_cluster_time)],
-        landed_at=merged_at,
-        dead_letters=sum(each.dead_letters for each in members),
-        position=members[-1].position,
-    )
-
-
-def _explained(error: duckdb.Error, folder: Path) -> LandingFullError | StepFailedError:
-    text = str(error).splitlines()[0]
-    if "no space left" in text.lower():
-        return LandingFullError(
-            f"cannot merge files in `{folder}`: {text}",
-            hint="free some space; nothing is lost, and the next run tries again",
-        )
-    return StepFailedError(
-        f"cannot merge files in `{folder}`: {text}",
-        hint="nothing is lost, and the next run tries again; if memory was short, raise DUCKDB_MEMORY_LIMIT",
-    )

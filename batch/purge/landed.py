@@ -1,17 +1,18 @@
-"""Takes the rows of a conversation out of landed files, and its letters out of the queue."""
+"""Takes the rows of a conversation out of landed files."""
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 import duckdb
 import pyarrow as pa
 
+from batch.backfill.guards import only_one
 from batch.purge.target import Target
 from stream import sql
 from stream.core.schema import LANDING_SCHEMA
 from stream.landing import merged
-from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.landed_file import many_groups, remove_files, write_file
 from stream.landing.micro_batch import (
     MERGED_ENDING,
@@ -39,8 +40,27 @@ class LandedPurge:
     """
 
     landing: LandingZone
-    dead_letters: DeadLetterStore
     memory_limit: str
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep every writer of the landing zone away.
+
+        Raises:
+            AlreadyRunningError: A stream worker or a backfill runs.
+        """
+        with ExitStack() as stack:
+            stack.enter_context(only_one(self.landing))
+            for lane in self.landing.lanes():
+                stack.enter_context(lane.writing())
+            yield
+
+    def fence(self) -> None:
+        """Do nothing: the lanes are locked."""
+
+    def rows(self, target: Target) -> int:
+        """Count its rows."""
+        return sum(self.rows_in_files(target).values())
 
     def rows_in_files(self, target: Target) -> dict[MicroBatch, int]:
         """Count its rows in every file that has some, files out of sight as well."""
@@ -65,23 +85,6 @@ class LandedPurge:
         for micro_batch in found:
             self._rewrite(micro_batch, target)
         return sum(found.values())
-
-    def letters(self, target: Target) -> int:
-        """Count its dead letters."""
-        letters = self.dead_letters.by_micro_batch().values()
-        return sum(target.has_letter(each.letter.raw) for found in letters for each in found)
-
-    def remove_letters(self, target: Target) -> int:
-        """Take its dead letters out of their files; give how many.
-
-        Raises:
-            LandingFullError: No space.
-            LandingNotWritableError: The folder cannot be written.
-        """
-        return sum(
-            self.dead_letters.rewrite(micro_batch_id, lambda each: not target.has_letter(each.letter.raw))
-            for micro_batch_id in self.dead_letters.by_micro_batch()
-        )
 
     def _files(self) -> list[MicroBatch]:
         return [

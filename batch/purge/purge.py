@@ -3,17 +3,16 @@
 Every step can be done again: a purge that was killed is completed by the same command.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from batch.backfill.guards import only_one
 from batch.publish.publish import Publisher
 from batch.purge import warehouse_side
-from batch.purge.landed import LandedPurge
-from batch.purge.side import PurgeSide
+from batch.purge.letters import LetterPurge
+from batch.purge.side import LandedSide, PurgeSide
 from batch.purge.target import Target
-from batch.purge.traces import Traces
+from batch.purge.traces import TraceSide
 from stream.errors import PurgeIncompleteError
 
 
@@ -25,11 +24,13 @@ class Purged:
         removed: What went, by place.
         left: What a search found afterwards, by place.
         mentions: Lines of other conversations that hold the id; they stay.
+        seconds: How long it took.
     """
 
     removed: dict[str, int]
     left: dict[str, int]
     mentions: int
+    seconds: float
 
     def require_complete(self, target: Target) -> None:
         """Check that nothing is left.
@@ -56,28 +57,15 @@ class Purge:
         on_step: Told what is being done.
     """
 
-    landed: LandedPurge
+    landed: LandedSide
+    letters: LetterPurge
     side: PurgeSide
     publisher: Publisher
-    traces: Traces
+    traces: Sequence[TraceSide]
     build_marts: Callable[[], object]
     run_id: str
     lease_timeout_seconds: float
     on_step: Callable[[str], None] = lambda _step: None
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keep every writer of the landing zone away.
-
-        Raises:
-            AlreadyRunningError: A stream worker or a backfill runs.
-        """
-        landing = self.landed.landing
-        with ExitStack() as stack:
-            stack.enter_context(only_one(landing))
-            for lane in landing.lanes():
-                stack.enter_context(lane.writing())
-            yield
 
     def count(self, target: Target) -> dict[str, int]:
         """Count what there is of it, by place.
@@ -86,15 +74,15 @@ class Purge:
             WarehouseBusyError: Another process holds the warehouse for too long.
         """
         counts = {
-            "landing zone": sum(self.landed.rows_in_files(target).values()),
-            "dead letters": self.landed.letters(target),
+            "landing zone": self.landed.rows(target),
+            "dead letters": self.letters.count(target),
         }
         if self.side.exists():
             counts["warehouse"] = self.side.rows_left(target)
         serving = self.publisher.serving
         folders = [serving.folder(build_id) for build_id in serving.builds()]
         counts["published builds"] = warehouse_side.rows_in_builds(folders, target)
-        counts["other files"] = len(self.traces.left(target))
+        counts["other files"] = sum(len(each.left(target)) for each in self.traces)
         return counts
 
     def run(self, target: Target) -> Purged:
@@ -106,20 +94,21 @@ class Purge:
             AnalyticsError: What stopped it; the same command goes on from there.
         """
         removed: dict[str, int] = {}
-        mentions = 0
-        with self.alone():
+        mentions, started = 0, time.monotonic()
+        with self.landed.alone():
+            self.landed.fence()
             self.on_step("taking it out of the landing zone")
             with self.side.keeping_loads_away():
                 removed["landing zone"] = self.landed.remove_rows(target)
-            removed["dead letters"] = self.landed.remove_letters(target)
+            removed["dead letters"] = self.letters.remove(target)
             if self.side.exists():
                 removed |= self._clean_warehouse(target)
                 mentions = self.side.mentions(target)
             self.on_step("removing results, reports and logs")
-            removed["other files"] = self.traces.remove(target)
+            removed["other files"] = sum(each.remove(target) for each in self.traces)
             self.on_step("searching for what is left")
             left = self.count(target)
-        return Purged(removed, left, mentions)
+        return Purged(removed, left, mentions, time.monotonic() - started)
 
     def _clean_warehouse(self, target: Target) -> dict[str, int]:
         removed = {}
@@ -133,6 +122,7 @@ class Purge:
         serving = self.publisher.serving
         old = serving.builds()
         if has_marts and old:
+            self.side.settle()
             self.on_step("publishing the marts")
             self.publisher.publish(self.run_id, timeout_seconds=self.lease_timeout_seconds)
             serving.remove_old(keep=0)

@@ -1,4 +1,4 @@
-"""What a purge asks of the warehouse; and DuckDB's answers."""
+"""What a purge asks of the landing zone and of the warehouse; and DuckDB's answers."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -9,6 +9,30 @@ from batch.purge import warehouse_side
 from batch.purge.target import Target
 from stream.clock import Clock
 from stream.warehouse.warehouse import Warehouse
+
+
+class LandedSide(Protocol):
+    """A landing zone of either kind: `batch.purge.landed`, `batch.purge.objects`."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep writers away, as far as they are known.
+
+        Raises:
+            AlreadyRunningError: One runs.
+        """
+
+    def fence(self) -> None:
+        """See that a writer that nobody knows of lands nothing more.
+
+        Raises:
+            AlreadyRunningError: It could not be kept from it.
+        """
+
+    def rows(self, target: Target) -> int:
+        """Count its rows, those out of sight as well."""
+
+    def remove_rows(self, target: Target) -> int:
+        """Write again whatever has rows of it; give how many rows went."""
 
 
 class PurgeSide(Protocol):
@@ -29,6 +53,9 @@ class PurgeSide(Protocol):
 
     def has_marts(self) -> bool:
         """Whether the star schema has been built."""
+
+    def settle(self) -> None:
+        """See that the marts, once published, hold nothing that was removed from them."""
 
     def forget_notes(self, target: Target) -> None:
         """Delete what loads and models noted about conversations: all marts are up to date, or none is."""
@@ -74,6 +101,9 @@ class DuckDBPurgeSide:
         """See `PurgeSide`."""
         with self.warehouse.opened(timeout_seconds=self.lease_timeout_seconds) as connection:
             return warehouse_side.has_marts(connection)
+
+    def settle(self) -> None:
+        """Do nothing: what is published is copied row by row."""
 
     def forget_notes(self, target: Target) -> None:
         """See `PurgeSide`."""

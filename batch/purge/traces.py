@@ -6,16 +6,27 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from batch.purge.target import PURGED, Target
 from stream.disk import disk_errors, write_durably
+from stream.storage.storage import Storage
 
 _TOLD = {"error", "hint", "details", "filters"}
 """Fields of journal and plans that may hold an id."""
 _NOT_OURS = {"mongo"}
 """The source itself, where it is the embedded MongoDB."""
 _SEARCHED = {".json", ".jsonl", ".html", ".log", ".sql", ".txt", ".csv", ".yml"}
+
+
+class TraceSide(Protocol):
+    """Some place where there may be traces."""
+
+    def remove(self, target: Target) -> int:
+        """Remove them; give the number of files that changed."""
+
+    def left(self, target: Target) -> Sequence[object]:
+        """Return what holds the id."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,36 @@ class Traces:
             and path.relative_to(self.data_dir).parts[0] not in {*_NOT_OURS, "dead_letter"}
             and path.is_file()
             and re.search(target.pattern, path.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+        ]
+
+
+@dataclass(frozen=True)
+class StoredTraces:
+    """Small objects in a bucket, those of backfills among them, whose other content is needed.
+
+    Attributes:
+        state: Keeps them, and nothing else.
+    """
+
+    state: Storage
+
+    def remove(self, target: Target) -> int:
+        """Take the id out of them; give the number of objects that changed."""
+        changed = 0
+        for key in self.left(target):
+            before = (self.state.get(key) or b"").decode()
+            after = _without(before, target, is_lines=False)
+            if after != before:
+                changed += 1
+                self.state.put(key, after.encode())
+        return changed
+
+    def left(self, target: Target) -> list[str]:
+        """Search all of them."""
+        return [
+            each.key
+            for each in self.state.list_after("")
+            if re.search(target.pattern, (self.state.get(each.key) or b"").decode(errors="replace"))
         ]
 
 

@@ -1,7 +1,8 @@
 """A lane of objects: no lock, but a fence; whoever writes the next number first is the writer.
 
-    landing/<lane>/<sequence>.parquet       a micro-batch
-    state/<lane>/position.json              where the lane stood when nothing arrived
+    landing/<lane>/<sequence>.parquet           a micro-batch
+    landing/<lane>/<first>-<last>.parquet       several of them as one
+    state/<lane>/position.json                  where the lane stood when nothing arrived
 
 An object is created on the condition that there is none. A second worker, or one that was taken for dead and
 comes back, loses that race: it has written nothing, and ends. What it had read is in the winner's objects,
@@ -11,7 +12,7 @@ whose positions are behind it. The bucket is listed once, when a worker starts.
 import io
 import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ from stream.landing.saved_position import create_position, save_position, saved_
 from stream.storage.prefixed import Prefixed
 from stream.storage.storage import Storage
 
-_KEY = re.compile(r"landing/(?P<lane>[^/]+)/(?P<sequence>\d{12})\.parquet")
+_KEY = re.compile(r"landing/(?P<lane>[^/]+)/((?P<first>\d{12})-)?(?P<sequence>\d{12})\.parquet")
 _TAIL_BYTES = 65_536
 """Of an object, to find its footer in; a longer one takes a second request."""
 _TRAILER_BYTES = 8
@@ -43,14 +44,22 @@ class LandedObject:
     Attributes:
         key: In the storage.
         lane: Whose it is.
-        sequence: Its place in the lane, ascending; of a backfill, the number of its range.
+        sequence: Its place in the lane, ascending; of a backfill, the number of its range; of a merged
+            object, that of the last it replaces.
         size_bytes: Of the object.
+        first: Of a merged object, the number of the first it replaces.
     """
 
     key: str
     lane: str
     sequence: int
     size_bytes: int
+    first: int | None = None
+
+    @property
+    def name(self) -> str:
+        """`<lane>/<number>`, of a merged one `<lane>/<first>-<last>`."""
+        return self.key.removeprefix("landing/").removesuffix(".parquet")
 
 
 class FencedLane:
@@ -79,12 +88,42 @@ class FencedLane:
         yield
 
     def landed(self, after: int = -1) -> Iterator[LandedObject]:
-        """List what has landed behind a sequence number, in order; one request for a thousand."""
-        for each in self._storage.list_after(
-            f"landing/{self.name}", _key(self.name, after) if after >= 0 else ""
-        ):
+        """List what has landed behind a sequence number, in order; one request for a thousand.
+
+        What a merged object replaces is left out, if the merged one is behind the number, too.
+        """
+        replaced_until = -1
+        for each in self._objects(_key(self.name, after) if after >= 0 else ""):
+            if each.first is not None:  # listed before what it replaces: `-` sorts before `.`
+                replaced_until = max(replaced_until, each.sequence)
+                yield each
+            elif each.sequence > replaced_until:
+                yield each
+
+    def objects(self) -> Iterator[LandedObject]:
+        """List all objects that there are, in the order of keys."""
+        return self._objects()
+
+    def replacements(self) -> list[tuple[LandedObject, list[LandedObject]]]:
+        """Return each merged object with what is still there of those it replaces."""
+        found: list[tuple[LandedObject, list[LandedObject]]] = []
+        for each in self._objects():
+            if each.first is not None:
+                found.append((each, []))
+            elif found and each.sequence <= found[-1][0].sequence:
+                found[-1][1].append(each)
+        return [(merged, replaced) for merged, replaced in found if replaced]
+
+    def merged(self, members: Sequence[LandedObject]) -> LandedObject:
+        """Return the object that is to replace neighbours; nothing is written."""
+        first, last = members[0].sequence, members[-1].sequence
+        return LandedObject(_key(self.name, last, first=first), self.name, last, 0, first)
+
+    def _objects(self, offset: str = "") -> Iterator[LandedObject]:
+        for each in self._storage.list_after(f"landing/{self.name}", offset):
             if name := _KEY.fullmatch(each.key):
-                yield LandedObject(each.key, self.name, int(name["sequence"]), each.size_bytes)
+                first = int(name["first"]) if name["first"] else None
+                yield LandedObject(each.key, self.name, int(name["sequence"]), each.size_bytes, first)
 
     def numbers(self) -> set[int]:
         """Return the sequence numbers of what has landed."""
@@ -239,19 +278,25 @@ class FencedZone:
 
     def landed_ids(self, among: Iterable[str]) -> set[str]:
         """Return which of these micro-batches have landed, by their ids; a request or two for each."""
-        return {each for each in among if self._footer_id(each) == each}
+        return set(self.footers(among))
 
-    def _footer_id(self, micro_batch_id: str) -> str | None:
+    def footers(self, among: Iterable[str]) -> dict[str, Footer]:
+        """Return the footers of those micro-batches that have landed, by their ids."""
+        found = ((each, self._footer(each)) for each in among)
+        return {each: footer for each, footer in found if footer and footer.micro_batch_id == each}
+
+    def _footer(self, micro_batch_id: str) -> Footer | None:
         lane, _, stem = micro_batch_id.partition("/")
         sequence = int(stem.partition("-")[0])
         found = next(self.lane(lane).landed(sequence - 1), None)
         if found is None or found.sequence != sequence:
             return None
-        return read_object_footer(self.storage, found).micro_batch_id
+        return read_object_footer(self.storage, found)
 
 
-def _key(lane: str, sequence: int) -> str:
-    return f"landing/{lane}/{sequence:012d}.parquet"
+def _key(lane: str, sequence: int, *, first: int | None = None) -> str:
+    since = "" if first is None else f"{first:012d}-"
+    return f"landing/{lane}/{since}{sequence:012d}.parquet"
 
 
 def last_sequence(first_after: Callable[[int], int | None]) -> int | None:
@@ -292,11 +337,16 @@ def read_object_footer(storage: Storage, landed: LandedObject) -> Footer:
         metadata = pq.read_metadata(pa.BufferReader(tail)).metadata
         return Footer.from_metadata(metadata, what=f"micro-batch `{landed.key}`")
     except (pa.ArrowException, ValueError) as error:
-        raise MicroBatchCorruptError(
-            f"micro-batch `{storage.url}/{landed.key}` is corrupt: {error}",
-            hint="restore it from a version or a copy of the bucket, under the same key; never delete the "
-            "newest one: its number would be given to another",
-        ) from error
+        raise corrupt_object(storage, landed.key, error) from error
+
+
+def corrupt_object(storage: Storage, key: str, problem: object) -> MicroBatchCorruptError:
+    """Make the error for an object that cannot be read."""
+    return MicroBatchCorruptError(
+        f"micro-batch `{storage.url}/{key}` is corrupt: {problem}",
+        hint="restore it from a version or a copy of the bucket, under the same key; never delete the "
+        "newest one: its number would be given to another",
+    )
 
 
 def _tail(storage: Storage, landed: LandedObject, length: int) -> bytes:

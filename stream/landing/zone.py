@@ -267,9 +267,20 @@ class LandingZone:
 
     def landed_ids(self, among: Iterable[str]) -> set[str]:
         """Return which of these micro-batches have landed, by their ids."""
+        return {each.id for each in self._named(among)}
+
+    def footers(self, among: Iterable[str]) -> dict[str, Footer]:
+        """Return the footers of those micro-batches that have landed, by their ids.
+
+        Raises:
+            MicroBatchCorruptError: One cannot be read.
+        """
+        return {each.id: read_footer(each) for each in self._named(among)}
+
+    def _named(self, among: Iterable[str]) -> Iterator[MicroBatch]:
         ids = set(among)
-        lanes = {each.partition("/")[0] for each in ids}
-        return {each.id for name in lanes for each in self.lane(name).micro_batches() if each.id in ids}
+        for name in {each.partition("/")[0] for each in ids}:
+            yield from (each for each in self.lane(name).micro_batches() if each.id in ids)
 
     def micro_batches(self) -> list[MicroBatch]:
         """List what has landed in all lanes: by lane, oldest first in each."""

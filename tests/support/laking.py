@@ -1,7 +1,7 @@
 """Lakes of tests: landed files, Iceberg tables made of them, and what DuckDB makes of the same files."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
@@ -18,13 +18,22 @@ from batch.lake.lock import loading_lock
 from batch.lake.mirror import Mirror
 from batch.lake.postgres_server import PostgresServer
 from batch.lake.publish import LakePublisher
+from batch.lake.purged import LakePurgeSide
 from batch.lake.session import Spark
 from batch.publish.folder import ServingFolder
+from batch.purge.landed import LandedPurge
+from batch.purge.letters import LetterPurge
+from batch.purge.objects import ObjectsPurge
+from batch.purge.purge import Purge
+from batch.purge.side import LandedSide
+from batch.purge.traces import StoredTraces, Traces, TraceSide
 from stream.clock import utc_now
 from stream.core.schema import Row
+from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.fenced import FencedZone
 from stream.landing.zone import STREAM_LANE, Failpoint, LandingZone, no_failpoint
 from stream.storage.objects import ObjectStorage
+from stream.storage.prefixed import Prefixed
 from stream.warehouse.load import LoadResult
 from tests.support.landing import land, land_in
 from tests.support.objects import copy_landed
@@ -166,6 +175,30 @@ def publisher_of(lake: Lake, *, keep: int = 5, at_failpoint: Failpoint = no_fail
         at_failpoint=at_failpoint,
         catalog=lake.catalog,
         chosen=chosen,
+    )
+
+
+def purge_of(lake: Lake, build_marts: Callable[[], object], *, run_id: str = "20260103") -> Purge:
+    """Return what purges a lake."""
+    if lake.storage is None:
+        zone = LandingZone(lake.folder / "landing", clock=utc_now)
+        landed: LandedSide = LandedPurge(zone, "500MB")
+        letters = DeadLetterStore(lake.folder / "dead_letter", clock=utc_now)
+        stored: list[TraceSide] = []
+    else:
+        objects = FencedZone(lake.storage, clock=utc_now)
+        landed = ObjectsPurge(objects)
+        letters = DeadLetterStore(Prefixed(lake.storage, "dead_letter"), clock=utc_now)
+        stored = [StoredTraces(objects.state)]
+    return Purge(
+        landed=landed,
+        letters=LetterPurge(letters),
+        side=LakePurgeSide(lake.loader(), lease_timeout_seconds=5),
+        publisher=publisher_of(lake),
+        traces=[Traces(lake.folder, (), ()), *stored],
+        build_marts=build_marts,
+        run_id=run_id,
+        lease_timeout_seconds=5,
     )
 
 

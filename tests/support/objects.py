@@ -1,6 +1,9 @@
 """Micro-batches in an object store: landed by hand, and brought into a warehouse to be compared."""
 
+import json
+import zlib
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +64,45 @@ def copy_landed(storage: Storage, folder: Path) -> None:
     for lane in zone.lanes():
         for landed in lane.landed():
             footer = read_object_footer(storage, landed)
-            if footer.micro_batch_id not in there:
+            if landed.first is None and footer.micro_batch_id not in there:
                 stem = footer.micro_batch_id.partition("/")[2]
                 day = local.root / lane.name / f"date={footer.landed_at.date()}"
                 named = MicroBatch(day / f"{stem}.parquet", lane.name, landed.sequence)
                 local.lane(lane.name).land(named, _table(storage, landed.key), footer)
+
+
+def objects_with(storage: Storage, texts: Iterable[str]) -> list[str]:
+    """Read every object there is, and name those that hold one of the texts, compressed or cut to 16 letters.
+
+    Iceberg's manifests keep the beginning of values as the bounds of a file.
+    """
+    wanted = [part.encode() for text in texts for part in (text, text[:16])]
+    found = []
+    for each in storage.list_after(""):
+        content = storage.get(each.key) or b""
+        if each.key.endswith(".parquet"):
+            rows = pq.read_table(pa.BufferReader(content)).to_pylist()
+            content += json.dumps(rows, default=str).encode()
+        elif each.key.endswith(".avro"):
+            content += unpacked(content)
+        if any(text in content for text in wanted):
+            found.append(each.key)
+    return found
+
+
+def unpacked(avro: bytes) -> bytes:
+    """Return the records of an Avro file as they are before they are compressed."""
+    sync = avro[-16:]
+    _, *blocks = avro.split(sync)[:-1]
+    plain = b""
+    for block in blocks:
+        at = 0
+        for _ in range(2):  # the number of records, the size in bytes
+            while block[at] & 0x80:
+                at += 1
+            at += 1
+        plain += zlib.decompress(block[at:], wbits=-15)
+    return plain
 
 
 def _tables(storage: Storage) -> list[tuple[str, pa.Table]]:

@@ -81,7 +81,7 @@ def replay_letters(
     found = replay(
         _letters(context, letter_ids),
         store=context.dead_letters,
-        landing=context.landing,
+        landing=context.landed,
         clock=utc_now,
         as_is=as_is,
         normalise_document=partial(normalise, redactor=context.redactor),

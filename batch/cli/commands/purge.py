@@ -1,6 +1,7 @@
 """Remove a conversation or a project from every file and table, and verify that nothing is left."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,11 +14,13 @@ from batch.cli.lake import make_purged_side
 from batch.cli.readers import catch_up
 from batch.dashboards.report.write import REPORT_NAME
 from batch.purge.landed import LandedPurge
+from batch.purge.letters import LetterPurge
+from batch.purge.objects import ObjectsPurge
 from batch.purge.purge import Purge
-from batch.purge.side import DuckDBPurgeSide, PurgeSide
+from batch.purge.side import DuckDBPurgeSide, LandedSide, PurgeSide
 from batch.purge.source import count_documents, delete_documents
 from batch.purge.target import Target
-from batch.purge.traces import Traces
+from batch.purge.traces import StoredTraces, Traces, TraceSide
 from batch.runs.journal import new_run_id
 from batch.validate.project import DATA_DOCS_FOLDER, RESULTS_FOLDER
 from stream.clock import utc_now
@@ -42,7 +45,7 @@ def command(
     with context.pipeline_locked():
         with console.status("beginning …") as status:
             job = make_purge(context, new_run_id(utc_now()), on_step=lambda step: status.update(f"{step} …"))
-            with job.alone():
+            with job.landed.alone():
                 found = job.count(target)
         in_source, problem = _in_source(context, target)
         told = ", ".join(f"{number:,} in {place}" for place, number in found.items() if number)
@@ -57,6 +60,7 @@ def command(
             deleted = _delete_in_source(context, target) if source else 0
             done = job.run(target)
         _print(done.removed | ({"MongoDB": deleted} if source else {}), done.left, context)
+        console.print(f"in {done.seconds:,.1f} seconds")
     if done.mentions:
         console.print(
             f"{done.mentions:,} lines of other conversations hold the id, forks among them: they stay"
@@ -83,30 +87,40 @@ def make_purge(context: Context, run_id: str, *, on_step: Callable[[str], None])
     gate = make_gate(context)
     dbt = make_dbt_project(context)
     data_dir = context.settings.data.data_dir
-    backfills = context.landing.root.glob(f"{LANE_PREFIX}*/*.json")
+    landed, plans, stored = _landed(context)
     return Purge(
-        landed=LandedPurge(context.landing, context.dead_letters, context.settings.duckdb.memory_limit),
+        landed=landed,
+        letters=LetterPurge(context.dead_letters),
         side=_side(context),
         publisher=make_publisher(context),
-        traces=Traces(
-            data_dir,
-            made_anew=(
-                gate.folder / RESULTS_FOLDER,
-                gate.folder / DATA_DOCS_FOLDER,
-                dbt.target_dir,
-                dbt.log_dir,
-                data_dir / REPORT_NAME,
+        traces=[
+            Traces(
+                data_dir,
+                made_anew=(
+                    gate.folder / RESULTS_FOLDER,
+                    gate.folder / DATA_DOCS_FOLDER,
+                    dbt.target_dir,
+                    dbt.log_dir,
+                    data_dir / REPORT_NAME,
+                ),
+                rewritten=(context.journal.path, *plans),
             ),
-            rewritten=(
-                context.journal.path,
-                *(path for path in backfills if has_ended(path.parent)),
-            ),
-        ),
+            *stored,
+        ],
         build_marts=lambda: build_marts(context),
         run_id=run_id,
         lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
         on_step=on_step,
     )
+
+
+def _landed(context: Context) -> tuple[LandedSide, Sequence[Path], Sequence[TraceSide]]:
+    """Return the landing zone, and where plans of backfills are: files that may be changed, or a bucket."""
+    if context.settings.data.is_remote and context.settings.lake.is_iceberg:
+        zone = context.landed_objects
+        return ObjectsPurge(zone), (), [StoredTraces(zone.state)]
+    ended = [path for path in context.landing.root.glob(f"{LANE_PREFIX}*/*.json") if has_ended(path.parent)]
+    return LandedPurge(context.landing, context.settings.duckdb.memory_limit), ended, ()
 
 
 def _side(context: Context) -> PurgeSide:

@@ -13,10 +13,15 @@ from batch.dead_letters import AS_IS_FIELD, REPLAY_LANE, Replay, replay
 from stream.clock import utc_now
 from stream.core.normalise import DeadLetter, normalise, truncate_marker, undecodable
 from stream.core.schema import Row
+from stream.errors import AlreadyRunningError
 from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.fenced import FencedZone
 from stream.landing.zone import LandingZone
+from stream.storage.local import LocalStorage
+from stream.storage.prefixed import Prefixed
 from stream.warehouse.warehouse import Warehouse
-from tests.support.landing import delete, land, position_at, upsert
+from tests.support.landing import delete, land, land_in, position_at, upsert
+from tests.support.objects import landed_rows
 from tests.support.streaming import make_warehouse
 
 
@@ -181,3 +186,23 @@ def test_values_come_back_as_the_server_sent_them(queue: Queue) -> None:
     queue.reject(letter(ObjectId("b" * 24), **fields))
     queue.replay(normalise_document=look)
     assert [{"_id": ObjectId("b" * 24)} | fields] == seen
+
+
+def test_a_queue_in_a_bucket_is_replayed_there(tmp_path: Path) -> None:
+    """Rows land in a lane of the bucket, older than their window; of two replays one ends."""
+    storage = LocalStorage(tmp_path)
+    zone = FencedZone(storage, clock=utc_now)
+    store = DeadLetterStore(Prefixed(storage, "dead_letter"), clock=utc_now)
+    landed = land_in(zone.lane("stream"), [upsert(7, 8)], dead_letters=2, position=position_at(9))
+    store.store(landed, [letter(1), letter(2, timestamp=True)])
+    rival = zone.lane(REPLAY_LANE)
+    rival.newest()
+
+    found = replay(store.list(zone), store=store, landing=zone, clock=utc_now, normalise_document=lenient)
+
+    assert (1, 1) == (len(found.replayed), len(found.rejected))
+    assert ["i:2"] == [each.letter.document_id for each in store.list(zone)]
+    [replayed] = [row for row in landed_rows(storage) if row["_id"] == "i:1"]
+    assert (replayed["type"], replayed["source_version"]) == ("mended", 7)
+    with pytest.raises(AlreadyRunningError):
+        land_in(rival, [upsert(1, 7)])

@@ -31,10 +31,13 @@ NAMES = {
     ),
     "s3://logs/claude/landing/stream-2-0of4/000000000007.parquet": "stream-2-0of4/000000000007",
     "s3://logs/landing/backfill-a-1/000000000000.parquet": "backfill-a-1/000000000000",
+    "s3://logs/landing/stream/000000000003-000000000012.parquet": "stream/000000000003-000000000012",
 }
 
 
-@pytest.mark.parametrize(("url", "name"), NAMES.items(), ids=["file", "merged file", "object", "backfill"])
+@pytest.mark.parametrize(
+    ("url", "name"), NAMES.items(), ids=["file", "merged file", "object", "backfill", "merged object"]
+)
 def test_a_name_by_url(url: str, name: str) -> None:
     """Python and Spark read the same in it."""
     lane, stem = (
@@ -79,6 +82,28 @@ def test_objects_say_what_is_in_them(tmp_path: Path) -> None:
     assert pending.truncate_marker() == 12
     assert bucket.pending([]).keys_among(["i:1"]) == set()
     assert unregistered(bucket, files, {"stream/000000000000"}) == [files[0], files[2]]
+
+
+def test_a_merged_object_is_known_if_all_that_it_replaces_is(tmp_path: Path) -> None:
+    """It is not registered a second time; what it replaces is out of sight."""
+    zone, bucket = bucket_in(tmp_path)
+    for key in range(4):
+        land_in(zone.lane("stream"), [upsert(key, 10)])
+    known = {each.id for each in bucket.files()}
+    merged = zone.lane("stream").merged(list(zone.lane("stream").landed())[1:3])
+    zone.storage.put(merged.key, b"any")
+
+    files = bucket.files()
+
+    assert [each.id for each in files] == [
+        "stream/000000000000",
+        "stream/000000000001-000000000002",
+        "stream/000000000003",
+    ]
+    assert bucket.replaced_by(files[1]) == {"stream/000000000001", "stream/000000000002"}
+    assert bucket.replaced_by(files[0]) == frozenset()
+    assert unregistered(bucket, files, known) == []
+    assert unregistered(bucket, files, known - {"stream/000000000002"}) == [files[1]]
 
 
 def test_a_damaged_object_is_refused(tmp_path: Path) -> None:
