@@ -251,6 +251,8 @@ class Soak:
         self.endings["refused a rewound source"] += 1
         self._settings = _SETTINGS
         self._start()
+        # Until it reads everything again a backfill refuses the source as well.
+        self._wait_for(lambda: "resnapshot_started" in self.log()[self._log_begins_at :])
 
     def _wait_for(self, condition: Callable[[], bool]) -> None:
         """Wait with an eye on the worker."""
