@@ -10,7 +10,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from batch.maintenance import compaction
+from batch.maintenance import compaction, last_changes
 from batch.publish.live_views import live_views
 from stream.core.normalise import DeadLetter, truncate_marker
 from stream.core.schema import Row
@@ -205,7 +205,7 @@ def test_a_merged_file_whose_list_is_lost_says_what_to_do(yard: Yard) -> None:
 )
 def test_what_duckdb_says_is_explained(problem: str, kind: type[Exception]) -> None:
     """Nothing is lost; the hint says what helps."""
-    explained = compaction._explained(duckdb.Error(problem), Path("landing"))
+    explained = last_changes._explained(duckdb.Error(problem), Path("landing"))
 
     assert isinstance(explained, kind)
     assert f"cannot merge files in `landing`: {problem}" == explained.message
