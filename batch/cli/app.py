@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from importlib.metadata import version
 from io import TextIOWrapper
 from typing import Annotated
@@ -72,7 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # where only ASCII is wanted, an arrow is no reason to fail
-    with ending_beside_threads(), exiting_at_signals():
+    # Whoever calls it with arguments has a process of their own to end.
+    with ending_beside_threads() if arguments is None else nullcontext(), exiting_at_signals():
         try:
             app(args=None if arguments is None else list(arguments))
         except SystemExit:

@@ -78,8 +78,12 @@ class Program:
         return subprocess.CompletedProcess(arguments, int(code or 0), output.getvalue(), errors.getvalue())
 
     def done(self, *arguments: str, code: int = 0, **settings: str) -> str:
-        """Call a command, which must end with this exit code; return what it printed, errors too."""
-        done = self.call(*arguments, **settings)
+        """Call a command, which must end with this exit code; return what it printed, errors too.
+
+        With Spark it is a process: a session is one for all of a process.
+        """
+        with_spark = (self.environment | settings).get("WAREHOUSE") == "iceberg"
+        done = (self.run if with_spark else self.call)(*arguments, **settings)
         assert code == done.returncode, done.stdout + done.stderr
         return done.stdout + done.stderr
 
