@@ -264,6 +264,7 @@ def test_a_rejected_document_is_shown_mended_and_loaded(platform: Platform, aler
     assert "0 replayed, 2 still rejected" in platform.once("dead-letters", "replay", expected=2)
     assert "2 replayed, 0 still rejected" in platform.once("dead-letters", "replay", "--as-is")
     assert [] == dead_letters(platform)
+    platform.mongo('db.conversations.deleteOne({_id: "odd"})')  # or the backfills of other stories reject it
     proved(platform)
 
 
