@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from pymongo.collection import Collection
 
 from batch.mongod.replica_set import EmbeddedMongo
 from batch.mongod.server import MongodOptions
+from stream.core.cluster_time import cluster_time_of
 from stream.source.client import read_oplog
 from tests.support.streaming import StreamRunner, line, mongo_settings, wait_until
 
@@ -55,20 +56,29 @@ class LostHistory:
         """Return a stream of another collection beside it, in a new data folder."""
         return StreamRunner(self._settings.model_copy(update={"collection": name}), folder)
 
-    def present_second(self) -> int:
-        """Ask the server for its newest second."""
-        oplog = read_oplog(self.collection.database.client)
-        assert oplog is not None
-        return oplog.last_second
 
+def push_out(
+    client: MongoClient[dict[str, Any]],
+    stream: StreamRunner,
+    *,
+    after_each: Callable[[int], object] = lambda _cluster_time: None,
+) -> None:
+    """Write elsewhere until the position that a stream has now has left the oplog.
 
-def push_out(client: MongoClient[dict[str, Any]], stream: StreamRunner) -> None:
-    """Write elsewhere until the position of a stream has left the oplog."""
+    Args:
+        client: To the server of the oplog.
+        stream: Whose position is meant.
+        after_each: Called after each write, a quarter of the oplog, with the write's cluster time.
+    """
     position = stream.lane.position()
     assert position is not None
 
     def has_left() -> bool:
-        client["other"]["filler"].insert_one({"filler": os.urandom(2_000_000)})
+        with client.start_session() as session:
+            client["other"]["filler"].insert_one({"filler": os.urandom(2_000_000)}, session=session)
+            written = session.operation_time
+        assert written is not None
+        after_each(cluster_time_of(written.time, written.inc))
         oplog = read_oplog(client)
         return oplog is not None and oplog.first_second > position.cluster_time >> 31
 
