@@ -507,4 +507,5 @@ def test_down_leaves_nothing_but_data(platform: Platform) -> None:
     networks = json.loads(platform.engine("network", "ls", "--format", "json"))
     assert ["podman"] == [each["name"] for each in networks]
     volumes = platform.engine("volume", "ls", "--format", "{{.Name}}").split()
-    assert {f"{PROJECT}_{name}" for name in COMPOSE["volumes"]} <= set(volumes)
+    lake = {name for name in COMPOSE["volumes"] if name.startswith("lake")}  # of a profile that was never up
+    assert {f"{PROJECT}_{name}" for name in COMPOSE["volumes"].keys() - lake} <= set(volumes)
