@@ -46,6 +46,7 @@ class LandedUpkeep:
         if landed is None:
             return []
         replaced = removed = 0
+        self.loader.spark.wait_for_executors()
         try:
             plan = self.compaction.plan(registered(landed).keys())
             for runs in _chunks(plan):

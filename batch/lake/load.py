@@ -11,20 +11,20 @@ twice changes nothing. Two loaders at once wait for each other where the catalog
 refuses the second of two commits, and the version rule keeps a repeated one without effect.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 
 from batch.lake.catalog import Catalog, Table, catalog_errors, newest_with
 from batch.lake.config import CATALOG
 from batch.lake.landed import look, register, replace_rewritten
 from batch.lake.landed_files import Landed, LandedFile
-from batch.lake.merge import INCREMENT, MergeSql, marker_in
+from batch.lake.merge import COMPARED, INCREMENT, MergeSql, marker_in
 from batch.lake.notes import LOAD_ID, Noted, note_load
 from batch.lake.session import Spark, snapshot_properties, spark_errors
 from batch.lake.tables import SCHEMA_VERSION, VERSION_PROPERTY, statements
 from stream.clock import Clock
-from stream.errors import SchemaTooNewError
+from stream.errors import SchemaTooNewError, StepFailedError
 from stream.landing.landed_file import Failpoint, no_failpoint
 from stream.warehouse.load import BULK_ROWS, LoadResult
 
@@ -65,21 +65,31 @@ class LakeLoader:
             StorageRefusedError: It refuses.
             StepFailedError: Spark failed.
         """
-        with self.lock(timeout_seconds), catalog_errors():
-            self.prepare()
-            documents = self._documents()
-            done = newest_with(documents, LOAD_ID) or {}
-            if done:
-                note_load(self.catalog, self.landed, Noted.from_summary(done))
-            if self.landed.rewritten():  # by a purge that was killed
-                replace_rewritten(self.catalog, self.landed)
-            files = register(self.catalog, self.landed)
-            self.at_failpoint("files_registered")
-            landed = self.catalog.table("raw.landed")
-            newest = landed.current_snapshot() if landed else None
-            if newest is None or str(newest.snapshot_id) == done.get(LANDED_SNAPSHOT):
-                return LoadResult()
-            return self._merge(landed, newest.snapshot_id, done, files)
+        while True:
+            with self.lock(timeout_seconds), catalog_errors():
+                found = self._load_with_executors()
+            if found is not None:
+                return found
+            self.spark.wait_for_executors()
+
+    def _load_with_executors(self) -> LoadResult | None:
+        """Load, or return None if something is to be loaded and executors are not there yet."""
+        self.prepare()
+        documents = self._documents()
+        done = newest_with(documents, LOAD_ID) or {}
+        if done:
+            note_load(self.catalog, self.landed, Noted.from_summary(done))
+        if self.landed.rewritten():  # by a purge that was killed
+            replace_rewritten(self.catalog, self.landed)
+        register(self.catalog, self.landed)
+        self.at_failpoint("files_registered")
+        landed = self.catalog.table("raw.landed")
+        newest = landed.current_snapshot() if landed else None
+        if newest is None or str(newest.snapshot_id) == done.get(LANDED_SNAPSHOT):
+            return LoadResult()
+        if not self.spark.has_executors:
+            return None
+        return self._merge(landed, newest.snapshot_id, done)
 
     def pending(self) -> list[LandedFile]:
         """Return what has landed and is not loaded yet, in order.
@@ -114,19 +124,22 @@ class LakeLoader:
     def _documents(self) -> Table:
         return self.catalog.commit("raw.documents", lambda table: table)
 
-    def _merge(self, landed: Table, until: int, done: Mapping[str, str], files: int) -> LoadResult:
+    def _merge(self, landed: Table, until: int, done: Mapping[str, str]) -> LoadResult:
         since = done.get(LANDED_SNAPSHOT)
         load_id = int(done.get(LOAD_ID, 0)) + 1
         self._view_increment(landed, int(since) if since else None, until)
-        sql = self._statements(load_id)
-        rows = self._number(f"select count(*) from {INCREMENT}")
+        doing = "load what has landed"
+        [(rows, least, greatest)] = self.spark.rows(
+            f"select count(*), min(_id), max(_id) from {INCREMENT}", doing=doing
+        )
+        sql = self._statements(load_id, (least or "", greatest or ""))
         swept = self._number(sql.swept()) if sql.has_new_marker else 0
         is_bulk = rows >= BULK_ROWS or sql.has_new_marker
-        doing = f"load {files:,} micro-batches"
         self.spark.run(sql.staged(), doing=doing)
-        [(upserted, deleted)] = self.spark.rows(sql.counts(), doing=doing)
-        if not is_bulk:
-            self.spark.run(sql.changed_lines(), doing=doing)
+        with self._compared(sql, doing=doing):
+            [(upserted, deleted)] = self.spark.rows(sql.counts(), doing=doing)
+            if not is_bulk:
+                self.spark.run(sql.changed_lines(), doing=doing)
         self.at_failpoint("changes_noted")
         noted = Noted(
             load_id, self.clock(), since, until, int(upserted), int(deleted) + swept, is_bulk=is_bulk
@@ -138,10 +151,21 @@ class LakeLoader:
         micro_batches = note_load(self.catalog, self.landed, noted)
         return LoadResult(micro_batches, rows, noted.rows_upserted, noted.rows_deleted)
 
-    def _statements(self, load_id: int) -> MergeSql:
+    @contextmanager
+    def _compared(self, sql: MergeSql, *, doing: str) -> Iterator[None]:
+        self.spark.run(sql.compared(), doing=doing)
+        # The documents are read once for all that is asked of it.
+        self.spark.run(f"cache table {COMPARED}", doing=doing)
+        try:
+            yield
+        finally:
+            with suppress(StepFailedError):  # of a Spark that has gone
+                self.spark.run(f"uncache table if exists {COMPARED}", doing=doing)
+
+    def _statements(self, load_id: int, keys: tuple[str, str]) -> MergeSql:
         known = self._number(marker_in(f"{CATALOG}.raw.documents"))
         landed = self._number(marker_in(INCREMENT))
-        return MergeSql(CATALOG, load_id, max(known, landed), has_new_marker=landed > known)
+        return MergeSql(CATALOG, load_id, max(known, landed), has_new_marker=landed > known, keys=keys)
 
     def _view_increment(self, landed: Table, since: int | None, until: int) -> None:
         """Let `INCREMENT` be the rows that were registered after one snapshot and up to another."""

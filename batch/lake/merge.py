@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 
 from batch.lake.landed_files import LANE_OF_FILE, STEM_OF_FILE
+from batch.lake.spark_sql import literal
 from batch.lake.tables import DOCUMENTS
 from stream.core.schema import TRUNCATE_ID
 
 INCREMENT = "landed_increment"
 """View of what is to be loaded: rows of `raw.landed`, with `file` and `pos`."""
+COMPARED = "compared_changes"
+"""What the merge will put in place, beside the versions it replaces: keys and fields, no content."""
 
 _MARKER = "'truncate', 'floor'"
 
@@ -21,12 +24,15 @@ class MergeSql:
         load_id: Of the load.
         marker: The highest truncate marker, loaded or about to be; 0 without one.
         has_new_marker: Whether it is higher than the one that is loaded.
+        keys: The least and the greatest key to be loaded. Files of the table without a key between them are
+            not read: keys that MongoDB makes grow with time.
     """
 
     catalog: str
     load_id: int
     marker: int
     has_new_marker: bool
+    keys: tuple[str, str]
 
     @property
     def documents(self) -> str:
@@ -56,39 +62,44 @@ class MergeSql:
             where place = 1
             """
 
+    def compared(self) -> str:
+        """Make the view `COMPARED`."""
+        return f"""
+            create or replace temporary view {COMPARED} as
+            select
+                staged.op, staged.session_id, staged.source_file, staged.uuid, staged.message_id,
+                old.op as old_op, old.session_id as old_session_id, old.uuid as old_uuid,
+                old.source_file as old_source_file, old.message_id as old_message_id,
+                old.source_version as old_version
+            from staged
+            left join {self.documents} as old on staged._id = old._id and {self._near("old")}
+            where old.source_version is null or old.source_version <= staged.source_version
+            """
+
     def changed_lines(self) -> str:
         """Note the lines of old and new versions."""
         return f"""
             insert into {self.catalog}.raw.changed_lines
-            with known as (
-                select
-                    staged.op, staged.session_id, staged.source_file, staged.uuid, staged.message_id,
-                    old.op as old_op, old.session_id as old_session_id, old.uuid as old_uuid,
-                    old.source_file as old_source_file, old.message_id as old_message_id
-                from staged
-                left join {self.documents} as old on staged._id = old._id
-                where old.source_version is null or old.source_version <= staged.source_version
-            )
             select cast({self.load_id} as bigint), session_id, source_file, uuid, message_id
-            from known where op = 'upsert'
+            from {COMPARED} where op = 'upsert'
             union
             select
                 cast({self.load_id} as bigint), old_session_id, old_source_file, old_uuid, old_message_id
-            from known where old_op = 'upsert'
+            from {COMPARED} where old_op = 'upsert'
             """
 
     def counts(self) -> str:
         """Ask how many documents the merge writes, and how many its deletes remove beside a sweep."""
         return f"""
             select
-                count_if(staged.op = 'upsert'),
-                count_if(
-                    staged.op = 'delete' and old.op = 'upsert' and old.source_version >= {self.marker}
-                )
-            from staged
-            left join {self.documents} as old on staged._id = old._id
-            where old.source_version is null or old.source_version <= staged.source_version
+                count_if(op = 'upsert'),
+                count_if(op = 'delete' and old_op = 'upsert' and old_version >= {self.marker})
+            from {COMPARED}
             """
+
+    def _near(self, table: str) -> str:
+        least, greatest = self.keys
+        return f"{table}._id between {literal(least)} and {literal(greatest)}"
 
     def swept(self) -> str:
         """Ask how many documents are older than a new marker."""
@@ -96,13 +107,15 @@ class MergeSql:
 
     def merge(self) -> str:
         """Put the staged changes in place, in one commit."""
-        sweep = (
-            f"when not matched by source and target.source_version < {self.marker} then delete"
-            if self.has_new_marker
-            else ""
-        )
+        near, sweep = f"and {self._near('target')}", ""
+        if self.has_new_marker:  # looks at every row
+            near, sweep = (
+                "",
+                f"when not matched by source and target.source_version < {self.marker} then delete",
+            )
         return f"""
-            merge into {self.documents} as target using staged as source on target._id = source._id
+            merge into {self.documents} as target using staged as source
+            on target._id = source._id {near}
             when matched and source.source_version >= target.source_version then update set *
             when not matched then insert *
             {sweep}

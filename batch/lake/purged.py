@@ -50,6 +50,7 @@ class LakePurgeSide:
             WarehouseBusyError: Another process has begun a load in between, or loads for too long.
         """
         self.loader.load(timeout_seconds=self.lease_timeout_seconds)
+        self.loader.spark.wait_for_executors()
         with self.loader.lock(self.lease_timeout_seconds):
             if not is_all_loaded(self.loader):
                 raise WarehouseBusyError(

@@ -13,12 +13,15 @@ from urllib.parse import urlsplit
 from batch.lake.config import LakeConfig
 from batch.lake.jars import fetched, needed_jars, require_java
 from stream.errors import AnalyticsError, SettingsError, StepFailedError
+from stream.logs import logger
 from stream.stop import interruptible
 
 Session = Any
 """A `pyspark.sql.SparkSession`; not imported unless one is opened."""
 
 _APPLICATION = "claude-analytics"
+_LONG_WAIT_SECONDS = 30.0
+"""For executors; a cluster that has some to give needs less to start them."""
 _LOUD_LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 """PySpark's: they print each error with its statement and plan, in which values of rows may be."""
 EXTRA_HINT = "run `pip install 'claude-analytics[lake]'`"
@@ -48,6 +51,7 @@ class Spark:
     def __init__(self, config: LakeConfig) -> None:
         self.config = config
         self._session: Session | None = None
+        self.has_executors = False
 
     def session(self) -> Session:
         """Return the session, all settings of the catalog made.
@@ -59,6 +63,32 @@ class Spark:
         if self._session is None:
             self._session = _opened(self.config)
         return self._session
+
+    def wait_for_executors(self) -> None:
+        """Wait until the cluster gives some to this session, however long others keep them.
+
+        Done before a lock is taken: on a cluster whose executors all belong to a process that waits for that
+        lock, whoever held it without executors would wait for ever, and so would the other.
+
+        Raises:
+            StepFailedError: There is no Spark.
+        """
+        if not self.has_executors:
+            warning = threading.Timer(_LONG_WAIT_SECONDS, self._warn_of_wait)
+            warning.daemon = True
+            warning.start()
+            try:
+                self.rows("select sum(id) from range(1)", doing="wait for Spark's executors")
+            finally:
+                warning.cancel()
+            self.has_executors = True
+
+    def _warn_of_wait(self) -> None:
+        logger("spark").warning(
+            "executors_awaited",
+            master=self.config.spark_remote or self.config.spark_master,
+            hint="another application has them all, or no worker runs; it goes on as soon as there are some",
+        )
 
     def run(self, statement: str, *, doing: str) -> Session:
         """Run one statement; return the frame of its rows.
@@ -101,6 +131,7 @@ class Spark:
         if self._session is not None:
             self._session.stop()
             self._session = None
+            self.has_executors = False
 
 
 def _opened(config: LakeConfig) -> Session:

@@ -93,7 +93,8 @@ def test_nothing_runs_as_root_or_writes_its_root(platform: Platform) -> None:
         assert {"none"} == {line.split()[1] for line in processes}, name
         assert not {"0", "root"} & {line.split()[0] for line in processes}, name
         assert described["HostConfig"]["ReadonlyRootfs"], name
-        assert {} == described["HostConfig"]["PortBindings"], name
+        # Ports that the image names are listed without an address of the machine.
+        assert not any(described["HostConfig"]["PortBindings"].values()), name
 
 
 def test_down_leaves_nothing_running(platform: Platform) -> None:

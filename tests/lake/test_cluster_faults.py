@@ -48,12 +48,27 @@ try:
     if models:
         BothMarts(lake).build_in_iceberg(*models)
     else:
-        lake.loader().load(timeout_seconds=30)
+        lake.loader(lambda reached: print(reached, flush=True)).load(timeout_seconds=30)
 except (AnalyticsError, RuntimeError) as error:
     print(f"{type(error).__name__}: {error}", flush=True)
     os._exit(getattr(error, "exit_code", 1))
 print("done", flush=True)
 """
+
+_HOLDER = """
+import sys
+from pathlib import Path
+from tests.support.laking import Lake
+
+folder, uri, master, _ = sys.argv[1:]
+lake = Lake(Path(folder), uri, master=master)
+lake.spark.wait_for_executors()
+print("has executors", flush=True)
+sys.stdin.readline()
+lake.loader().load(timeout_seconds=30)
+print("done", flush=True)
+"""
+"""It has all executors of the cluster, and loads when it is told to."""
 
 
 @pytest.fixture(scope="module")
@@ -65,15 +80,16 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkCluster]:
 
 @contextmanager
 def started(
-    lake: Lake, cluster: SparkCluster, *models: str, failures: int = 4
+    lake: Lake, cluster: SparkCluster, *models: str, failures: int = 4, program: str = _PROGRAM
 ) -> "Iterator[subprocess.Popen[str]]":
     """Load, or build some models, on the cluster in a process of its own; a task may fail so often."""
     process = subprocess.Popen(
         [
-            *(sys.executable, "-W", "ignore", "-c", _PROGRAM),
+            *(sys.executable, "-W", "ignore", "-c", program),
             *(str(lake.folder), lake.uri, cluster.master, str(failures), *models),
         ],
         cwd=ROOT,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -85,6 +101,15 @@ def started(
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def wait_for(process: "subprocess.Popen[str]", line: str) -> None:
+    """Return when it has printed a line."""
+    assert process.stdout is not None
+    said: list[str] = []
+    while f"{line}\n" not in said[-1:]:
+        said.append(process.stdout.readline())
+        assert said[-1], said
 
 
 def wait_until_it_writes(process: "subprocess.Popen[str]", lake: Lake, table: str) -> None:
@@ -136,15 +161,35 @@ def test_an_executor_that_is_killed_in_the_merge(
         wait_until_it_writes(process, lake, "raw/documents")
         kill_the_executor()
         said, _ = process.communicate(timeout=patience(300))
-    assert (process.returncode, said.partition(":")[0].strip()) == (
-        code,
-        "StepFailedError" if code else "done",
-    )
+    assert code == process.returncode
+    assert ("StepFailedError" if code else "done") == said.splitlines()[-1].partition(":")[0]
 
     assert lake.load().micro_batches == code
     lake.assert_same_raw()
     assert_nothing_is_left(lake)
     lake.assert_same_raw()
+
+
+@pytest.mark.fault(
+    15,
+    "a load while another process has all executors of the Spark cluster, and wants to load, too",
+    "it waits for executors without keeping the other from loading, and goes on when that has ended",
+)
+def test_who_waits_for_executors_holds_no_lock(lake: Lake, cluster: SparkCluster) -> None:
+    """Else both would wait for each other: one for executors, the other for the right to load."""
+    lake.load()
+    with started(lake, cluster, program=_HOLDER) as holder:
+        assert holder.stdin is not None
+        wait_for(holder, "has executors")
+        lake.land([upsert(1, 10)])
+        with started(lake, cluster) as waiting:
+            wait_for(waiting, "files_registered")
+            holder.stdin.write("\n")
+            holder.stdin.flush()
+            wait_for(holder, "done")
+            assert 0 == holder.wait(timeout=patience(60))
+            assert "done" in waiting.communicate(timeout=patience(120))[0]
+    assert [("i:1",)] == lake.rows("select _id from raw.conversations")
 
 
 @pytest.mark.fault(

@@ -111,7 +111,7 @@ def test_a_killed_driver_is_an_error_that_trying_again_mends(lake: Lake) -> None
         each.kill()
     said, _ = process.communicate(timeout=patience(120))
     assert process.returncode == 1
-    assert "StepFailedError: cannot load 1 micro-batches" in said
+    assert "StepFailedError: cannot load what has landed" in said
 
     lake.load()
     lake.assert_same_raw()
