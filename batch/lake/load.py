@@ -19,7 +19,7 @@ from batch.lake.catalog import Catalog, Table, catalog_errors, newest_with
 from batch.lake.config import CATALOG
 from batch.lake.landed import look, register, replace_rewritten
 from batch.lake.landed_files import Landed, LandedFile
-from batch.lake.merge import COMPARED, INCREMENT, MergeSql, marker_in
+from batch.lake.merge import COMPARED, INCREMENT, NAMED_KEYS, MergeSql, marker_in
 from batch.lake.notes import LOAD_ID, Noted, note_load
 from batch.lake.session import Spark, snapshot_properties, spark_errors
 from batch.lake.tables import SCHEMA_VERSION, VERSION_PROPERTY, statements
@@ -132,7 +132,7 @@ class LakeLoader:
         [(rows, least, greatest)] = self.spark.rows(
             f"select count(*), min(_id), max(_id) from {INCREMENT}", doing=doing
         )
-        sql = self._statements(load_id, (least or "", greatest or ""))
+        sql = self._statements(load_id, (least or "", greatest or ""), rows)
         swept = self._number(sql.swept()) if sql.has_new_marker else 0
         is_bulk = rows >= BULK_ROWS or sql.has_new_marker
         self.spark.run(sql.staged(), doing=doing)
@@ -162,10 +162,16 @@ class LakeLoader:
             with suppress(StepFailedError):  # of a Spark that has gone
                 self.spark.run(f"uncache table if exists {COMPARED}", doing=doing)
 
-    def _statements(self, load_id: int, keys: tuple[str, str]) -> MergeSql:
+    def _statements(self, load_id: int, keys: tuple[str, str], rows: int) -> MergeSql:
         known = self._number(marker_in(f"{CATALOG}.raw.documents"))
         landed = self._number(marker_in(INCREMENT))
-        return MergeSql(CATALOG, load_id, max(known, landed), has_new_marker=landed > known, keys=keys)
+        named: list[str] = []
+        if rows <= NAMED_KEYS:
+            found = self.spark.rows(f"select distinct _id from {INCREMENT}", doing="look at what has landed")
+            named = [str(key) for (key,) in found]
+        return MergeSql(
+            CATALOG, load_id, max(known, landed), has_new_marker=landed > known, keys=keys, named_keys=named
+        )
 
     def _view_increment(self, landed: Table, since: int | None, until: int) -> None:
         """Let `INCREMENT` be the rows that were registered after one snapshot and up to another."""

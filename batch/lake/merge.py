@@ -1,9 +1,10 @@
 """The statements of one load, as text: what is put in place, by the rule that the later version wins."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from batch.lake.landed_files import LANE_OF_FILE, STEM_OF_FILE
-from batch.lake.spark_sql import literal
+from batch.lake.spark_sql import literal, literals
 from batch.lake.tables import DOCUMENTS
 from stream.core.schema import TRUNCATE_ID
 
@@ -11,6 +12,8 @@ INCREMENT = "landed_increment"
 """View of what is to be loaded: rows of `raw.landed`, with `file` and `pos`."""
 COMPARED = "compared_changes"
 """What the merge will put in place, beside the versions it replaces: keys and fields, no content."""
+NAMED_KEYS = 20_000
+"""Up to so many are written into the statements; Spark looks them up in a set."""
 
 _MARKER = "'truncate', 'floor'"
 
@@ -24,8 +27,8 @@ class MergeSql:
         load_id: Of the load.
         marker: The highest truncate marker, loaded or about to be; 0 without one.
         has_new_marker: Whether it is higher than the one that is loaded.
-        keys: The least and the greatest key to be loaded. Files of the table without a key between them are
-            not read: keys that MongoDB makes grow with time.
+        keys: The least and the greatest key to be loaded.
+        named_keys: All of them, if they are not too many (`NAMED_KEYS`).
     """
 
     catalog: str
@@ -33,6 +36,7 @@ class MergeSql:
     marker: int
     has_new_marker: bool
     keys: tuple[str, str]
+    named_keys: Sequence[str] = ()
 
     @property
     def documents(self) -> str:
@@ -98,8 +102,15 @@ class MergeSql:
             """
 
     def _near(self, table: str) -> str:
+        """Return what every row of a table fulfils that the load can meet.
+
+        Files without a key between the least and the greatest are not read at all: keys that MongoDB makes
+        grow with time. Rows that have none of the keys go before the join, which else shuffles and sorts the
+        whole table, as it keeps the rows of the small side and so cannot broadcast them.
+        """
         least, greatest = self.keys
-        return f"{table}._id between {literal(least)} and {literal(greatest)}"
+        near = f"{table}._id between {literal(least)} and {literal(greatest)}"
+        return f"{near} and {table}._id in {literals(self.named_keys)}" if self.named_keys else near
 
     def swept(self) -> str:
         """Ask how many documents are older than a new marker."""

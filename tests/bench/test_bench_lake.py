@@ -26,7 +26,8 @@ pytestmark = [
 ]
 pytest.importorskip("pyspark")
 
-FEW, MANY = 1_000_000, int(os.environ.get("BENCH_LAKE_ROWS", "10000000"))
+FEW = int(os.environ.get("BENCH_LAKE_FEW", "1000000"))
+MANY = int(os.environ.get("BENCH_LAKE_ROWS", "10000000"))
 CHANGED = 1_000
 _FILLED = {
     "_id": "concat('i:', id)",

@@ -6,6 +6,9 @@ from stream.core.normalise import truncate_marker
 from tests.support.laking import Lake
 from tests.support.landing import delete, land, random_changes, upsert
 
+ODD_KEYS = ("it's", 'a "b"', "back\\slash\\'", "line\nfeed", "${x} %s {}", "ключ 🗝", "", "x" * 2_000)
+"""Keys are written into the statements of a load."""
+
 
 def test_loads_equal_those_of_duckdb(lake: Lake) -> None:
     """Inserts, updates, deletes, stale rows and rows of other lanes end as the same rows, load after load."""
@@ -18,6 +21,9 @@ def test_loads_equal_those_of_duckdb(lake: Lake) -> None:
     land(lake.folder, [upsert(2, 11, type="system"), upsert(4, 11)], lane="backfill-1")
     land(lake.folder, [upsert(3, 16, sessionId="c"), upsert(3, 16, sessionId="d")])
     lake.load()
+    for version in (30, 31):
+        land(lake.folder, [upsert(odd, version, uuid=f"u{version}") for odd in ODD_KEYS])
+        lake.load()
     lake.assert_same_raw()
 
     assert (first.micro_batches, first.rows, first.rows_upserted, first.rows_deleted) == (2, 5, 1, 0)

@@ -15,6 +15,11 @@ def test_quotes_and_backslashes_are_escaped() -> None:
     assert literals([]) == "(null)"
 
 
+def test_nothing_is_put_in_place_of_a_name() -> None:
+    """Else a key would be read as a setting, or as what the environment holds under that name."""
+    assert r"'\u0024{env:HOME} \u0024x'" == literal("${env:HOME} $x")
+
+
 @pytest.mark.parametrize(
     ("condition", "translated"),
     [
