@@ -46,7 +46,7 @@ def catch_up(arena: Arena, options: dict[str, Any]) -> None:
         with arena.worker(until_idle_seconds=0.5, **options) as process:
             _, log = process.communicate(timeout=patience(180))
         ended = process.returncode
-        assert ended == 0 or "StorageUnavailableError" in log, log
+        assert 0 == ended or "StorageUnavailableError" in log, log
 
 
 @pytest.mark.fault(
