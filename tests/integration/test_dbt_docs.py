@@ -39,7 +39,7 @@ def test_every_mart_and_column_is_described(warehouse: MartsWarehouse, index: Pa
         try:
             for path in ("", "any/path", "../manifest.json"):
                 url = f"http://127.0.0.1:{server.server_port}/{path}"
-                with urllib.request.urlopen(url, timeout=10) as answer:
+                with urllib.request.urlopen(url, timeout=60) as answer:
                     assert answer.headers["Content-Type"].startswith("text/html")
                     assert text == answer.read().decode()
         finally:
