@@ -34,7 +34,9 @@ def main(warehouse: str, data_dir: str, model: str) -> None:
     """Build, and die on the way."""
     # As that of a `MartsWarehouse`: at other settings dbt parses all again, here and in the next build.
     project = DbtProject(warehouse=Path(warehouse), data_dir=Path(data_dir), threads=2, memory_limit="2GB")
-    arguments = project.arguments("build", "--exclude-resource-types", "test", "unit_test", "--no-write-json")
+    # What comes after the model is not reached anyway, and what is beside it is no part of its transaction.
+    selected = ("--select", f"+{model}", "--exclude-resource-types", "test", "unit_test")
+    arguments = project.arguments("build", *selected, "--no-write-json")
     project.invoke(arguments, on_event=Killer(model))
 
 
