@@ -25,10 +25,11 @@ from batch.runs.journal import PIPELINE, PUBLISH, SUCCEEDED, Journal
 from batch.shipped import sample_logs
 from stream.clock import utc_now
 from stream.settings import MongoSettings
-from tests.chaos.conftest import ROOT, Documents
+from tests.chaos.conftest import Documents
 from tests.chaos.soaking import as_table
 from tests.support.equality import assert_manifest_is_sound, assert_same
 from tests.support.marts import documents_of
+from tests.support.paths import ROOT
 from tests.support.patience import patience
 from tests.support.program import Program
 from tests.support.readers import reading
