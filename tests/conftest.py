@@ -5,7 +5,7 @@ import shutil
 import signal
 import subprocess
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,7 +27,6 @@ from batch.mongod.replica_set import EmbeddedMongo
 from batch.mongod.server import MongodOptions
 from batch.runs.ops_tables import note_build, note_runs
 from batch.settings import Settings
-from batch.transform.dbt_project import DbtProject
 from stream.settings import MongoSettings
 from stream.storage.storage import Storage
 from tests.support.installing import build_wheel
@@ -154,37 +153,6 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
             make(folder)
             (folder / "made").touch()
     return folder
-
-
-@pytest.fixture(scope="session", autouse=True)
-def parsed_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Give each data folder of this process what dbt has parsed for the first one: to parse takes 3 s.
-
-    dbt takes it only for the same DuckDB file, which it is told to overlook. Commands that run as processes
-    of their own still parse.
-    """
-    invoke, kept = DbtProject.invoke, "partial_parse.msgpack"
-
-    def overlook_the_file() -> None:
-        from dbt.adapters.duckdb.credentials import DuckDBCredentials  # noqa: PLC0415 - takes a second
-
-        DuckDBCredentials._connection_keys = lambda _self: ("database", "schema", "path", "settings")
-
-    def parse(folder: Path) -> None:
-        project = DbtProject(warehouse=folder / "analytics.duckdb", data_dir=folder)
-        invoke(project, project.arguments("parse"))
-        (project.target_dir / kept).replace(folder / kept)
-
-    def invoke_parsed(project: DbtProject, arguments: Sequence[str], **options: Any) -> object:
-        overlook_the_file()
-        if project.folder is None and not (target := project.target_dir / kept).exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes((made_once(tmp_path_factory, "parsed", parse) / kept).read_bytes())
-        return invoke(project, arguments, **options)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(DbtProject, "invoke", invoke_parsed)
-        yield
 
 
 @pytest.fixture(scope="session")
