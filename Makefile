@@ -20,7 +20,7 @@ LOGS ?=
 # More arguments for pytest: `make test ARGS='-k landing'`.
 ARGS ?=
 # Tests run side by side; most of them wait, for servers and for dbt. Each process has servers of its own, and takes
-# whole files, in the order of `testpaths`: what is made for a file is made once.
+# whole files, the longest first (see tests/conftest.py): what is made for a file is made once.
 JOBS ?= 4
 # `make chaos SOAK=1`: every fault after the other for so many minutes. CHAOS_SEED=… repeats an order.
 SOAK ?=

@@ -89,7 +89,7 @@ def test_partitions(server: EmbeddedMongo, tmp_path: Path) -> None:
                 one = Partition(each, count, 1) if count > 1 else WHOLE
                 read, _, cpu, _ = land_all(server.uri, "bench_partitions", token, folder, None, one)
                 ours, events = ours + cpu, events + read
-            assert events == DOCUMENTS
+            assert DOCUMENTS == events
             costs.append((ours, sum(mongod.cpu_times()[:2]) - before))
     for count, costs in found.items():
         workers, source = [
@@ -118,7 +118,7 @@ def test_objects_against_a_folder(server: EmbeddedMongo, s3_server: S3Server, tm
                 url = f"s3://tests/bench-{number}" if kind == "bucket" else None
                 folder = tmp_path / f"{kind}-{number}"
                 events, *measured = land_all(server.uri, "bench_objects", token, folder, url, WHOLE)
-                assert events == DOCUMENTS
+                assert DOCUMENTS == events
                 rates.append((measured[0], measured[1], measured[2]))
     table = Table(title=f"{DOCUMENTS:,} documents of 2 kB, medians of {ROUNDS}, by {processor()}")
     for heading in ("landing in", "events/s", "CPU s", "RSS MiB", "of the folder's events/s"):

@@ -3,8 +3,6 @@
 import json
 import os
 import random
-import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -12,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 from bson.decimal128 import Decimal128
@@ -28,7 +26,7 @@ from stream.landing.zone import STREAM_LANE, LandingZone
 from stream.settings import MongoSettings
 from tests.support.backfilling import reading_anew
 from tests.support.equality import assert_manifest_is_sound, assert_same
-from tests.support.paths import ROOT
+from tests.support.forking import Forked, ForkServer
 from tests.support.patience import patience
 from tests.support.streaming import StreamRunner, mongo_settings
 
@@ -133,23 +131,18 @@ class LiveWriter:
 class Arena:
     """One collection, one data folder, and worker processes to be killed."""
 
-    def __init__(self, mongo: MongoSettings, collection: Documents, folder: Path, seed: int) -> None:
+    def __init__(
+        self, mongo: MongoSettings, collection: Documents, folder: Path, seed: int, scripts: ForkServer
+    ) -> None:
         self.collection = collection
         self.stream = StreamRunner(mongo, folder)
         self.writer = LiveWriter(collection, seed)
         self.mongo = mongo
+        self._scripts = scripts
 
-    def start(
-        self, script: Path, *, output: IO[str] | int = subprocess.PIPE, **options: Any
-    ) -> "subprocess.Popen[str]":
+    def start(self, script: Path, *, output: Path | None = None, **options: Any) -> Forked:
         """Start a script on this collection and folder; whoever calls ends it."""
-        return subprocess.Popen(
-            [sys.executable, script, json.dumps(self.options(options))],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=output,
-            stderr=output,
-            text=True,
-        )
+        return self._scripts.start(script, json.dumps(self.options(options)), output=output)
 
     def options(self, more: dict[str, Any]) -> dict[str, Any]:
         """Return the options of a script on this collection and folder."""
@@ -161,7 +154,7 @@ class Arena:
         } | more
 
     @contextmanager
-    def running(self, script: Path, **options: Any) -> "Iterator[subprocess.Popen[str]]":
+    def running(self, script: Path, **options: Any) -> Iterator[Forked]:
         """Run a script beside the block; whatever happens, it is gone afterwards."""
         with self.start(script, **options) as process:
             try:
@@ -170,7 +163,7 @@ class Arena:
                 process.kill()
 
     @contextmanager
-    def worker(self, **options: Any) -> "Iterator[subprocess.Popen[str]]":
+    def worker(self, **options: Any) -> Iterator[Forked]:
         """Run a worker process beside the block; whatever happens, it is gone afterwards."""
         with self.running(WORKER, **options) as process:
             yield process
@@ -231,19 +224,35 @@ def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMo
         yield nodes
 
 
+@pytest.fixture(scope="session")
+def scripts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    """Return what starts the scripts beside this file."""
+    modules = ("worker", "backfill", "compaction", "publisher")
+    server = ForkServer(
+        tmp_path_factory.mktemp("scripts"), *(f"tests.chaos.crashing_{each}" for each in modules)
+    )
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def hardy_arena(three_nodes: EmbeddedMongo, tmp_path: Path, seed: int) -> Iterator[Arena]:
+def hardy_arena(
+    three_nodes: EmbeddedMongo, tmp_path: Path, seed: int, scripts: ForkServer
+) -> Iterator[Arena]:
     """Return an arena on the set of three, whose writer does not mind if the servers fail."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     with MongoClient[dict[str, Any]](three_nodes.uri, tz_aware=True) as client:
         collection = client[name]["conversations"]
-        arena = Arena(mongo_settings(collection, three_nodes.uri), collection, tmp_path / "data", seed)
+        mongo = mongo_settings(collection, three_nodes.uri)
+        arena = Arena(mongo, collection, tmp_path / "data", seed, scripts)
         arena.writer.is_patient = True
         yield arena
         client.drop_database(name)
 
 
 @pytest.fixture
-def arena(mongo: MongoSettings, collection: Documents, tmp_path: Path, seed: int) -> Arena:
+def arena(
+    mongo: MongoSettings, collection: Documents, tmp_path: Path, seed: int, scripts: ForkServer
+) -> Arena:
     """Return a collection, a data folder, a live writer, and workers to be killed."""
-    return Arena(mongo, collection, tmp_path / "data", seed)
+    return Arena(mongo, collection, tmp_path / "data", seed, scripts)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from batch.transform.dbt_project import DbtProject
+from tests.support.marts import overlook_the_file
 
 
 class Killer:
@@ -32,9 +33,12 @@ class Killer:
 
 def main(warehouse: str, data_dir: str, model: str) -> None:
     """Build, and die on the way."""
+    overlook_the_file()
     # As that of a `MartsWarehouse`: at other settings dbt parses all again, here and in the next build.
     project = DbtProject(warehouse=Path(warehouse), data_dir=Path(data_dir), threads=2, memory_limit="2GB")
-    arguments = project.arguments("build", "--exclude-resource-types", "test", "unit_test", "--no-write-json")
+    # What comes after the model is not reached anyway, and what is beside it is no part of its transaction.
+    selected = ("--select", f"+{model}", "--exclude-resource-types", "test", "unit_test")
+    arguments = project.arguments("build", *selected, "--no-write-json")
     project.invoke(arguments, on_event=Killer(model))
 
 

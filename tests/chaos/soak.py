@@ -3,7 +3,6 @@
 import random
 import shutil
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from pymongo.errors import PyMongoError
 from batch.backfill.scan import present_cluster_time
 from batch.mongod.replica_set import EmbeddedMongo
 from tests.chaos.conftest import BACKFILL, WORKER, Arena
+from tests.support.forking import Forked
 from tests.support.patience import patience
 from tests.support.streaming import wait_until
 
@@ -74,7 +74,7 @@ class Soak:
         self._scale = scale
         self._log = arena.stream.folder.parent / "worker.log"
         self._log_begins_at = 0
-        self._worker: subprocess.Popen[str] | None = None
+        self._worker: Forked | None = None
         self._settings = _SETTINGS
         self._faults: tuple[Callable[[], None], ...] = (
             self._kill_worker,
@@ -129,8 +129,7 @@ class Soak:
     def _start(self, **options: object) -> None:
         self._log.touch()
         self._log_begins_at = self._log.stat().st_size
-        with self._log.open("a") as log:
-            self._worker = self._arena.start(WORKER, output=log, settings=self._settings, **options)
+        self._worker = self._arena.start(WORKER, output=self._log, settings=self._settings, **options)
 
     def _has_begun(self) -> bool:
         """Whether the worker follows the collection; whoever has died instead is started again."""

@@ -1,17 +1,15 @@
 """Merging landed files is killed between any two steps: readers and warehouses never notice."""
 
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.equality import assert_manifest_is_sound
+from tests.support.forking import ForkServer
 from tests.support.landing import delete, upsert
 from tests.support.maintaining import DAY, HOUR, Yard, rows_of
-from tests.support.paths import ROOT
+from tests.support.patience import patience
 
 pytestmark = pytest.mark.chaos
 
@@ -26,7 +24,7 @@ pytestmark = pytest.mark.chaos
     [("file_written", 1), ("file_synced", 2), ("file_renamed", 1), ("file_renamed", 2), ("file_removed", 2)],
     ids=str,
 )
-def test_a_kill_at_a_failpoint(tmp_path: Path, failpoint: str, nth: int) -> None:
+def test_a_kill_at_a_failpoint(tmp_path: Path, scripts: ForkServer, failpoint: str, nth: int) -> None:
     """A warehouse that had loaded a part, one made anew, and the next merge all end right."""
     yard = Yard(tmp_path)
     for day in range(2):
@@ -43,12 +41,8 @@ def test_a_kill_at_a_failpoint(tmp_path: Path, failpoint: str, nth: int) -> None
     expected = rows_of(reference)
 
     script = Path(__file__).with_name("crashing_compaction.py")
-    crashed = subprocess.run(
-        [sys.executable, script, yard.folder, yard.now.isoformat(), failpoint, str(nth)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=False,
-    )
-    assert -signal.SIGKILL == crashed.returncode
+    crashed = scripts.start(script, str(yard.folder), yard.now.isoformat(), failpoint, str(nth))
+    assert -signal.SIGKILL == crashed.wait(patience())
 
     def assert_all_right() -> None:
         for name in ("part", "reference"):

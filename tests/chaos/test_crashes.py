@@ -63,7 +63,7 @@ def test_ten_crashes_at_random_moments(arena: Arena, seed: int) -> None:
     with arena.writer.writing():
         for _ in range(10):
             with arena.worker() as process:
-                time.sleep(chance.uniform(0.8, 2.2))
+                time.sleep(chance.uniform(0.1, 1.5))
                 assert process.poll() is None, process.communicate()
                 process.kill()
 
@@ -97,7 +97,7 @@ def test_a_signal_flushes_what_was_read(arena: Arena, number: signal.Signals) ->
         told_at = time.monotonic()
         said, log = process.communicate(timeout=patience(30))
 
-    assert time.monotonic() - told_at < 10
+    assert time.monotonic() - told_at < patience(10)
     assert 0 == process.returncode, log
     assert {"events": 500, "signal_number": int(number), "rows_upserted": 500} == json.loads(said)
     assert 500 == arena.assert_nothing_lost_nothing_twice()
@@ -105,7 +105,7 @@ def test_a_signal_flushes_what_was_read(arena: Arena, number: signal.Signals) ->
 
 def events_read(port: int) -> float:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
             lines = answer.read().decode().splitlines()
     except OSError:
         return -1
@@ -142,7 +142,7 @@ def test_a_signal_is_obeyed_while_the_warehouse_is_held(arena: Arena) -> None:
         told_at = time.monotonic()
         _, log = process.communicate(timeout=patience(30))
 
-    assert time.monotonic() - told_at < 10
+    assert time.monotonic() - told_at < patience(10)
     assert 0 == process.returncode, log
     assert "load_left_for_later" in log
     assert 50 == arena.assert_nothing_lost_nothing_twice()

@@ -59,9 +59,8 @@ def test_the_worker_outlives_its_servers(
         return len(hardy_arena.stream.lane.micro_batches())
 
     with (
-        (tmp_path / "log").open("w") as log,
         hardy_arena.writer.writing(),
-        hardy_arena.worker(output=log, settings=settings) as process,
+        hardy_arena.worker(output=tmp_path / "log", settings=settings) as process,
     ):
         wait_until(lambda: landed() > 0)
         harm(three_nodes)
@@ -82,7 +81,7 @@ def test_what_is_rolled_back_never_arrives(
     stream.take_position()
     primary = three_nodes.wait_for_primary()
     others = [index for index in range(3) if index != primary]
-    with (tmp_path / "log").open("w") as log, hardy_arena.worker(output=log) as process:
+    with hardy_arena.worker(output=tmp_path / "log") as process:
         collection.insert_one({"_id": "kept", "type": "user"})
         wait_until(lambda: len(stream.landed_rows()) == 1)
         for index in others:

@@ -10,6 +10,7 @@ import pytest
 from tests.chaos.conftest import Arena
 from tests.support.backfilling import reading_anew
 from tests.support.equality import assert_manifest_is_sound, assert_same
+from tests.support.forking import ForkServer
 from tests.support.losing import LostHistory, losing_history
 
 pytestmark = pytest.mark.chaos
@@ -43,11 +44,11 @@ def lost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LostHistory]:
     ),
 )
 def test_a_kill_while_everything_is_resnapshot(
-    lost: LostHistory, tmp_path: Path, failpoint: str, nth: int
+    lost: LostHistory, scripts: ForkServer, tmp_path: Path, failpoint: str, nth: int
 ) -> None:
     """What has been read is not read again, what is gone is removed at the end, whatever came in between."""
     stream = lost.stream(tmp_path / "data")
-    arena = Arena(stream.mongo, lost.collection, stream.folder, seed=1)
+    arena = Arena(stream.mongo, lost.collection, stream.folder, seed=1, scripts=scripts)
     arena.crash_at(failpoint, nth, settings=RESNAPSHOT)
     if failpoint in {"resnapshot_saved", "planned"}:
         arena.crash_at("file_renamed", 1, settings=RESNAPSHOT)

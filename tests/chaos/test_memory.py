@@ -46,7 +46,7 @@ def test_a_backlog_passes_in_bounded_memory(arena: Arena, tmp_path: Path, change
         told = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines() if line[-1:] == "}"]
         return [line["upserts"] + line["deletes"] for line in told if line["event"] == "micro_batch_landed"]
 
-    with (tmp_path / "log").open("w") as log, arena.worker(output=log, settings=DEFAULTS) as process:
+    with arena.worker(output=tmp_path / "log", settings=DEFAULTS) as process:
         with arena.stream.warehouse.lock.held(timeout_seconds=5):
             wait_until(lambda: bool(landed()), seconds=patience(600 if MINUTES else 120))
             worker = psutil.Process(process.pid)

@@ -14,6 +14,7 @@ from stream.storage.storage import Storage
 from tests.chaos.conftest import BACKFILL, Arena
 from tests.chaos.crashing_worker import work
 from tests.support.objects import assert_nothing_lost_nothing_twice, landed_rows
+from tests.support.patience import patience
 from tests.support.streaming import wait_until
 
 pytestmark = pytest.mark.chaos
@@ -88,7 +89,7 @@ def test_of_two_workers_one_ends(objects: ObjectArena) -> None:
         wait_until(lambda: one.poll() is not None or other.poll() is not None)
         loser, winner = (one, other) if one.poll() is not None else (other, one)
         assert winner.poll() is None
-        _, log = loser.communicate(timeout=60)
+        _, log = loser.communicate(timeout=patience())
         assert "AlreadyRunningError: another worker writes the lane `stream`" in log
     objects.assert_nothing_lost_nothing_twice()
 
@@ -107,7 +108,7 @@ def test_a_frozen_worker_that_wakes_up_writes_nothing(objects: ObjectArena) -> N
         assert [0, 1] == [each.sequence for each in zone.lane("stream").landed()]
         os.kill(frozen.pid, signal.SIGCONT)
         insert({"_id": "three", "type": "user"})
-        _, log = frozen.communicate(timeout=120)
+        _, log = frozen.communicate(timeout=patience())
         assert "AlreadyRunningError: another worker writes the lane `stream`" in log
     objects.assert_nothing_lost_nothing_twice()
 
@@ -123,20 +124,20 @@ def test_backfills_share_the_ranges_and_take_over_from_the_dead(objects: ObjectA
     )
     options = objects.options() | {"options": {"claim_seconds": 3, "threads": 1}, "pause_ms": 30}
     with objects.arena.running(BACKFILL, failpoint=failpoint, nth=1, **options) as killed:
-        _, said = killed.communicate(timeout=120)
+        _, said = killed.communicate(timeout=patience())
         assert -9 == killed.returncode, said
     with objects.arena.running(BACKFILL, **options) as frozen:
         zone = FencedZone(objects.bucket, clock=lambda: pytest.fail("asked for the time"))
         wait_until(lambda: frozen.poll() is not None or claims_of(objects.bucket) > 0)
         frozen.send_signal(signal.SIGSTOP)  # does nothing if all had landed before, and it has ended
         with objects.arena.running(BACKFILL, **options) as third:
-            output, said = third.communicate(timeout=180)
+            output, said = third.communicate(timeout=patience(180))
             assert 0 == third.returncode, said
         told = json.loads(output)
         assert told["is_finished"]
         assert told["ranges_landed"] == told["ranges"] > 10
         frozen.send_signal(signal.SIGCONT)
-        _, said = frozen.communicate(timeout=180)
+        _, said = frozen.communicate(timeout=patience(180))
         assert 0 == frozen.returncode, said
     lanes = [lane for lane in zone.lanes() if lane.name.startswith("backfill-")]
     assert max(len(lane.numbers()) for lane in lanes) == told["ranges"]

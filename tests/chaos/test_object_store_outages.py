@@ -46,7 +46,7 @@ def catch_up(arena: Arena, options: dict[str, Any]) -> None:
         with arena.worker(until_idle_seconds=0.5, **options) as process:
             _, log = process.communicate(timeout=patience(180))
         ended = process.returncode
-        assert ended == 0 or "StorageUnavailableError" in log, log
+        assert 0 == ended or "StorageUnavailableError" in log, log
 
 
 @pytest.mark.fault(
@@ -102,7 +102,7 @@ def test_a_store_that_is_away(
 ) -> None:
     """Longer than each retry; the log says so, nothing is lost."""
     log = tmp_path / "log"
-    with log.open("w") as file, arena.worker(output=file, **behind_proxy) as process:
+    with arena.worker(output=log, **behind_proxy) as process:
         arena.collection.insert_one({"_id": "before", "type": "user"})
         wait_until(lambda: len(landed_rows(bucket)) == 1)
         with proxy.unreachable() if is_refused else proxy.failing(always("503")):

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.paths import ROOT
+from tests.support.forking import ForkServer
+from tests.support.patience import patience
 from tests.support.publishing import Shop, message
 from tests.support.readers import reading
 from tests.support.streaming import meanwhile
 
 pytestmark = pytest.mark.chaos
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 PUBLISHES = int(os.environ.get("CHAOS_PUBLISHES", "20"))
 NEW_TABLE = "create table marts.agg as select 1 as x;"
 
@@ -47,17 +45,15 @@ def shop(tmp_path: Path) -> Shop:
     ],
     ids=str,
 )
-def test_a_kill_at_a_failpoint(shop: Shop, failpoint: str, nth: int, seen_after_crash: int) -> None:
+def test_a_kill_at_a_failpoint(
+    shop: Shop, scripts: ForkServer, failpoint: str, nth: int, seen_after_crash: int
+) -> None:
     """Readers see the old build or the new one, whole; the next publish repairs and clears away the rest."""
     shop.build(1)
     shop.publish(1)
     script = Path(__file__).with_name("crashing_publisher.py")
-    crashed = subprocess.run(
-        [sys.executable, script, shop.folder, "2", failpoint, str(nth), NEW_TABLE],
-        env=ENVIRONMENT,
-        check=False,
-    )
-    assert -signal.SIGKILL == crashed.returncode
+    crashed = scripts.start(script, str(shop.folder), "2", failpoint, str(nth), NEW_TABLE)
+    assert -signal.SIGKILL == crashed.wait(patience())
     expected = (seen_after_crash, seen_after_crash, 100 + seen_after_crash)
     assert expected == shop.seen_build()
 

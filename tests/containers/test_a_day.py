@@ -76,7 +76,7 @@ def test_it_starts_from_nothing(platform: Platform) -> None:
     assert seconds < limit
     unhealthy = {name for name in DEFAULT if not platform.is_healthy(name)}
     assert set() == unhealthy, {name: platform.log(name)[-2000:] for name in unhealthy}
-    assert set(platform.containers()) == DEFAULT
+    assert DEFAULT == set(platform.containers())
     sys.stdout.write(f"\nmake up, images built: healthy after {seconds:.0f} s\n")
     # Compiled, or documents are read at a tenth of the speed.
     platform.exec("stream", "python", "-c", "import stream.decode._transcribe")
@@ -448,7 +448,7 @@ def test_a_backup_is_restored(platform: Platform) -> None:
     platform.make("up-core")
     assert {"mongo", "stream", "schedule"} == set(platform.containers())
     platform.make("up")
-    assert set(platform.containers()) == DEFAULT
+    assert DEFAULT == set(platform.containers())
     platform.insert("restored", 5)
     proved(platform)
     assert "40" == published(
@@ -460,7 +460,7 @@ def test_an_upgrade_keeps_the_volumes(platform: Platform) -> None:
     """`make rebuild` replaces images and containers; documents, dashboards and accounts are as before."""
     before = {described["Id"] for described in platform.containers().values()}
     platform.make("rebuild")
-    assert set(platform.containers()) == DEFAULT
+    assert DEFAULT == set(platform.containers())
     assert not before & {described["Id"] for described in platform.containers().values()}
     for name in DEFAULT:
         wait_until(lambda name=name: platform.is_healthy(name), seconds=PATIENCE_SECONDS)  # type: ignore[misc]

@@ -47,7 +47,7 @@ def test_it_starts_from_nothing(platform: Platform) -> None:
     began = time.monotonic()
     platform.make("up-lake", "WITH_MONGO=1")
     seconds = time.monotonic() - began
-    assert set(platform.containers()) == SERVICES
+    assert SERVICES == set(platform.containers())
     unhealthy = {name for name in SERVICES if not platform.is_healthy(name)}
     assert set() == unhealthy, {name: platform.log(name)[-2000:] for name in unhealthy}
     sys.stdout.write(f"\nmake up-lake, images built: healthy after {seconds:.0f} s\n")

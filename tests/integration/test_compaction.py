@@ -276,7 +276,7 @@ def test_every_warehouse_ends_right(yard: Yard, number: int) -> None:
         for name in ("reference", "some", "new"):
             found = yard.warehouse(name)
             result = found.load(timeout_seconds=5)
-            assert name != "reference" or result.micro_batches == 0  # never twice
+            assert name != "reference" or 0 == result.micro_batches  # never twice
             assert expected == rows_of(found)
             assert_manifest_is_sound(found)
             assert 0 == found.load(timeout_seconds=5).micro_batches

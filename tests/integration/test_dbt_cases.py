@@ -522,7 +522,7 @@ def test_a_report_is_not_stretched_by_a_wrong_clock(marts: MartsWarehouse) -> No
     with marts.warehouse.opened(timeout_seconds=20) as connection:
         ops_tables.prepare(connection)
         found = gather(connection, read_questions(questions()), now=datetime(2026, 11, 1, tzinfo=UTC))
-    assert (str(found.first_day), str(found.last_day)) == ("2026-03-12", "2026-10-09")
+    assert ("2026-03-12", "2026-10-09") == (str(found.first_day), str(found.last_day))
     [(tokens,)] = marts.rows("select sum(total_tokens)::bigint from marts.fct_api_calls")
     assert tokens == sum(found.rows["headline"]["tokens"])
     assert render(found)

@@ -108,18 +108,16 @@ def marts_of(source: MartsWarehouse | Postgres) -> dict[str, set[tuple[object, .
 
 
 def test_another_engine_builds_the_same_marts(
-    postgres: Postgres, tmp_path: Path, dbt_artifacts: Path
+    postgres: Postgres, tmp_path: Path, sample_marts: MartsWarehouse
 ) -> None:
     """Row for row, in a first build and in an incremental one."""
-    warehouse = MartsWarehouse(tmp_path / "duckdb", artifacts=dbt_artifacts)
-    documents = documents_of(shipped.sample_logs())
-    warehouse.change(documents[::2])
-    warehouse.build_unchecked()
+    warehouse = sample_marts.copied(tmp_path / "duckdb")
     postgres.take_raw_of(warehouse)
     postgres.build()
     assert [] == differing(marts_of(postgres), marts_of(warehouse))
-    again = documents[0] | {"_id": ObjectId("0" * 24)}
-    warehouse.change([*documents[1:400:2], again], deletes=[documents[2]["_id"]])
+    documents = documents_of(shipped.sample_logs())
+    again = [document | {"_id": ObjectId(f"{n:024x}")} for n, document in enumerate(documents[1:400:2])]
+    warehouse.change(again, deletes=[document["_id"] for document in documents[2:200:2]])
     warehouse.build_unchecked()
     postgres.take_raw_of(warehouse)
     postgres.build("--exclude-resource-types", "test", "unit_test")

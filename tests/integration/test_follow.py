@@ -186,7 +186,7 @@ def test_it_stops_while_mongodb_is_away(folder: Path) -> None:
     ):
         seconds_until(lambda: len(followed.outages) >= 1)
         followed.stop.set()
-        assert seconds_until(lambda: not followed.thread.is_alive()) < 5
+        assert seconds_until(lambda: not followed.thread.is_alive()) < patience(5)
 
 
 def test_it_stops_amid_a_long_import_and_goes_on_later(folder: Path, collection: Documents) -> None:

@@ -19,6 +19,7 @@ from stream.landing.zone import LandingZone
 from stream.metrics import PartitionRegistry, StreamMetrics
 from stream.settings import MongoSettings
 from tests.support.equality import assert_same
+from tests.support.patience import patience
 from tests.support.program import Program
 from tests.support.streaming import StreamRunner, make_worker, wait_until
 
@@ -197,7 +198,7 @@ class TestProgram:
             wait_until(lambda: len(landed()) == changes)
         finally:
             process.send_signal(signal.SIGTERM)
-            output, _ = process.communicate(timeout=120)
+            output, _ = process.communicate(timeout=patience())
         assert 128 + signal.SIGTERM == process.returncode, output
 
     def test_numbers_that_are_none_are_refused(self, program: Program) -> None:

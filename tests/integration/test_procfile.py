@@ -56,7 +56,7 @@ class Crew:
         """Read what a process tells Prometheus; nothing while it does not answer."""
         try:
             url = f"http://127.0.0.1:{self.ports[name]}/metrics"
-            with urllib.request.urlopen(url, timeout=10) as answer:
+            with urllib.request.urlopen(url, timeout=60) as answer:
                 return str(answer.read().decode())
         except OSError:
             return ""

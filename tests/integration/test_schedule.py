@@ -54,7 +54,7 @@ class Schedule:
     def metrics(self) -> dict[str, float]:
         """Read what Prometheus would; empty while nobody answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=60) as answer:
                 lines = answer.read().decode().splitlines()
         except OSError:
             return {}
@@ -82,7 +82,7 @@ def test_metrics_and_the_one_scheduler(schedule: Schedule) -> None:
         process.send_signal(signal.SIGTERM)
         told_at = time.monotonic()
         _, log = process.communicate(timeout=patience(15))
-    assert time.monotonic() - told_at < 10
+    assert time.monotonic() - told_at < patience(10)
     assert 128 + signal.SIGTERM == process.returncode, log
     assert "schedule_stopped" in log
 
@@ -94,7 +94,7 @@ def test_a_run_that_fails_is_counted_and_changes_nothing(schedule: Schedule) -> 
     schedule.program.environment["ALERT_COMMAND"] = f"{sys.executable} {hook}"
     failed = 'claude_analytics_batch_runs_total{outcome="failed",step="extract"}'
     with schedule.running("--run-now") as process:
-        wait_until(lambda: schedule.metrics().get(failed) == 1, seconds=60)
+        wait_until(lambda: schedule.metrics().get(failed) == 1)
         assert 0 == schedule.metrics()["claude_analytics_batch_success_ratio"]
         assert process.poll() is None
     told = (schedule.data.parent / "told").read_text()

@@ -336,7 +336,7 @@ def test_a_worker_that_only_rejects_stops(stream: StreamRunner, collection: Docu
 
 
 def scraped(port: int) -> dict[str, float]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         families = list(text_string_to_metric_families(answer.read().decode()))
     return {
         sample.name + "".join(f"{{{name}={value}}}" for name, value in sample.labels.items()): sample.value

@@ -113,15 +113,15 @@ def test_a_backfill_at_work_is_waited_for(
 
     def hold(failpoint: str) -> None:
         if failpoint == "planned":
-            wait_until(has_met.is_set, seconds=60)
+            wait_until(has_met.is_set)
 
     def release() -> None:
-        wait_until(lambda: "resnapshot_waits" in away.events_logged(), seconds=60)
+        wait_until(lambda: "resnapshot_waits" in away.events_logged())
         has_met.set()
 
     backfill = BackfillRunner(away.mongo, away.folder)
     with meanwhile(lambda: assert_finished(backfill.run(at_failpoint=hold))), meanwhile(release):
-        wait_until(lambda: len(backfill.landing.lanes()) == 2, seconds=60)
+        wait_until(lambda: len(backfill.landing.lanes()) == 2)
         worker.run(until_idle_seconds=0.5)
 
     assert 200 == assert_same(lost.collection, away.warehouse)

@@ -84,7 +84,7 @@ def test_the_position_moves_on_while_the_collection_is_idle(
         for number in range(5):
             collection.database["other"].insert_one(line(number))
         try:
-            wait_until(lambda: stream.lane.position() != taken, seconds=60)
+            wait_until(lambda: stream.lane.position() != taken)
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
 

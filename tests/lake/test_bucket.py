@@ -47,14 +47,14 @@ def test_loading_again_changes_nothing(bucket_lake: Lake) -> None:
     assert documents is not None
     assert landed is not None
 
-    assert bucket_lake.loader().load(timeout_seconds=5).micro_batches == 0
+    assert 0 == bucket_lake.loader().load(timeout_seconds=5).micro_batches
     again = bucket_lake.catalog.table("raw.documents")
     assert again is not None
     assert documents.current_snapshot().snapshot_id == again.current_snapshot().snapshot_id
     assert bucket_lake.storage is not None
     [file] = landed.inspect.files()["file_path"].to_pylist()
     assert file == f"{bucket_lake.storage.url}/landing/stream/000000000000.parquet"
-    assert list((bucket_lake.folder).glob("tables")) == []
+    assert [] == list((bucket_lake.folder).glob("tables"))
 
 
 @pytest.mark.parametrize("newer", [0, 2], ids=["as far", "not as far yet"])
@@ -112,7 +112,7 @@ def test_the_program_streams_loads_verifies_and_repairs_in_a_bucket(
     bucket_lake.spark.run("delete from lake.raw.documents where _id = 'i:7'", doing="damage it")
     said.append(program.done("verify", "--repair", "--yes"))
     assert "looked at again: all the same" in said[1]
-    assert bucket_lake.rows("select count(*) from raw.conversations") == [(190,)]
+    assert [(190,)] == bucket_lake.rows("select count(*) from raw.conversations")
     said.append(program.done("doctor"))
     assert f"tables: `{bucket_lake.config.location}` can be written" in said[2]
     for secret in (keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"]):
@@ -162,8 +162,8 @@ def test_maintenance_in_a_bucket_keeps_what_is_in_use(bucket_lake: Lake) -> None
     upkeep.run()
 
     assert bucket_lake.storage.get(young) is not None
-    assert len(list(bucket_lake.storage.list_after("landing"))) == 3
-    assert bucket_lake.loader().load(timeout_seconds=5).micro_batches == 0
+    assert 3 == len(list(bucket_lake.storage.list_after("landing")))
+    assert 0 == bucket_lake.loader().load(timeout_seconds=5).micro_batches
     bucket_lake.land([upsert(1, 40), upsert(500, 41)])
-    assert bucket_lake.load().micro_batches == 1
+    assert 1 == bucket_lake.load().micro_batches
     bucket_lake.assert_same_raw()

@@ -40,10 +40,10 @@ def test_a_lake_that_works(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
 
     found = {check.name: check for check in checks.examine(lake.config)}
 
-    assert {check.level for check in found.values()} == {"ok"}
+    assert {"ok"} == {check.level for check in found.values()}
     assert "schema version 1" in found["catalog"].text
     assert "0 executors beside the driver" in found["Spark"].text
-    assert [path.name for path in (lake.folder / "tables").iterdir() if path.name.startswith(".probe")] == []
+    assert [] == [path.name for path in (lake.folder / "tables").iterdir() if path.name.startswith(".probe")]
 
 
 def test_a_lake_that_does_not(lake: Lake, tmp_path: Path) -> None:
@@ -58,12 +58,12 @@ def test_a_lake_that_does_not(lake: Lake, tmp_path: Path) -> None:
 
     found = {check.name: check for check in checks.examine(config)}
 
-    assert {name: check.level for name, check in found.items()} == {
+    assert {
         "packages": "ok",
         "Java": "ok",
         "Spark's libraries": "warn",
         "catalog": "fail",
         "tables": "fail",
-    }
+    } == {name: check.level for name, check in found.items()}
     assert "secret" not in str(found)
     assert all(check.fix for check in found.values() if check.level != "ok")

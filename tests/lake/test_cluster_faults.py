@@ -142,7 +142,7 @@ def assert_nothing_is_left(lake: Lake) -> None:
     for path in (lake.folder / "tables").rglob("*"):
         os.utime(path, (LONG_AGO, LONG_AGO))
     LakeMaintenance(lake.spark, lake.catalog, utc_now).run()
-    assert lake.unnamed_files() == set()
+    assert set() == lake.unnamed_files()
 
 
 @pytest.mark.fault(
@@ -211,9 +211,9 @@ def test_a_build_that_is_killed(lake: Lake, cluster: SparkCluster) -> None:
     with started(lake, cluster, *MODELS) as process:
         wait_until_it_writes(process, lake, "staging/base_lines")
         kill_the_executor()
-        assert process.communicate(timeout=patience(300))[0] == "done\n"
+        assert "done\n" == process.communicate(timeout=patience(300))[0]
     both.duckdb.build_unchecked(*MODELS)
-    assert both.differences(BUILT) == []
+    assert [] == both.differences(BUILT)
     assert both.published() == seen
 
     both.change(third[0], deletes=third[1])
@@ -221,15 +221,15 @@ def test_a_build_that_is_killed(lake: Lake, cluster: SparkCluster) -> None:
         wait_until_it_writes(process, lake, "marts/fct_messages")
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate(timeout=patience(30))
-        assert process.returncode == -signal.SIGKILL
+        assert -signal.SIGKILL == process.returncode
     assert both.published() == seen
     both.build_unchecked(*MODELS)
-    assert both.differences(BUILT) == []
+    assert [] == both.differences(BUILT)
     publisher_of(lake).publish("20260102", timeout_seconds=5)
     assert both.published() != seen
 
     assert_nothing_is_left(lake)
-    assert both.differences(BUILT) == []
+    assert [] == both.differences(BUILT)
 
 
 @pytest.mark.fault(
@@ -274,4 +274,4 @@ def test_a_build_whose_bucket_nobody_reaches_for_a_minute(
         assert both.published() == seen
 
         both.build_unchecked(*MODELS)
-        assert both.differences(BUILT) == []
+        assert [] == both.differences(BUILT)

@@ -23,18 +23,18 @@ def test_a_run_loads_and_status_follows(lake: Lake) -> None:
     assert side.newest_load() is None
 
     land(lake.folder, [upsert(1, 10), upsert(2, 11)])
-    assert side.load(no_progress) == 2
+    assert 2 == side.load(no_progress)
     land(lake.folder, [delete(2, 20)])
     before = glance.look([])
-    assert side.load(no_progress) == 1
+    assert 1 == side.load(no_progress)
     after = glance.look([])
 
-    assert side.newest_load() == 2
-    assert (before.rows, before.pending, after.rows, after.pending) == (2, 1, 2, 0)
+    assert 2 == side.newest_load()
+    assert (2, 1, 2, 0) == (before.rows, before.pending, after.rows, after.pending)
     assert after.size_bytes > 0
     assert after.last_loaded_at is not None
     assert utc_now() - after.last_loaded_at < timedelta(hours=1)
-    assert (after.summary, after.problem) == (None, None)
-    assert side.check(["bronze"], run_id="1", least_documents=1, build_docs=False).documents == 1
+    assert (None, None) == (after.summary, after.problem)
+    assert 1 == side.check(["bronze"], run_id="1", least_documents=1, build_docs=False).documents
     with pytest.raises(SettingsError, match="build-docs"):
         side.check(["bronze"], run_id="1", least_documents=1, build_docs=True)

@@ -61,26 +61,26 @@ def test_small_objects_become_one_in_the_tables_too(bucket_lake: Lake) -> None:
 
     said = upkeep_of(bucket_lake, grace_hours=1).run()
 
-    assert said == ["3 landed objects merged"]
-    assert len(keys(bucket_lake)) == 5
-    assert in_table(bucket_lake) == [MERGED, "stream/000000000003"]
+    assert ["3 landed objects merged"] == said
+    assert 5 == len(keys(bucket_lake))
+    assert [MERGED, "stream/000000000003"] == in_table(bucket_lake)
     before = bucket_lake.catalog.table("raw.documents")
-    assert bucket_lake.loader().load(timeout_seconds=5).micro_batches == 0
+    assert 0 == bucket_lake.loader().load(timeout_seconds=5).micro_batches
     after = bucket_lake.catalog.table("raw.documents")
     assert before is not None
     assert after is not None
     assert before.current_snapshot().snapshot_id == after.current_snapshot().snapshot_id
 
-    assert upkeep_of(bucket_lake).run() == ["3 merged objects removed"]
+    assert ["3 merged objects removed"] == upkeep_of(bucket_lake).run()
     assert keys(bucket_lake) == [f"{MERGED}.parquet", "stream/000000000003.parquet"]
-    assert upkeep_of(bucket_lake).run() == []
+    assert [] == upkeep_of(bucket_lake).run()
     tables = LakeMaintenance(bucket_lake.spark, bucket_lake.catalog, utc_now, snapshots_kept=timedelta(0))
     tables.run()
-    assert len(keys(bucket_lake)) == 2
+    assert 2 == len(keys(bucket_lake))
     bucket_lake.land([upsert(1, 40), upsert(500, 41)])
-    assert bucket_lake.load().micro_batches == 1
+    assert 1 == bucket_lake.load().micro_batches
     bucket_lake.assert_same_raw()
-    assert bucket_lake.rows("select count(distinct _id), max(source_version) from raw.landed") == [(7, 41)]
+    assert [(7, 41)] == bucket_lake.rows("select count(distinct _id), max(source_version) from raw.landed")
 
 
 @pytest.mark.fault(
@@ -101,10 +101,10 @@ def test_a_merge_that_was_killed_is_ended_by_the_next(bucket_lake: Lake) -> None
         with pytest.raises(Killed):
             upkeep_of(bucket_lake, killed).run()
         bucket_lake.land([upsert(1, 50 + number), upsert(600 + number, 50)])
-        assert bucket_lake.load().micro_batches == 1
+        assert 1 == bucket_lake.load().micro_batches
         bucket_lake.assert_same_raw()
 
-    assert len(keys(bucket_lake)) == 7 + 2 - 1
+    assert 7 + 2 - 1 == len(keys(bucket_lake))
     upkeep_of(bucket_lake).run()
     upkeep_of(bucket_lake).run()
     assert keys(bucket_lake) == [
@@ -114,5 +114,5 @@ def test_a_merge_that_was_killed_is_ended_by_the_next(bucket_lake: Lake) -> None
         "stream/000000000006.parquet",
     ]
     assert in_table(bucket_lake) == [key.removesuffix(".parquet") for key in keys(bucket_lake)]
-    assert bucket_lake.loader().load(timeout_seconds=5).micro_batches == 0
+    assert 0 == bucket_lake.loader().load(timeout_seconds=5).micro_batches
     bucket_lake.assert_same_raw()

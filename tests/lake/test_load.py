@@ -26,7 +26,7 @@ def test_loads_equal_those_of_duckdb(lake: Lake) -> None:
         lake.load()
     lake.assert_same_raw()
 
-    assert (first.micro_batches, first.rows, first.rows_upserted, first.rows_deleted) == (2, 5, 1, 0)
+    assert (2, 5, 1, 0) == (first.micro_batches, first.rows, first.rows_upserted, first.rows_deleted)
 
 
 def test_random_histories_equal_those_of_duckdb(lake: Lake) -> None:
@@ -52,7 +52,7 @@ def test_a_truncate_marker_outdates_everything_before_it(lake: Lake) -> None:
     lake.load()
 
     lake.assert_same_raw()
-    assert lake.rows("select _id from raw.conversations order by 1") == [("i:2",), ("i:3",)]
+    assert [("i:2",), ("i:3",)] == lake.rows("select _id from raw.conversations order by 1")
 
 
 def test_loading_again_changes_nothing(lake: Lake) -> None:
@@ -61,5 +61,5 @@ def test_loading_again_changes_nothing(lake: Lake) -> None:
     lake.load()
     before = lake.catalog.table("raw.documents").current_snapshot().snapshot_id  # type: ignore[union-attr]
 
-    assert lake.loader().load(timeout_seconds=5).micro_batches == 0
+    assert 0 == lake.loader().load(timeout_seconds=5).micro_batches
     assert before == lake.catalog.table("raw.documents").current_snapshot().snapshot_id  # type: ignore[union-attr]

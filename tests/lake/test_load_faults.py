@@ -75,7 +75,7 @@ def half_loaded(request: pytest.FixtureRequest) -> Lake:
 def wait_until_it_merges(process: "subprocess.Popen[str]") -> None:
     """Return amid the MERGE, whose first task takes longer; wherever it is, the rest must hold."""
     assert process.stdout
-    assert process.stdout.readline() == "merging\n"
+    assert "merging\n" == process.stdout.readline()
     time.sleep(0.7)
 
 
@@ -92,7 +92,7 @@ def test_a_killed_load_is_made_up_for(half_loaded: Lake, where: str) -> None:
         wait_until_it_merges(process)
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=patience(300))
-    assert process.returncode == -signal.SIGKILL
+    assert -signal.SIGKILL == process.returncode
 
     half_loaded.load()
 
@@ -110,7 +110,7 @@ def test_a_killed_driver_is_an_error_that_trying_again_mends(lake: Lake) -> None
     for each in psutil.Process(process.pid).children(recursive=True):
         each.kill()
     said, _ = process.communicate(timeout=patience(120))
-    assert process.returncode == 1
+    assert 1 == process.returncode
     assert "StepFailedError: cannot load what has landed" in said
 
     lake.load()
@@ -144,7 +144,7 @@ def test_a_catalog_that_goes_away_amid_a_load_is_an_error_that_trying_again_mend
 
         with pytest.raises((CatalogUnreachableError, StepFailedError)) as raised:
             lake.loader(stop).load(timeout_seconds=5)
-        assert raised.value.exit_code == 1
+        assert 1 == raised.value.exit_code
         with pytest.raises(CatalogUnreachableError):
             lake.loader().load(timeout_seconds=5)
         postgres.start()
@@ -170,4 +170,4 @@ def test_two_loads_at_once_load_once(half_loaded: Lake) -> None:
     table = lake.catalog.table("raw.documents")
     assert table is not None
     loads = [each.summary.additional_properties.get(LOAD_ID) for each in table.snapshots()]
-    assert loads == ["1", "2"]
+    assert ["1", "2"] == loads

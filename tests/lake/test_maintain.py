@@ -29,9 +29,9 @@ def test_loads_go_on_after_maintenance(lake: Lake) -> None:
     assert any("orphan files removed" in each for each in first)
     assert any("files of old snapshots removed" in each for each in [*first, *second])
     assert not orphan.exists()
-    assert lake.loader().load(timeout_seconds=5).micro_batches == 0
+    assert 0 == lake.loader().load(timeout_seconds=5).micro_batches
     land(lake.folder, [upsert(1, 40), upsert(500, 41)])
-    assert lake.load().micro_batches == 1
+    assert 1 == lake.load().micro_batches
     lake.assert_same_raw()
 
 
@@ -41,7 +41,7 @@ def test_what_every_model_has_seen_of_changed_lines_goes(lake: Lake) -> None:
     for number in (1, 2, 3):
         land(lake.folder, [upsert(number, 10, sessionId=f"s{number}")])
         lake.load()
-    assert upkeep.run() == []
+    assert [] == upkeep.run()
     lake.spark.run(
         "create table lake.ops.model_inputs using iceberg as select * from values "
         "('base_lines', 1L, 'raw', 2L), ('base_blocks', 1L, 'raw', 1L), "
@@ -50,9 +50,9 @@ def test_what_every_model_has_seen_of_changed_lines_goes(lake: Lake) -> None:
         doing="build",
     )
 
-    assert upkeep.run() == ["1 changed lines forgotten"]
-    assert lake.rows("select distinct load_id from raw.changed_lines order by 1") == [(2,), (3,)]
-    assert upkeep.run() == []
+    assert ["1 changed lines forgotten"] == upkeep.run()
+    assert [(2,), (3,)] == lake.rows("select distinct load_id from raw.changed_lines order by 1")
+    assert [] == upkeep.run()
 
 
 def test_rules_are_checked_in_spark(lake: Lake) -> None:
@@ -75,9 +75,9 @@ def test_rules_are_checked_in_spark(lake: Lake) -> None:
 
     found = validate(lake.spark, [suite], ["bronze"], least=3)
 
-    assert (found.checked, found.documents) == (4, 2)
-    assert [(each.rule, each.found[:24], each.examples) for each in found.findings] == [
+    assert (4, 2) == (found.checked, found.documents)
+    assert [
         ("broken", "1 row breaks it", ("_id=i:1 type=it's",)),
         ("volume", "there are 2 documents, f", ()),
         ("wrong", "it could not be checked:", ()),
-    ]
+    ] == [(each.rule, each.found[:24], each.examples) for each in found.findings]

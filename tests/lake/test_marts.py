@@ -57,13 +57,13 @@ def test_marts_equal_those_of_duckdb(lake: Lake) -> None:
     first, second, third = arrivals(documents)
     both.change(first[0])
     checks = both.build_checked()
-    assert both.differences() == []
+    assert [] == both.differences()
     assert checks > 130
 
     both.change(second[0], deletes=second[1])
     both.build_unchecked()
-    assert both.differences() == []
-    assert both.wholly_built() == []
+    assert [] == both.differences()
+    assert [] == both.wholly_built()
 
     # Between the removal of old rows and the new ones.
     both.change(third[0], deletes=third[1])
@@ -71,15 +71,15 @@ def test_marts_equal_those_of_duckdb(lake: Lake) -> None:
     with pytest.raises(RuntimeError, match="killed"):
         both.dbt("run", session=breaking)
     both.build_unchecked()
-    assert both.differences() == []
-    assert both.wholly_built() == []
+    assert [] == both.differences()
+    assert [] == both.wholly_built()
 
     # A build that is published outlives a full refresh: of a mart of either kind.
     published = tables_now(lake.catalog, "marts")
     tag(lake.catalog, "published", published)
     both.dbt("run", "--full-refresh", "--select", "fct_active_hours", "dim_tools")
-    assert both.differences() == []
-    assert both.wholly_built() == ["fct_active_hours"]
+    assert [] == both.differences()
+    assert ["fct_active_hours"] == both.wholly_built()
     for each in published:
         table = lake.catalog.table(f"marts.{each.name}")
         assert table is not None

@@ -60,12 +60,12 @@ def test_memory_of_a_load_and_a_verification(
         check=False,
     )
 
-    assert done.returncode == 0, done.stderr
+    assert 0 == done.returncode, done.stderr
     load, verify = ([int(word) for word in line.split()] for line in done.stdout.splitlines())
     Console().print(
         f"{landed:,} micro-batches, {DOCUMENTS:,} documents of 2 kB, one process: "
         f"peak {load[-1]} MiB after load, {verify[-1]} MiB after verify"
     )
     assert load[:2] == [landed, DOCUMENTS]
-    assert verify[:3] == [DOCUMENTS, DOCUMENTS, 1]
+    assert [DOCUMENTS, DOCUMENTS, 1] == verify[:3]
     assert max(load[-1], verify[-1]) < LIMIT_MIB

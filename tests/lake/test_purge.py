@@ -57,21 +57,21 @@ def test_a_conversation_is_removed_everywhere(lake: Lake) -> None:
     publisher_of(lake).publish("20260102", timeout_seconds=5)
     purge = purge_of(lake, lambda: build(lake))
     target = Target("session", GONE)
-    assert purge.count(target)["warehouse"] == 4, "a document, its line in two loads, a session"
+    assert 4 == purge.count(target)["warehouse"], "a document, its line in two loads, a session"
     assert len(files_with(lake.folder / "tables", GONE)) > 1
 
     done = purge.run(target)
 
     done.require_complete(target)
-    assert done.removed["landing zone"] == 1 + 1
-    assert done.removed["warehouse"] == 1
+    assert 1 + 1 == done.removed["landing zone"]
+    assert 1 == done.removed["warehouse"]
     for place in ("landing", "tables", "serving"):
-        assert files_with(lake.folder / place, GONE) == [], place
-    assert lake.rows("select _id from raw.conversations order by 1") == [("i:2",), ("i:3",)]
-    assert lake.rows("select session_id, lines from marts.dim_sessions") == [("stays", 2)]
-    assert lake.loader().load(timeout_seconds=5).micro_batches == 0
+        assert [] == files_with(lake.folder / place, GONE), place
+    assert [("i:2",), ("i:3",)] == lake.rows("select _id from raw.conversations order by 1")
+    assert [("stays", 2)] == lake.rows("select session_id, lines from marts.dim_sessions")
+    assert 0 == lake.loader().load(timeout_seconds=5).micro_batches
     land(lake.folder, [upsert(5, 30, sessionId="stays")])
-    assert lake.loader().load(timeout_seconds=5).rows_upserted == 1
+    assert 1 == lake.loader().load(timeout_seconds=5).rows_upserted
 
 
 CANARY = "canary-of-the-content"
@@ -120,22 +120,22 @@ def test_a_conversation_is_in_no_object_of_a_bucket_any_more(bucket_lake: Lake) 
     done = purge_of(bucket_lake, lambda: build(bucket_lake)).run(target)
 
     done.require_complete(target)
-    assert done.removed["landing zone"] == 3
-    assert done.removed["dead letters"] == 1
-    assert done.removed["warehouse"] == 2
+    assert 3 == done.removed["landing zone"]
+    assert 1 == done.removed["dead letters"]
+    assert 2 == done.removed["warehouse"]
     assert done.seconds > 0
-    assert objects_with(storage, [GONE, CANARY]) == []
-    assert bucket_lake.rows("select _id from raw.conversations order by 1") == [("i:2",), ("i:3",)]
-    assert bucket_lake.rows("select session_id, lines from marts.dim_sessions") == [("stays", 2)]
-    assert [len(each) for each in letters_of(bucket_lake).by_micro_batch().values()] == [1]
+    assert [] == objects_with(storage, [GONE, CANARY])
+    assert [("i:2",), ("i:3",)] == bucket_lake.rows("select _id from raw.conversations order by 1")
+    assert [("stays", 2)] == bucket_lake.rows("select session_id, lines from marts.dim_sessions")
+    assert [1] == [len(each) for each in letters_of(bucket_lake).by_micro_batch().values()]
     with pytest.raises(AlreadyRunningError, match="another worker writes the lane `stream`"):
         land_in(worker, [upsert(1, 30, sessionId=GONE)])
     successor = zone.lane("stream")
     assert successor.position() == position
-    assert [each.sequence for each in successor.landed()] == [0, 1, 2]
+    assert [0, 1, 2] == [each.sequence for each in successor.landed()]
     land_in(successor, [upsert(6, 31, sessionId="stays")])
-    assert bucket_lake.loader().load(timeout_seconds=5).rows_upserted == 1
-    assert bucket_lake.rows("select count(*) from raw.landed where op = 'upsert'") == [(3,)]
+    assert 1 == bucket_lake.loader().load(timeout_seconds=5).rows_upserted
+    assert [(3,)] == bucket_lake.rows("select count(*) from raw.landed where op = 'upsert'")
 
 
 class Killed(BaseException):
@@ -166,15 +166,15 @@ def test_a_purge_that_was_killed_in_a_bucket_is_completed(
         patch.setattr(storage, "put", killed)
         with pytest.raises(Killed):
             purge_of(bucket_lake, lambda: build(bucket_lake)).run(target)
-    assert len(keys) == 1
+    assert 1 == len(keys)
     land_in(zone.lane("stream"), [upsert(7, 40, sessionId="stays")])
-    assert bucket_lake.loader().load(timeout_seconds=5).rows_upserted == 1
-    assert bucket_lake.rows("select count(*) from raw.landed where op = 'upsert'") == [(5,)]
+    assert 1 == bucket_lake.loader().load(timeout_seconds=5).rows_upserted
+    assert [(5,)] == bucket_lake.rows("select count(*) from raw.landed where op = 'upsert'")
 
     done = purge_of(bucket_lake, lambda: build(bucket_lake)).run(target)
 
     done.require_complete(target)
-    assert done.removed["landing zone"] == 2
-    assert objects_with(storage, [GONE, CANARY]) == []
-    assert bucket_lake.rows("select _id from raw.conversations order by 1") == [("i:2",), ("i:3",), ("i:7",)]
-    assert bucket_lake.loader().load(timeout_seconds=5).micro_batches == 1
+    assert 2 == done.removed["landing zone"]
+    assert [] == objects_with(storage, [GONE, CANARY])
+    assert [("i:2",), ("i:3",), ("i:7",)] == bucket_lake.rows("select _id from raw.conversations order by 1")
+    assert 1 == bucket_lake.loader().load(timeout_seconds=5).micro_batches

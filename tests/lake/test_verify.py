@@ -45,11 +45,11 @@ def test_differences_are_found_and_repaired(
 
     assert whole.is_same
     assert (whole.documents, whole.rows) == (len(DOCUMENTS), len(DOCUMENTS))
-    assert {kind: found.counts[kind] for kind in ("missing", "extra", "different", "duplicate")} == {
+    assert {
         "missing": 1,
         "extra": 1,
         "different": 1,
         "duplicate": 0,
-    }
+    } == {kind: found.counts[kind] for kind in ("missing", "extra", "different", "duplicate")}
     assert outcome.is_whole
     assert verifier.run().is_same

@@ -82,7 +82,7 @@ def push_out(
         oplog = read_oplog(client)
         return oplog is not None and oplog.first_second > position.cluster_time >> 31
 
-    wait_until(has_left, seconds=60)
+    wait_until(has_left)
 
 
 @contextmanager

@@ -53,7 +53,7 @@ class Prometheus:
         query = urllib.parse.urlencode(parameters)
         try:
             with urllib.request.urlopen(  # noqa: S310 - ours
-                f"{self.url}/api/v1/{path}?{query}", timeout=10
+                f"{self.url}/api/v1/{path}?{query}", timeout=60
             ) as answer:
                 return json.loads(answer.read())["data"]
         except urllib.error.HTTPError as error:
@@ -131,7 +131,7 @@ def prometheus(
         ) as process,
     ):
         try:
-            wait_until(lambda: served.is_ready or process.poll() is not None, seconds=60)
+            wait_until(lambda: served.is_ready or process.poll() is not None)
             assert process.poll() is None, (folder / "log").read_text(encoding="utf-8")
             yield served
         finally:

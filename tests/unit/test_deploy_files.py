@@ -40,18 +40,18 @@ def test_the_version_is_the_same_everywhere() -> None:
 def test_only_dashboards_are_published() -> None:
     """Metabase, docs, Grafana, on this machine unless told otherwise; Prefect's server never elsewhere."""
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert published == {
+    assert {
         "metabase": ["${BIND_ADDRESS:-127.0.0.1}:3001:3000"],
         "dbt-docs": ["${BIND_ADDRESS:-127.0.0.1}:8080:8080"],
         "grafana": ["${BIND_ADDRESS:-127.0.0.1}:3002:3000"],
         "prefect-server": ["127.0.0.1:4200:4200"],
-    }
+    } == published
 
 
 def test_networks_lead_out_only_where_they_must() -> None:
     """Whoever only keeps data or metrics is in internal networks alone."""
     open_networks = {name for name, network in COMPOSE["networks"].items() if not network.get("internal")}
-    assert open_networks == {"source", "dashboards", "receiver"}
+    assert {"source", "dashboards", "receiver"} == open_networks
     secluded = {
         name for name, service in SERVICES.items() if not open_networks & set(service.get("networks", ()))
     }
@@ -64,10 +64,10 @@ def test_every_service_is_bounded_and_unprivileged(name: str) -> None:
     """It comes back after a crash, has limits, rotates its logs, and gains no privilege."""
     service = SERVICES[name]
     assert service["restart"] == ("no" if name == "analytics-worker" else "unless-stopped")
-    assert service["logging"]["options"] == {"max-size": "10m", "max-file": "5"}
-    assert service["cap_drop"] == ["ALL"]
-    assert service["security_opt"] == ["no-new-privileges:true"]
-    assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
+    assert {"max-size": "10m", "max-file": "5"} == service["logging"]["options"]
+    assert ["ALL"] == service["cap_drop"]
+    assert ["no-new-privileges:true"] == service["security_opt"]
+    assert {"cpus", "memory", "pids"} == set(service["deploy"]["resources"]["limits"])
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -85,17 +85,17 @@ def test_every_root_is_read_only_and_nobody_is_root(name: str) -> None:
 def test_the_program_sees_the_same_volumes_everywhere(name: str) -> None:
     """All of its processes do, and a MongoDB on the machine itself has a name on Linux, too."""
     service = SERVICES[name]
-    assert service["extra_hosts"] == ["host.docker.internal:host-gateway"]
-    assert service["volumes"] == ["data:/data", "landing:/data/landing", "serving:/data/serving"]
+    assert ["host.docker.internal:host-gateway"] == service["extra_hosts"]
+    assert ["data:/data", "landing:/data/landing", "serving:/data/serving"] == service["volumes"]
 
 
 def test_metabase_reads_what_is_served_and_nothing_else() -> None:
     """The views name files by path: they lie where the program wrote them, and cannot be written."""
-    assert SERVICES["metabase"]["volumes"] == [
+    assert [
         "serving:/data/serving:ro",
         "landing:/data/landing:ro",
         "metabase-work:/metabase/work",
-    ]
+    ] == SERVICES["metabase"]["volumes"]
 
 
 def test_the_memory_of_metabase_adds_up() -> None:
@@ -113,7 +113,7 @@ def test_metabase_says_where_a_browser_finds_it() -> None:
     """Its links begin with the published port, and it listens for others than itself."""
     environment = SERVICES["metabase"]["environment"]
     assert environment["MB_SITE_URL"].endswith(":-http://localhost:3001}")
-    assert environment["MB_JETTY_HOST"] == "0.0.0.0"  # noqa: S104 - inside its container
+    assert "0.0.0.0" == environment["MB_JETTY_HOST"]  # noqa: S104 - inside its container
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -163,12 +163,12 @@ def test_secrets_are_files(tmp_path: Path) -> None:
         for text in service.get("entrypoint", ()):
             assert not re.search(r"PASSWORD=(?!\$\$\(cat /run/secrets/)", text)
     made = _run_secrets(tmp_path / "secrets", WITH_MONGO="1")
-    assert made.returncode == 0, made.stderr
+    assert 0 == made.returncode, made.stderr
     named = {Path(secret["file"]) for secret in COMPOSE["secrets"].values()}
     # Two that the S3 client finds in its environment, as Amazon's tools do.
     named.add(Path("secrets/lake_store.env"))
     assert {Path("secrets") / path.name for path in (tmp_path / "secrets").iterdir()} == named
-    assert stat.S_IMODE((tmp_path / "secrets").stat().st_mode) == 0o700
+    assert 0o700 == stat.S_IMODE((tmp_path / "secrets").stat().st_mode)
 
 
 def test_secrets_stay_as_they_are(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_secrets_stay_as_they_are(tmp_path: Path) -> None:
     _run_secrets(tmp_path, WITH_MONGO="1")
     before = {path.name: path.read_text() for path in tmp_path.iterdir()}
     again = _run_secrets(tmp_path)
-    assert (again.returncode, again.stdout) == (0, "")
+    assert (0, "") == (again.returncode, again.stdout)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == before
     assert len(set(before.values())) == len(before)
 
@@ -184,7 +184,7 @@ def test_secrets_stay_as_they_are(tmp_path: Path) -> None:
 def test_without_a_connection_string_it_asks(tmp_path: Path) -> None:
     """It does not guess which MongoDB is meant."""
     asked = _run_secrets(tmp_path)
-    assert asked.returncode == 2
+    assert 2 == asked.returncode
     assert "make up WITH_MONGO=1" in asked.stderr
 
 
@@ -250,7 +250,7 @@ def test_units_are_sound_and_hardened(unit: Path, tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert rated.returncode == 0, rated.stdout[-300:]
+    assert 0 == rated.returncode, rated.stdout[-300:]
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
@@ -274,7 +274,7 @@ def _make(*arguments: str) -> "subprocess.CompletedProcess[str]":
 def test_without_an_engine_the_targets_say_so(target: str) -> None:
     """They name the two ways out, and touch nothing."""
     made = _make(target, "DOCKER=false")
-    assert made.returncode == 2
+    assert 2 == made.returncode
     assert "`false compose` does not run here" in made.stderr
     assert "honcho start" in made.stderr
 
@@ -285,14 +285,14 @@ def test_an_engine_that_does_not_answer_is_named(tmp_path: Path) -> None:
     client.write_text('#!/bin/sh\n[ "$1" = compose ]\n')
     client.chmod(0o755)
     made = _make("status", f"DOCKER={client}")
-    assert made.returncode == 2
+    assert 2 == made.returncode
     assert "its engine does not answer" in made.stderr
 
 
 def test_fresh_asks_first() -> None:
     """Nothing is deleted by a word alone."""
     made = _make("fresh", "DOCKER=true")
-    assert made.returncode == 2
+    assert 2 == made.returncode
     assert "make fresh CONFIRM=yes" in made.stderr
 
 
@@ -334,7 +334,7 @@ class Engine:
     def make(self, *arguments: str) -> list[str]:
         """Make a target; gives what was asked of compose, without the words that are always there."""
         made = _make("--no-print-directory", f"DOCKER={self.path}", *arguments)
-        assert made.returncode == 0, made.stderr
+        assert 0 == made.returncode, made.stderr
         lines = self._log.read_text().splitlines()
         self._log.unlink()
         beginning = "compose --file deploy/docker-compose.yml "
@@ -349,7 +349,7 @@ def test_up_makes_secrets_and_starts_the_profile(engine: Engine, tmp_path: Path)
     shutil.copy(DEPLOY / "secrets.sh", tmp_path / "deploy")
 
     refused = _make("--directory", str(tmp_path), "up", f"DOCKER={engine.path}")
-    assert refused.returncode == 2
+    assert 2 == refused.returncode
     assert "which MongoDB?" in refused.stderr
     for arguments in (["WITH_MONGO=1"], []):
         asked = engine.make("--directory", str(tmp_path), "up", *arguments)
@@ -386,7 +386,7 @@ def test_up_makes_secrets_and_starts_the_profile(engine: Engine, tmp_path: Path)
 def test_targets_are_thin(target: str, expected: str, engine: Engine) -> None:
     """Each is one call of compose."""
     (asked,) = engine.make(target, "ARGS=--skip-load")
-    assert asked == expected
+    assert expected == asked
 
 
 def test_logs_are_imported_by_who_may_read_them(engine: Engine, tmp_path: Path) -> None:
@@ -402,14 +402,14 @@ def _with_secrets(folder: Path) -> None:
     shutil.copy(ROOT / "Makefile", folder)
     (folder / "deploy").mkdir()
     shutil.copy(DEPLOY / "secrets.sh", folder / "deploy")
-    assert _run_secrets(folder / "deploy" / "secrets", WITH_MONGO="1").returncode == 0
+    assert 0 == _run_secrets(folder / "deploy" / "secrets", WITH_MONGO="1").returncode
 
 
 def test_prefect_starts_without_dashboards(engine: Engine, tmp_path: Path) -> None:
     """In place of schedule; Metabase, which needs two downloads, is not among what it needs."""
     _with_secrets(tmp_path)
     stopped, started = engine.make("--directory", str(tmp_path), "up-prefect")
-    assert stopped == "--profile mongo stop schedule"
+    assert "--profile mongo stop schedule" == stopped
     assert started.endswith("--build stream prefect-server prefect-worker")
     needed, pending = set(), ["stream", "prefect-server", "prefect-worker"]
     while pending:
@@ -436,18 +436,18 @@ def test_there_is_never_a_second_scheduler(target: str, engine: Engine, tmp_path
 def test_prefect_is_looked_after(engine: Engine) -> None:
     """`deploy` builds, restarts and deploys; `status` lists deployments, `logs` has the worker's."""
     refused = _make("deploy", f"DOCKER={engine.path}")
-    assert refused.returncode == 2
+    assert 2 == refused.returncode
     assert "make up-prefect" in refused.stderr
-    assert len(engine.make("status")) == 2
+    assert 2 == len(engine.make("status"))
     engine.runs_prefect = True
     built, restarted, deployed = engine.make("deploy")
     assert built.endswith("build prefect-worker")
     assert restarted.endswith("--no-deps --force-recreate prefect-worker")
     assert deployed.endswith("exec -T prefect-worker claude-analytics deploy")
     assert engine.make("status")[-1].endswith("exec -T prefect-worker env COLUMNS=160 prefect deployment ls")
-    assert engine.make("logs", "SERVICE=prefect-worker") == [
-        "--profile prefect logs --follow --tail 100 prefect-worker"
-    ]
+    assert ["--profile prefect logs --follow --tail 100 prefect-worker"] == engine.make(
+        "logs", "SERVICE=prefect-worker"
+    )
 
 
 def test_one_receiver_is_named_by_the_environment(tmp_path: Path) -> None:
@@ -465,12 +465,12 @@ def test_one_receiver_is_named_by_the_environment(tmp_path: Path) -> None:
         assert (kind == "pager") == ("set it to slack or webhook" in ran.stderr)
         if kind != "pager":
             found[kind] = yaml.safe_load((tmp_path / "alertmanager.yml").read_text())
-            assert (url in str(found[kind]), "secret" in ran.stdout) == (True, False)
-    assert {kind: set(config["receivers"][0]) - {"name"} for kind, config in found.items()} == {
+            assert (True, False) == (url in str(found[kind]), "secret" in ran.stdout)
+    assert {
         "slack": {"slack_configs"},
         "webhook": {"webhook_configs"},
         "": set(),
-    }
+    } == {kind: set(config["receivers"][0]) - {"name"} for kind, config in found.items()}
 
 
 def test_the_start_of_metabase_reads_secrets_from_files(tmp_path: Path) -> None:
@@ -493,7 +493,7 @@ def test_the_start_of_metabase_reads_secrets_from_files(tmp_path: Path) -> None:
         )
 
     started = start(MB_DB_PASS_FILE=str(secret), MB_ENCRYPTION_SECRET_KEY_FILE=str(secret), MB_DB_USER="a")
-    assert started.returncode == 0, started.stderr
+    assert 0 == started.returncode, started.stderr
     lines = set(started.stdout.splitlines())
     assert {"MB_DB_PASS=s3cret", "MB_ENCRYPTION_SECRET_KEY=s3cret", "MB_DB_USER=a"} <= lines
     assert "_FILE=" not in started.stdout

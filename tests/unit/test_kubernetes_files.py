@@ -55,15 +55,15 @@ def test_nothing_is_root_or_without_limits(name: str) -> None:
     pod = container.pod["securityContext"]
     assert pod["runAsNonRoot"] is True
     assert pod["runAsUser"] == pod["runAsGroup"] == 10001
-    assert pod["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert {"type": "RuntimeDefault"} == pod["seccompProfile"]
     assert container.pod["automountServiceAccountToken"] is False
-    assert container.spec["securityContext"] == {
+    assert {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
-    }
-    assert set(container.spec["resources"]["limits"]) == {"memory"}
-    assert set(container.spec["resources"]["requests"]) == {"cpu", "memory"}
+    } == container.spec["securityContext"]
+    assert {"memory"} == set(container.spec["resources"]["limits"])
+    assert {"cpu", "memory"} == set(container.spec["resources"]["requests"])
     assert "/tmp" in {mount["mountPath"] for mount in container.spec["volumeMounts"]}
 
 
@@ -79,11 +79,11 @@ def test_what_a_pod_names_is_there(name: str) -> None:
             {"secretRef": {"name": "object-store", "optional": True}},
         )
     assert {"claude-analytics"} == set(of_kind("ConfigMap")) == set(of_kind("ServiceAccount"))
-    assert container.pod.get("serviceAccountName", "claude-analytics") == "claude-analytics"
+    assert "claude-analytics" == container.pod.get("serviceAccountName", "claude-analytics")
     for volume in volumes.values():
         if claim := volume.get("persistentVolumeClaim"):
             assert claim["claimName"] in of_kind("PersistentVolumeClaim")
-        assert volume.get("secret", {"secretName": "claude-analytics"})["secretName"] == "claude-analytics"
+        assert "claude-analytics" == volume.get("secret", {"secretName": "claude-analytics"})["secretName"]
 
 
 def test_selectors_select() -> None:
@@ -140,4 +140,4 @@ def test_ports_are_those_of_the_settings() -> None:
         container: Container = CONTAINERS[name]
         assert [{"name": "metrics", "containerPort": port}] == container.spec["ports"]
         assert container.template["metadata"]["annotations"]["prometheus.io/port"] == str(port)
-        assert container.spec["livenessProbe"]["tcpSocket"] == {"port": "metrics"}
+        assert {"port": "metrics"} == container.spec["livenessProbe"]["tcpSocket"]

@@ -22,7 +22,7 @@ def test_the_same_marts_do_not_differ(tmp_path: Path) -> None:
     """Nothing is named."""
     files = [marts_in(tmp_path / name, {}) for name in ("one.duckdb", "other.duckdb")]
 
-    assert different_marts(*files) == []
+    assert [] == different_marts(*files)
 
 
 def test_each_kind_of_difference_is_named(tmp_path: Path) -> None:
@@ -37,8 +37,8 @@ def test_each_kind_of_difference_is_named(tmp_path: Path) -> None:
         marts_in(tmp_path / "one.duckdb", changes), marts_in(tmp_path / "other.duckdb", {})
     )
 
-    assert found == [
+    assert [
         "dim_date has other columns: [('number', 'BIGINT'), ('number', 'INTEGER')]",
         "dim_tools lost 1 rows and gained 1",
         "fct_messages lost 0 rows and gained 1",
-    ]
+    ] == found

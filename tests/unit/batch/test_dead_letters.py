@@ -203,6 +203,6 @@ def test_a_queue_in_a_bucket_is_replayed_there(tmp_path: Path) -> None:
     assert (1, 1) == (len(found.replayed), len(found.rejected))
     assert ["i:2"] == [each.letter.document_id for each in store.list(zone)]
     [replayed] = [row for row in landed_rows(storage) if row["_id"] == "i:1"]
-    assert (replayed["type"], replayed["source_version"]) == ("mended", 7)
+    assert ("mended", 7) == (replayed["type"], replayed["source_version"])
     with pytest.raises(AlreadyRunningError):
         land_in(rival, [upsert(1, 7)])

@@ -93,7 +93,7 @@ def test_a_registry_is_served_over_http() -> None:
 
     server = serve(registry, host="127.0.0.1", port=port)
     assert server is not None
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         said = answer.read().decode()
     server.shutdown()
     server.server_close()

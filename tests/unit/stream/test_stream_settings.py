@@ -214,12 +214,12 @@ def test_places_are_a_folder_or_a_bucket(clean_environment: Path, monkeypatch: p
     """A folder takes the place of DATA_DIR for what lands; nothing is there of a bucket."""
     assert Path("data/landing") == read(DataSettings).landing_dir
     monkeypatch.setenv("DATA_URL", "/mnt/logs")
-    assert (read(DataSettings).landing_dir, read(DataSettings).is_remote) == (
+    assert (
         Path("/mnt/logs/landing"),
         False,
-    )
+    ) == (read(DataSettings).landing_dir, read(DataSettings).is_remote)
     monkeypatch.setenv("DATA_URL", "gs://logs/claude/")
-    assert (read(DataSettings).url, read(DataSettings).is_remote) == ("gs://logs/claude", True)
+    assert ("gs://logs/claude", True) == (read(DataSettings).url, read(DataSettings).is_remote)
 
 
 def test_windows_for_objects_are_larger_unless_set(
@@ -228,4 +228,4 @@ def test_windows_for_objects_are_larger_unless_set(
     """Each object is a request that costs; what somebody has set is kept."""
     monkeypatch.setenv("STREAM_MAX_AGE_SECONDS", "1")
     settings = read(StreamSettings).for_objects()
-    assert (settings.max_age_seconds, settings.max_size_bytes) == (1, 32_000_000)
+    assert (1, 32_000_000) == (settings.max_age_seconds, settings.max_size_bytes)

@@ -80,7 +80,7 @@ def test_each_range_is_read_by_one(one: Process, other: Process) -> None:
     one.land(taken[0] or 0)
     one.land(taken[2] or 0)
     other.land(taken[1] or 0)
-    assert (one.take(), other.take()) == (None, None)
+    assert (None, None) == (one.take(), other.take())
     assert 3 == one.seen[-1]
     assert [] == list(one.lane.state.list_after("claims"))
 

@@ -315,4 +315,4 @@ def test_a_server_that_is_down_fails_one_line() -> None:
 def test_a_server_that_cannot_hash_keys_is_said() -> None:
     """One worker suffices there."""
     check = of_source(has_partitions=False)["partitions"]
-    assert (check.level, check.fix) == ("warn", "leave STREAM_PARTITIONS at 1, or upgrade MongoDB")
+    assert ("warn", "leave STREAM_PARTITIONS at 1, or upgrade MongoDB") == (check.level, check.fix)

@@ -46,5 +46,5 @@ def test_dbt_gets_the_session_as_it_is() -> None:
         assert builder.getOrCreate() is session
         assert "spark.sql.ansi.enabled" not in session.conf
         assert session.conf != {}
-    assert session.conf == {}
+    assert {} == session.conf
     assert adapter.SparkSession is own

@@ -21,21 +21,19 @@ def test_a_jdbc_catalog_is_the_same_for_both() -> None:
 
     spark, python = config.catalog_settings(), config.pyiceberg_settings()
 
-    assert spark["spark.sql.catalog.lake.uri"] == (
-        "jdbc:postgresql://db.example:5433/lake?sslmode=verify-full"
-    )
-    assert spark["spark.sql.catalog.lake.jdbc.user"] == "ana"
-    assert spark["spark.sql.catalog.lake.jdbc.password"] == "p@ss"
+    assert "jdbc:postgresql://db.example:5433/lake?sslmode=verify-full" == spark["spark.sql.catalog.lake.uri"]
+    assert "ana" == spark["spark.sql.catalog.lake.jdbc.user"]
+    assert "p@ss" == spark["spark.sql.catalog.lake.jdbc.password"]
     assert python["uri"] == URI.replace("postgresql://", "postgresql+psycopg2://")
-    assert (spark["spark.sql.catalog.lake.warehouse"], python["warehouse"]) == ("file:///var/lake",) * 2
+    assert ("file:///var/lake",) * 2 == (spark["spark.sql.catalog.lake.warehouse"], python["warehouse"])
 
 
 def test_a_rest_catalog_is_the_same_for_both() -> None:
     """Its address is all there is."""
     config = LakeConfig(SecretStr("https://catalog.example/api"), "s3://bucket/lake")
 
-    assert config.catalog_settings()["spark.sql.catalog.lake.type"] == "rest"
-    assert config.pyiceberg_settings()["type"] == "rest"
+    assert "rest" == config.catalog_settings()["spark.sql.catalog.lake.type"]
+    assert "rest" == config.pyiceberg_settings()["type"]
     assert not config.is_jdbc
 
 
@@ -59,9 +57,9 @@ def test_an_endpoint_of_the_environment_is_passed_on_and_keys_are_not(
 
     spark = config.catalog_settings()
 
-    assert spark["spark.sql.catalog.lake.s3.endpoint"] == "http://127.0.0.1:9000"
-    assert spark["spark.sql.catalog.lake.client.region"] == "eu-central-1"
-    assert config.pyiceberg_settings()["s3.endpoint"] == "http://127.0.0.1:9000"
+    assert "http://127.0.0.1:9000" == spark["spark.sql.catalog.lake.s3.endpoint"]
+    assert "eu-central-1" == spark["spark.sql.catalog.lake.client.region"]
+    assert "http://127.0.0.1:9000" == config.pyiceberg_settings()["s3.endpoint"]
     assert "keep-me" not in str(spark) + str(config.pyiceberg_settings())
 
 

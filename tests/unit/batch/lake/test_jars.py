@@ -40,7 +40,7 @@ def test_a_library_is_fetched_once(tmp_path: Path) -> None:
 
     assert paths == [[tmp_path / "jars" / "thing-1.0.jar"]] * 2
     assert CONTENT == paths[0][0].read_bytes()
-    assert repository.asked == 1
+    assert 1 == repository.asked
 
 
 def test_another_file_is_never_used(tmp_path: Path) -> None:
@@ -48,13 +48,13 @@ def test_another_file_is_never_used(tmp_path: Path) -> None:
     with pytest.raises(StepFailedError, match="checksum"):
         fetched([JAR], tmp_path, fetch=Repository(b"something else"))
 
-    assert list(tmp_path.iterdir()) == []
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_amazon_is_fetched_for_tables_on_s3_alone() -> None:
     """A folder needs 50 MB of libraries, a bucket 120."""
-    assert needed_jars("file:///var/lake") == (ICEBERG, POSTGRESQL)
-    assert needed_jars("s3://bucket/lake") == (ICEBERG, POSTGRESQL, S3)
+    assert (ICEBERG, POSTGRESQL) == needed_jars("file:///var/lake")
+    assert (ICEBERG, POSTGRESQL, S3) == needed_jars("s3://bucket/lake")
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,8 @@ def test_only_what_is_behind_the_known_numbers_is_listed(tmp_path: Path) -> None
 
     found = look(bucket, table)
 
-    assert [each.sequence for each in found.files] == [2, 3, 4]
-    assert [each.sequence for each in found.left] == [3, 4]
+    assert [2, 3, 4] == [each.sequence for each in found.files]
+    assert [3, 4] == [each.sequence for each in found.left]
     assert not table.was_read
 
 
@@ -86,7 +86,7 @@ def test_a_lane_that_has_gone_is_no_reason_to_stop(tmp_path: Path) -> None:
     found = look(bucket, table)
 
     assert table.was_read
-    assert [each.lane for each in found.left] == ["backfill-1"]
+    assert ["backfill-1"] == [each.lane for each in found.left]
 
 
 def test_files_of_a_folder_that_was_begun_again_are_new(tmp_path: Path) -> None:
@@ -98,4 +98,4 @@ def test_files_of_a_folder_that_was_begun_again_are_new(tmp_path: Path) -> None:
 
     found = look(folder, Snapshot(noted, before.id))
 
-    assert [each.lane for each in found.left] == ["stream"]
+    assert ["stream"] == [each.lane for each in found.left]

@@ -72,15 +72,15 @@ def test_objects_say_what_is_in_them(tmp_path: Path) -> None:
     files = bucket.files()
     pending = bucket.pending(files)
 
-    assert [each.id for each in files] == [
+    assert [
         "backfill-1/000000000000",
         "stream/000000000000",
         "stream/000000000001",
-    ]
-    assert [footer.rows for footer in bucket.footers(files)] == [1, 2, 2]
-    assert pending.keys_among(["i:3", "i:4", "i:1"]) == {"i:3", "i:1"}
-    assert pending.truncate_marker() == 12
-    assert bucket.pending([]).keys_among(["i:1"]) == set()
+    ] == [each.id for each in files]
+    assert [1, 2, 2] == [footer.rows for footer in bucket.footers(files)]
+    assert {"i:3", "i:1"} == pending.keys_among(["i:3", "i:4", "i:1"])
+    assert 12 == pending.truncate_marker()
+    assert set() == bucket.pending([]).keys_among(["i:1"])
     assert unregistered(bucket, files, {"stream/000000000000"}) == [files[0], files[2]]
 
 
@@ -95,14 +95,14 @@ def test_a_merged_object_is_known_if_all_that_it_replaces_is(tmp_path: Path) -> 
 
     files = bucket.files()
 
-    assert [each.id for each in files] == [
+    assert [
         "stream/000000000000",
         "stream/000000000001-000000000002",
         "stream/000000000003",
-    ]
-    assert bucket.replaced_by(files[1]) == {"stream/000000000001", "stream/000000000002"}
-    assert bucket.replaced_by(files[0]) == frozenset()
-    assert unregistered(bucket, files, known) == []
+    ] == [each.id for each in files]
+    assert {"stream/000000000001", "stream/000000000002"} == bucket.replaced_by(files[1])
+    assert frozenset() == bucket.replaced_by(files[0])
+    assert [] == unregistered(bucket, files, known)
     assert unregistered(bucket, files, known - {"stream/000000000002"}) == [files[1]]
 
 
@@ -126,8 +126,8 @@ def test_files_of_a_folder_are_compared_with_their_checksums(tmp_path: Path) -> 
 
     folder.check([file])
     assert file == LandedFile(landed.id, "stream", 0, f"file://{landed.path.resolve()}")
-    assert [footer.rows for footer in folder.footers([file])] == [1]
-    assert folder.pending([file]).keys_among(["i:1", "i:2"]) == {"i:1"}
+    assert [1] == [footer.rows for footer in folder.footers([file])]
+    assert {"i:1"} == folder.pending([file]).keys_among(["i:1", "i:2"])
 
     landed.path.write_bytes(landed.path.read_bytes()[:-20] + bytes(20))
     with pytest.raises(MicroBatchCorruptError):

@@ -21,15 +21,15 @@ def test_a_lane_in_order_takes_one_run() -> None:
 
     assert found.lanes == {"stream": LaneRegistered(((0, 999),), "stream/x")}
     assert len(found.to_json()) < 50
-    assert found.known_to() == {"stream": 999}
+    assert {"stream": 999} == found.known_to()
 
 
 def test_ranges_that_land_in_another_order_are_not_passed_over() -> None:
     """Numbers before the first gap are known; those behind it are looked at again."""
     found = Registered({}).adding(ids("backfill-1", 0, 1, 2, 5, 7, 6)).adding(ids("late", 4))
 
-    assert found.lanes["backfill-1"].runs == ((0, 2), (5, 7))
-    assert found.known_to() == {"backfill-1": 2, "late": 0}
+    assert ((0, 2), (5, 7)) == found.lanes["backfill-1"].runs
+    assert {"backfill-1": 2, "late": 0} == found.known_to()
     assert "backfill-1/000000000003" not in found
     assert "backfill-1/000000000006-ffffffff" in found
     assert "stream/000000000000" not in found

@@ -10,9 +10,9 @@ NASTY = "it's a \\ 'quote'"
 
 def test_quotes_and_backslashes_are_escaped() -> None:
     """A backslash is itself, not the beginning of something else."""
-    assert literal(NASTY) == r"'it\'s a \\ \'quote\''"
-    assert literals(["a", "b"]) == "('a', 'b')"
-    assert literals([]) == "(null)"
+    assert r"'it\'s a \\ \'quote\''" == literal(NASTY)
+    assert "('a', 'b')" == literals(["a", "b"])
+    assert "(null)" == literals([])
 
 
 def test_nothing_is_put_in_place_of_a_name() -> None:

@@ -68,19 +68,19 @@ def test_objects_of_a_closed_day_become_one(bucket: Bucket) -> None:
 
     bucket.merge()
 
-    assert bucket.names() == [
+    assert [
         "stream/000000000000-000000000001",
         "stream/000000000002",
         "stream/000000000003",
-    ]
+    ] == bucket.names()
     rows = [(row["_id"], row["op"], row["source_version"]) for row in landed_rows(bucket.zone.storage)]
-    assert rows[:3] == [("i:1", "upsert", 12), ("i:2", "upsert", 11), ("i:3", "delete", 13)]
+    assert [("i:1", "upsert", 12), ("i:2", "upsert", 11), ("i:3", "delete", 13)] == rows[:3]
     merged = next(bucket.lane.landed())
     footer = read_object_footer(bucket.zone.storage, merged)
     assert (footer.micro_batch_id, footer.rows, footer.upserts, footer.deletes) == (merged.name, 3, 2, 1)
-    assert (footer.first_cluster_time, footer.last_cluster_time) == (10, 13)
+    assert (10, 13) == (footer.first_cluster_time, footer.last_cluster_time)
     assert footer.landed_at == bucket.now - DAY
-    assert list(bucket.scratch.iterdir()) == []
+    assert [] == list(bucket.scratch.iterdir())
 
 
 def test_what_is_replaced_is_out_of_sight_until_it_is_removed(bucket: Bucket) -> None:
@@ -91,14 +91,14 @@ def test_what_is_replaced_is_out_of_sight_until_it_is_removed(bucket: Bucket) ->
     bucket.merge()
     before = bucket.names()
     [(merged, replaced)] = bucket.lane.replacements()
-    assert merged.name == "stream/000000000000-000000000002"
-    assert [each.sequence for each in replaced] == [0, 1, 2]
-    assert len(list(bucket.lane.objects())) == 5
+    assert "stream/000000000000-000000000002" == merged.name
+    assert [0, 1, 2] == [each.sequence for each in replaced]
+    assert 5 == len(list(bucket.lane.objects()))
 
-    assert bucket.compaction.remove(replaced) == 3
+    assert 3 == bucket.compaction.remove(replaced)
 
     assert bucket.names() == before == [merged.name, "stream/000000000003"]
-    assert bucket.lane.replacements() == []
+    assert [] == bucket.lane.replacements()
 
 
 def test_a_worker_notices_nothing(bucket: Bucket) -> None:
@@ -113,8 +113,8 @@ def test_a_worker_notices_nothing(bucket: Bucket) -> None:
         bucket.compaction.remove(replaced)
 
     assert bucket.lane.position() == position_at(12)
-    assert land_in(running, [upsert(9, 20)], clock=bucket.clock).sequence == 3
-    assert land_in(bucket.lane, [upsert(9, 21)], clock=bucket.clock).sequence == 4
+    assert 3 == land_in(running, [upsert(9, 20)], clock=bucket.clock).sequence
+    assert 4 == land_in(bucket.lane, [upsert(9, 21)], clock=bucket.clock).sequence
 
 
 def test_days_and_what_must_stay_part_their_neighbours(bucket: Bucket) -> None:
@@ -134,7 +134,7 @@ def test_days_and_what_must_stay_part_their_neighbours(bucket: Bucket) -> None:
 
     runs = bucket.compaction.plan(bucket.loaded())
 
-    assert [[each.sequence for each in run] for run in runs] == [[0, 1], [4, 5], [7, 8]]
+    assert [[0, 1], [4, 5], [7, 8]] == [[each.sequence for each in run] for run in runs]
 
 
 def test_what_is_not_loaded_and_backfills_are_left_alone(bucket: Bucket) -> None:
@@ -144,8 +144,8 @@ def test_what_is_not_loaded_and_backfills_are_left_alone(bucket: Bucket) -> None
         bucket.land(upsert(at, at + 1), lane="backfill-1")
     bucket.now += DAY
 
-    assert bucket.compaction.plan({"stream/000000000001"}) == []
-    assert [len(run) for run in bucket.compaction.plan(bucket.loaded())] == [2]
+    assert [] == bucket.compaction.plan({"stream/000000000001"})
+    assert [2] == [len(run) for run in bucket.compaction.plan(bucket.loaded())]
 
 
 def test_a_merge_that_was_killed_is_found_done(bucket: Bucket) -> None:

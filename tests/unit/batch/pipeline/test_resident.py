@@ -48,7 +48,7 @@ def ended(child: Child) -> int:
         codes.extend([] if code is None else [code])
         return bool(codes)
 
-    wait_until(has_ended, seconds=60)
+    wait_until(has_ended)
     return codes[0]
 
 

@@ -46,15 +46,15 @@ def test_rows_go_and_everything_else_stays(zone: FencedZone) -> None:
     before = footer_in(zone)
     other = [each.changed for each in zone.storage.list_after("landing/backfill-1")]
 
-    assert ObjectsPurge(zone).rows(GOES) == 1
-    assert ObjectsPurge(zone).remove_rows(GOES) == 1
+    assert 1 == ObjectsPurge(zone).rows(GOES)
+    assert 1 == ObjectsPurge(zone).remove_rows(GOES)
 
-    assert [row["_id"] for row in landed_rows(zone.storage)] == ["i:4", "i:2", "i:3"]
+    assert ["i:4", "i:2", "i:3"] == [row["_id"] for row in landed_rows(zone.storage)]
     assert footer_in(zone) == before.model_copy(update={"rows": 2, "upserts": 1})
     assert zone.lane("stream").position() == position_at(12)
     assert other == [each.changed for each in zone.storage.list_after("landing/backfill-1")]
-    assert rewritten(zone.state) == {"stream/000000000000"}
-    assert ObjectsPurge(zone).rows(GOES) == 0
+    assert {"stream/000000000000"} == rewritten(zone.state)
+    assert 0 == ObjectsPurge(zone).rows(GOES)
 
 
 def test_an_object_of_which_nothing_is_left_keeps_its_number(zone: FencedZone) -> None:
@@ -64,7 +64,7 @@ def test_an_object_of_which_nothing_is_left_keeps_its_number(zone: FencedZone) -
     ObjectsPurge(zone).remove_rows(GOES)
 
     assert (footer_in(zone).rows, footer_in(zone).position) == (0, position_at(10))
-    assert landed_rows(zone.storage) == []
+    assert [] == landed_rows(zone.storage)
 
 
 def test_large_objects_are_read_in_parts(zone: FencedZone, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,8 +72,8 @@ def test_large_objects_are_read_in_parts(zone: FencedZone, monkeypatch: pytest.M
     monkeypatch.setattr("batch.purge.objects._WHOLE_BYTES", 0)
     land(zone, *(upsert(each, 10, sessionId="goes" if each % 2 else "stays") for each in range(100)))
 
-    assert ObjectsPurge(zone).remove_rows(GOES) == 50
-    assert {row["session_id"] for row in landed_rows(zone.storage)} == {"stays"}
+    assert 50 == ObjectsPurge(zone).remove_rows(GOES)
+    assert {"stays"} == {row["session_id"] for row in landed_rows(zone.storage)}
 
 
 @pytest.mark.parametrize("whole_bytes", [0, 1 << 20], ids=["in parts", "at once"])
@@ -115,7 +115,7 @@ def test_a_worker_that_still_runs_lands_nothing_more(zone: FencedZone, count: in
 def test_a_stream_that_never_ran_needs_no_fence(zone: FencedZone) -> None:
     """Nothing is written."""
     ObjectsPurge(zone).fence()
-    assert list(zone.storage.list_after("")) == []
+    assert [] == list(zone.storage.list_after(""))
 
 
 def test_an_unfinished_backfill_is_in_the_way(zone: FencedZone) -> None:
@@ -145,9 +145,9 @@ def test_the_note_is_kept_until_somebody_knows(zone: FencedZone) -> None:
     """A second purge adds to it."""
     note_rewritten(zone.state, ["stream/1"])
     note_rewritten(zone.state, ["stream/2"])
-    assert rewritten(zone.state) == {"stream/1", "stream/2"}
+    assert {"stream/1", "stream/2"} == rewritten(zone.state)
     forget_rewritten(zone.state)
-    assert rewritten(zone.state) == frozenset()
+    assert frozenset() == rewritten(zone.state)
     zone.state.put("rewritten.json", b"[]")
     with pytest.raises(MicroBatchCorruptError, match=r"cannot read .*rewritten\.json"):
         rewritten(zone.state)
@@ -160,8 +160,8 @@ def test_plans_of_backfills_forget_the_id(zone: FencedZone) -> None:
     zone.state.put("backfill-1/finished.json", b"{}")
     traces = StoredTraces(zone.state)
 
-    assert traces.remove(GOES) == 1
+    assert 1 == traces.remove(GOES)
 
     kept = json.loads(zone.state.get("backfill-1/plan.json") or b"")
     assert kept == plan | {"filters": {"project": "(purged)", "since": None}}
-    assert traces.left(GOES) == ["backfill-1/plan.json"]
+    assert ["backfill-1/plan.json"] == traces.left(GOES)

@@ -5,7 +5,7 @@ from stream.core.partition import WHOLE, Partition
 
 def test_one_partition_is_the_stream_as_it_always_was() -> None:
     """Its lane, and no stage more."""
-    assert (WHOLE.lane, WHOLE.stages) == ("stream", [])
+    assert ("stream", []) == (WHOLE.lane, WHOLE.stages)
 
 
 def test_lanes_are_unique_for_ever() -> None:

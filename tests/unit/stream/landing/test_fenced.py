@@ -82,7 +82,7 @@ def land(lane: FencedLane, *, at: int, sequence: int | None = None) -> MicroBatc
 
 def test_the_position_travels_with_the_object(storage: Flaky) -> None:
     """A worker that starts later stands behind the newest object, and knows its whole name."""
-    assert (lane_in(storage).newest(), lane_in(storage).position()) == (None, None)
+    assert (None, None) == (lane_in(storage).newest(), lane_in(storage).position())
     first = lane_in(storage)
     landed = [land(first, at=10), land(first, at=20)]
     later = lane_in(storage)

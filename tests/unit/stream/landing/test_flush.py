@@ -109,7 +109,7 @@ def test_a_window_of_dead_letters_lands(fixture: Fixture) -> None:
 
     assert landed is not None
     footer = read_footer(landed)
-    assert (footer.rows, footer.dead_letters, footer.first_cluster_time) == (0, 3, None)
+    assert (0, 3, None) == (footer.rows, footer.dead_letters, footer.first_cluster_time)
 
 
 def test_the_metrics_count(fixture: Fixture) -> None:

@@ -45,7 +45,7 @@ def test_one_partition_needs_no_choice(zone: Zone) -> None:
     """Nothing is written for it."""
     found = choose_partition(zone, 0, 1)
     assert found is not None
-    assert (found[0].lane, found[1]) == ("stream", None)
+    assert ("stream", None) == (found[0].lane, found[1])
     assert current_generation(zone) is None
 
 

@@ -14,6 +14,7 @@ from stream.landing.zone import Lane
 from stream.source.resnapshot import Resnapshot, ResnapshotState, ResnapshotStore, cannot_resnapshot
 from stream.stop import StopSignal
 from tests.support.landing import land, lane_of, position_at, upsert
+from tests.support.patience import patience
 
 
 class FakeReading:
@@ -58,7 +59,7 @@ def test_the_truncate_marker_comes_once_and_last(lane: Lane) -> None:
     assert resnapshot.is_under_way
     assert ResnapshotState(truncate_marker=5) == ResnapshotStore(lane).load()
     reading.may_end.set()
-    resnapshot.join(60)
+    resnapshot.join(patience())
 
     assert truncate_marker(5) == resnapshot.take_truncate_marker()
     assert resnapshot.take_truncate_marker() is None
@@ -77,7 +78,7 @@ def test_a_later_reason_begins_it_again(lane: Lane) -> None:
     resnapshot.begin(5)
     resnapshot.begin(9)
     reading.may_end.set()
-    resnapshot.join(60)
+    resnapshot.join(patience())
 
     assert 9 == reading.calls[-1]
     assert truncate_marker(9) == resnapshot.take_truncate_marker()
@@ -93,7 +94,7 @@ def test_the_truncate_marker_of_a_drop_makes_it_needless(lane: Lane) -> None:
     assert ResnapshotStore(lane).load() is not None
     resnapshot.land(6)
 
-    resnapshot.join(60)
+    resnapshot.join(patience())
     assert not resnapshot.is_under_way
     assert ResnapshotStore(lane).load() is None
 
@@ -105,7 +106,7 @@ def test_it_ends_with_the_worker(lane: Lane) -> None:
     resnapshot.begin(5)
 
     stop.finish()
-    resnapshot.join(60)
+    resnapshot.join(patience())
 
     assert resnapshot.take_truncate_marker() is None
     assert ResnapshotState(truncate_marker=5) == ResnapshotStore(lane).load()
@@ -124,7 +125,7 @@ def test_its_errors_end_the_worker(lane: Lane, error: Exception, expected: type[
     resnapshot = resnapshot_of(lane, FakeReading(error), stop)
 
     resnapshot.begin(5)
-    resnapshot.join(60)
+    resnapshot.join(patience())
 
     assert isinstance(stop.error, expected)
     assert str(error) in stop.error.message
