@@ -10,7 +10,7 @@ _TEXT = re.compile(r"'((?:[^']|'')*)'")
 def literal(text: str) -> str:
     """Write a text as Spark reads it; nothing in it can end the literal.
 
-    Before it parses a statement, Spark puts the values of settings and of the environment in place of `${name}`.
+    Before it parses a statement, Spark puts values of settings and of the environment in place of `${name}`.
     """
     escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("$", "\\u0024")
     return f"'{escaped}'"
