@@ -294,6 +294,7 @@ class Worker:
             position=position,
             partition=partition,
             require=partial(require_timeline, client, self.mongo.namespace),
+            idle_seconds=until_idle_seconds,
             stop=stop,
             metrics=metrics,
             log=self.log,

@@ -11,12 +11,15 @@ from queue import SimpleQueue
 from batch.cli.alerts import send_alerts
 from batch.cli.context import Context
 from batch.cli.cycle import make_cycle, make_pipeline
+from batch.cli.signals import exit_if_signalled
 from batch.pipeline.resident import LEAVING
 from batch.pipeline.runner import Options
 from batch.runs.journal import new_run_id
 from stream import logs
 from stream.clock import utc_now
+from stream.decode.memory import collect_garbage, rare_garbage_collection
 from stream.errors import AnalyticsError
+from stream.stop import interruptible
 
 _MOST_RUNS = 500
 _LARGEST_BYTES = 1_000_000_000
@@ -31,12 +34,17 @@ def serve_runs(answers: int) -> None:
     names: SimpleQueue[str] = SimpleQueue()
     threading.Thread(target=_read_names, args=(names,), name="read-names", daemon=True).start()
     runs, is_leaving = 0, False
-    while not is_leaving:
-        exit_code = _run(names.get())
-        runs += 1
-        # What failed may be what this process keeps: a Spark that has gone is not started again in it.
-        is_leaving = bool(exit_code) or runs >= _MOST_RUNS or resident_bytes() > _LARGEST_BYTES
-        os.write(answers, f"{exit_code}{f' {LEAVING}' if is_leaving else ''}\n".encode())
+    with rare_garbage_collection():
+        while not is_leaving:
+            exit_code = _run(names.get())
+            runs += 1
+            # What failed may be what this process keeps: a Spark that has gone is not started again in it.
+            is_leaving = bool(exit_code) or runs >= _MOST_RUNS or resident_bytes() > _LARGEST_BYTES
+            os.write(answers, f"{exit_code}{f' {LEAVING}' if is_leaving else ''}\n".encode())
+            # Nobody waits now. A signal must not raise in the midst of it, where that is swallowed.
+            with interruptible(lambda: None):
+                collect_garbage()
+            exit_if_signalled()
 
 
 def _read_names(names: "SimpleQueue[str]") -> None:

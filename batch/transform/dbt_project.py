@@ -16,13 +16,18 @@ import duckdb
 
 from batch import shipped
 from batch.transform.prices import Terms
+from stream.decode.memory import rare_garbage_collection
 from stream.errors import StepFailedError
 from stream.warehouse.database import catalog_name
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunner
+    from dbt.contracts.graph.manifest import Manifest
 
 _SOURCES = {".sql", ".yml", ".md", ".csv"}
+_BUILDS = {"build", "compile", "run"}
+_PARSED: "dict[str, Manifest]" = {}
+"""The last one: a process that runs again and again parses it once."""
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -129,13 +134,36 @@ class DbtProject:
         Raises:
             StepFailedError: dbt could not even start: a broken project or profile, a locked file.
         """
-        runner = load_dbt()
-        with _environment(self.environment()):
-            try:
-                answer = runner(callbacks=[on_event]).invoke(list(arguments))
-            finally:
-                _close_connections()
-                _close_logs()
+        with _environment(self.environment()), rare_garbage_collection():
+            parsed = self._parsed() if arguments[0] in _BUILDS else None
+            return self._result(arguments, parsed, on_event)
+
+    def _parsed(self) -> "Manifest":
+        """Return the project as dbt has parsed it, for a command or for an earlier one of this process.
+
+        What it is parsed to depends on its files, its variables and the environment. Raises as `invoke` does.
+        """
+        options = self.arguments()
+        key = repr((self.checksum(), self.environment(), options))
+        if key not in _PARSED:
+            _PARSED.clear()
+            _PARSED[key] = self._result(["parse", "--no-write-json", *options])
+        manifest = _PARSED[key]
+        # What models have kept in it for the length of a command is that command's.
+        manifest.build_flat_graph()
+        return manifest
+
+    def _result(
+        self,
+        arguments: Sequence[str],
+        parsed: "Manifest | None" = None,
+        on_event: Callable[[Any], None] = lambda _event: None,
+    ) -> Any:  # noqa: ANN401 - dbt's result has no common type
+        try:
+            answer = load_dbt()(parsed, [on_event]).invoke(list(arguments))
+        finally:
+            _close_connections()
+            _close_logs()
         if isinstance(answer.exception, KeyboardInterrupt | SystemExit):
             raise answer.exception
         if answer.exception is not None:

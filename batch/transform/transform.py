@@ -190,7 +190,9 @@ class _Build:
             checks = kept_checks.kept(connection, self._checksum)
         if not checks:
             return None
-        nodes = _nodes(self._invoke("run", "--select", *_TABLES))
+        built = self._invoke("run", "--select", *_TABLES, "--no-write-json")
+        built.write(str(self._project.target_dir / "run_results.json"))
+        nodes = _nodes(built)
         if any(node.status in _BROKEN for node in nodes):
             return None
         waiting = [] if checks_views else [check for check in checks if check.reads_views]

@@ -27,6 +27,7 @@ PIPELINE_VERSION = "1"
 
 _UNUSED_FIELDS = {"updateDescription": 0, "ns": 0, "lsid": 0, "txnNumber": 0, "wallTime": 0}
 _AWAIT_MS = 500
+_LEAST_AWAIT_MS = 50
 _REPLY_SIZE_BYTES = 1_000_000
 _FIRST_BATCH_SIZE = 250
 _FIRST_BACKOFF_SECONDS = 0.2
@@ -44,6 +45,7 @@ class ChangeCursor:
         batch_size: Events per reply, at most.
         token: Where to continue; None begins at the present.
         partition: Whose events to give.
+        await_ms: How long the server waits for an event before it answers that there is none.
     """
 
     def __init__(
@@ -54,7 +56,9 @@ class ChangeCursor:
         batch_size: int,
         token: Mapping[str, Any] | None,
         partition: Partition = WHOLE,
+        await_ms: int = _AWAIT_MS,
     ) -> None:
+        self._await_ms = await_ms
         self._collection = settings.collection
         self._cursor = RawCursor(
             client,
@@ -100,12 +104,12 @@ class ChangeCursor:
         )
 
     def next_reply(self) -> Reply:
-        """Wait for events, half a second at most; an empty reply still moves the token on.
+        """Wait for events, for the time set at most; an empty reply still moves the token on.
 
         Raises:
             PyMongoError: The cursor is of no more use.
         """
-        return self._cursor.next_reply(maxTimeMS=_AWAIT_MS)
+        return self._cursor.next_reply(maxTimeMS=self._await_ms)
 
     def close(self) -> None:
         """Free the cursor on the server, as far as the server can be reached."""
@@ -221,6 +225,7 @@ class ChangeStream:
         position: Where it begins.
         require: Checks the position before a cursor is opened there; what it raises ends the stream.
         partition: Whose events to give.
+        idle_seconds: For how long without an event whoever reads will wait; None for ever.
     """
 
     def __init__(
@@ -235,8 +240,13 @@ class ChangeStream:
         log: Logger,
         require: Callable[[Position], None] = lambda _position: None,
         partition: Partition = WHOLE,
+        idle_seconds: float | None = None,
     ) -> None:
         self._partition = partition
+        # An empty reply says that all is read: where that is the end, it is not to be waited for.
+        self._await_ms = _AWAIT_MS
+        if idle_seconds is not None:
+            self._await_ms = min(max(round(idle_seconds * 1000), _LEAST_AWAIT_MS), _AWAIT_MS)
         self._client = client
         self._require = require
         self._settings = settings
@@ -285,6 +295,7 @@ class ChangeStream:
             batch_size=self._batch_size,
             token=self._position.token,
             partition=self._partition,
+            await_ms=self._await_ms,
         )
         events = SplitEvents()
         self._cut_off += 1  # until there is a reply

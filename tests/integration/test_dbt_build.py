@@ -1,5 +1,6 @@
 """Building: what runs, what is told meanwhile, and what a failure says."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -262,6 +263,26 @@ def test_the_next_build_walks_through_the_tables_only(warehouse: MartsWarehouse,
         warehouse.build()
     assert "check `no_row` failed: Got 1 result, configured to fail if != 0" == raised.value.message
     assert "compiled/no_row.sql" in raised.value.hint
+
+
+def test_a_process_parses_the_project_once(built: MartsWarehouse) -> None:
+    """Until a variable is another one; each build says of itself what publishing wants to know."""
+
+    def build() -> tuple[bool, str]:
+        parsed = built.project.target_dir / "partial_parse.msgpack"
+        parsed.unlink(missing_ok=True)
+        built.build()
+        results = json.loads((built.project.target_dir / "run_results.json").read_bytes())
+        return parsed.exists(), results["metadata"]["invocation_id"]
+
+    build()
+    (has_parsed, first), (has_parsed_again, second) = build(), build()
+    assert not has_parsed
+    assert not has_parsed_again
+    assert first != second
+    built.change_project("hour", usage_week_start_hour=3)
+    has_parsed_the_other, _ = build()
+    assert has_parsed_the_other
 
 
 def test_a_check_that_cannot_be_asked(warehouse: MartsWarehouse, own_project: Path) -> None:

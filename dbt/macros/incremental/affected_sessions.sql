@@ -30,27 +30,21 @@
 
 {# A list of SQL text constants; one that nothing equals if there are none. #}
 {% macro text_list(values) -%}
-    (
-    {%- for value in values -%}
-        {{ text_constant(value) }}{{ ', ' if not loop.last }}
-    {%- else -%}
-        null
-    {%- endfor -%}
-    )
+    ({{ text_constants(values) | join(', ') if values else 'null' }})
 {%- endmacro %}
 
 {#
     Whether a column is one of a list of values, in the form that reads least. DuckDB turns a long `in` into a
     join above the scan, which then reads the wide columns of all rows; `list_contains` is a filter inside the
     scan, and skips them (measured at 1 million lines: 0.03 s instead of 0.6 s), but compares with one value
-    after the other.
+    after the other: with 400 the join is as fast.
 #}
 {% macro is_one_of(column, values) -%}
     {{ adapter.dispatch('is_one_of')(column, values) }}
 {%- endmacro %}
 
 {% macro duckdb__is_one_of(column, values) -%}
-    {%- if 0 < values | length <= 100 -%}
+    {%- if 0 < values | length <= 400 -%}
         list_contains([{{ text_list(values)[1:-1] }}], {{ column }})
     {%- else -%}
         {{ column }} in {{ text_list(values) }}
@@ -79,20 +73,22 @@
     {{ statements | join('; ') if statements else 'select 1' }}
 {% endmacro %}
 
-{# The statements of that strategy, in order; none if no conversation is to be rebuilt. #}
-{% macro by_session_statements(target_table, new_rows, dest_columns) %}
+{#
+    The statements of that strategy, in order; none if no conversation is to be rebuilt. Without columns, those of the
+    new rows are taken as they come: a table whose columns have changed is made anew.
+#}
+{% macro by_session_statements(target_table, new_rows, dest_columns=none) %}
     {%- set plan = build_plan() -%}
     {%- set sessions = plan.sessions -%}
     {%- if not sessions -%}{% do return([]) %}{%- endif -%}
-    {%- set columns = dest_columns | map(attribute='quoted') | join(', ') -%}
+    {%- set columns = dest_columns | map(attribute='quoted') | join(', ') if dest_columns else none -%}
+    {%- set constants = text_constants(sessions) -%}
     {%- set link_keys = config.get('meta', {}).get('link_keys', {}) -%}
     {%- set note -%}
     insert into ops.model_changes
     {% if link_keys -%}
     with affected as (
-        {% for session in sessions -%}
-        select {{ text_constant(session) }} as session_id {{ 'union all' if not loop.last }}
-        {% endfor %}
+        select session_id from (values ({{ constants | join('), (') }})) as changed (session_id)
     ),
     links as (
         {% for key, linked_key in link_keys.items() -%}
@@ -111,15 +107,15 @@
     {% endfor -%}
     {%- else -%}
     values
-        {% for session in sessions -%}
-        ('{{ model.name }}', {{ plan.sequence }}, {{ text_constant(session) }}) {{- ', ' if not loop.last }}
-        {% endfor -%}
+        {%- set start = "('" ~ model.name ~ "', " ~ plan.sequence ~ ", " %}
+        {{ start }}{{ constants | join('), ' ~ start) }})
     {%- endif %}
     {%- endset -%}
     {% do return([
         note,
         'delete from ' ~ target_table ~ ' where ' ~ is_one_of('session_id', sessions),
-        'insert into ' ~ target_table ~ ' (' ~ columns ~ ') select ' ~ columns ~ ' from ' ~ new_rows,
+        'insert into ' ~ target_table
+        ~ (' (' ~ columns ~ ') select ' ~ columns if columns else ' select *') ~ ' from ' ~ new_rows,
     ]) %}
 {% endmacro %}
 

@@ -9,7 +9,7 @@
 
 {% materialization table, adapter='spark', supported_languages=['sql'] -%}
     {{ run_hooks(pre_hooks) }}
-    {%- do spark_replace_table(this, load_relation(this), compiled_code) -%}
+    {%- do replace_table(this, load_relation(this), compiled_code) -%}
     {{ run_hooks(post_hooks) }}
     {{ return({'relations': [this.incorporate(type='table')]}) }}
 {%- endmaterialization %}
@@ -18,7 +18,7 @@
     {%- set existing = load_relation(this) -%}
     {{ run_hooks(pre_hooks) }}
     {%- if existing is none or existing.is_view or should_full_refresh() -%}
-        {%- do spark_replace_table(this, existing, compiled_code) -%}
+        {%- do replace_table(this, existing, compiled_code) -%}
     {%- else -%}
         {%- set new_rows = this.identifier ~ '__new_rows' -%}
         {%- do run_query('create or replace temporary view ' ~ new_rows ~ ' as ' ~ compiled_code) -%}
@@ -32,15 +32,6 @@
     {{ run_hooks(post_hooks) }}
     {{ return({'relations': [this.incorporate(type='table')]}) }}
 {%- endmaterialization %}
-
-{% macro spark_replace_table(relation, existing, query) %}
-    {%- if existing is none or existing.is_view -%}
-        {%- do run_query('drop view if exists ' ~ relation) -%}
-    {%- endif -%}
-    {%- call statement('main') -%}
-        create or replace table {{ relation }} {{ table_format() }} as {{ query }}
-    {%- endcall -%}
-{% endmacro %}
 
 {# A seed's table is made with its rows, in one statement; dbt-spark's own would also write None as a text. #}
 {% macro spark__create_csv_table(model, agate_table) %}{% do return('') %}{% endmacro %}

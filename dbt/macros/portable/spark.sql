@@ -6,6 +6,14 @@
     '{{ value | replace("\\", "\\\\") | replace("'", "\\'") }}'
 {%- endmacro %}
 
+{% macro spark__text_constants(values) %}
+    {%- set constants = [] -%}
+    {%- for value in values -%}
+        {%- do constants.append("'" ~ value | replace("\\", "\\\\") | replace("'", "\\'") ~ "'") -%}
+    {%- endfor -%}
+    {% do return(constants) %}
+{% endmacro %}
+
 {# The values of unit tests; dbt-spark's own leaves backslashes as they are. #}
 {% macro spark__escape_single_quotes(expression) -%}
     {{ text_constant(expression)[1:-1] }}

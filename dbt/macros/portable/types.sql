@@ -121,6 +121,19 @@
 {%- endmacro %}
 
 {# A text as a constant. #}
+{#
+    Texts as SQL constants, as a list: for long ones, where a macro called for each would take longer than the query.
+#}
+{% macro text_constants(values) %}
+    {% do return(adapter.dispatch('text_constants')(values)) %}
+{% endmacro %}
+
+{% macro default__text_constants(values) %}
+    {%- set constants = [] -%}
+    {%- for value in values -%}{%- do constants.append("'" ~ value | replace("'", "''") ~ "'") -%}{%- endfor -%}
+    {% do return(constants) %}
+{% endmacro %}
+
 {% macro text_constant(value) -%}
     {{ adapter.dispatch('text_constant')(value) }}
 {%- endmacro %}

@@ -12,11 +12,12 @@
 
 {#
     A query: the hours in which a usage window opens, as `opening_hour` (hours since 1970). A window opens with
-    the full hour of the first call after the window before it, so each one hangs on the one before: a chain.
+    the full hour of the first call after the window before it, so each one hangs on the one before: a chain. After a
+    silence that is longer than a window one opens whatever came before: chains are as short as work without a night.
 
     Args:
         links: Relation of the hours with calls: `hour`, and `next_hour`, in which the next window would open if
-            one opened in `hour`.
+            one opened in `hour`; `last_hour`, the hour with calls before.
 #}
 {% macro opening_hours(links) -%}
     {{ adapter.dispatch('opening_hours')(links) }}
@@ -24,15 +25,16 @@
 
 {% macro default__opening_hours(links) -%}
     with recursive chain as (
-        select min(hour) as opening_hour
+        select hour as opening_hour
         from {{ links }}
+        where last_hour is null or last_hour + 5 < hour
         union all
         select links.next_hour
         from chain
         inner join {{ links }} as links on chain.opening_hour = links.hour
-        where links.next_hour is not null
+        inner join {{ links }} as openings on links.next_hour = openings.hour
+        where openings.last_hour + 5 >= openings.hour
     )
 
     select opening_hour from chain
-    where opening_hour is not null
 {%- endmacro %}

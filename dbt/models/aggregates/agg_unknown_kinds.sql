@@ -1,39 +1,60 @@
 -- What a newer Claude Code writes that no model knows yet. Nothing of it is lost: it is in `raw`.
-with lines as (
-    select * from {{ ref('base_lines') }}
-),
-
-known_kinds as (
+-- Millions of lines have the same few kinds and sets of fields: only what is unknown of these is looked for in the
+-- lines.
+with known_kinds as (
     select * from {{ ref('known_kinds') }}
 ),
 
-line_types as (
+kinds_of_lines as (
     select
-        'line_type' as kind,
-        coalesce(line_type, 'none') as name,
-        session_id,
-        client_version,
-        written_at,
-        date_key
-    from lines
+        line_type,
+        line_subtype
+    from {{ ref('base_lines') }}
+    group by line_type, line_subtype
 ),
 
-line_subtypes as (
+named_kinds as (
     select
+        line_type,
+        line_subtype,
+        'line_type' as kind,
+        coalesce(line_type, 'none') as name
+    from kinds_of_lines
+    union all
+    select
+        line_type,
+        line_subtype,
         'line_subtype' as kind,
-        line_type || '/' || line_subtype as name,
-        session_id,
-        client_version,
-        written_at,
-        date_key
-    from lines
+        line_type || '/' || line_subtype as name
+    from kinds_of_lines
     where line_subtype is not null
 ),
 
--- Millions of lines have the same few sets of fields: only what is unknown of these is looked for in the lines.
+unknown_kinds as (
+    select named_kinds.*
+    from named_kinds
+    left join known_kinds on named_kinds.kind = known_kinds.kind and named_kinds.name = known_kinds.name
+    where known_kinds.name is null
+),
+
+line_kinds as (
+    select
+        unknown_kinds.kind,
+        unknown_kinds.name,
+        lines.session_id,
+        lines.client_version,
+        lines.written_at,
+        lines.date_key
+    from {{ ref('base_lines') }} as lines
+    inner join unknown_kinds
+        on
+            lines.line_type is not distinct from unknown_kinds.line_type
+            and lines.line_subtype is not distinct from unknown_kinds.line_subtype
+),
+
 field_sets as (
     select distinct usage_fields
-    from lines
+    from {{ ref('base_lines') }}
     where usage_fields is not null
 ),
 
@@ -59,7 +80,7 @@ usage_fields as (
         lines.client_version,
         lines.written_at,
         lines.date_key
-    from lines
+    from {{ ref('base_lines') }} as lines
     inner join unknown_fields on lines.usage_fields = unknown_fields.usage_fields
 ),
 
@@ -72,7 +93,7 @@ block_types as (
         blocks.written_at,
         blocks.date_key
     from {{ ref('base_blocks') }} as blocks
-    inner join lines on blocks.line_id = lines.line_id
+    inner join {{ ref('base_lines') }} as lines on blocks.line_id = lines.line_id
     where blocks.block_type is null or blocks.block_type not in ('tool_use', 'tool_result')
 ),
 
@@ -85,14 +106,12 @@ tools as (
         tool_calls.created_at as written_at,
         tool_calls.date_key
     from {{ ref('fct_tool_calls') }} as tool_calls
-    inner join lines on tool_calls.line_id = lines.line_id
+    inner join {{ ref('base_lines') }} as lines on tool_calls.line_id = lines.line_id
     where tool_calls.tool_category = 'uncategorised'
 ),
 
 found as (
-    select * from line_types
-    union all
-    select * from line_subtypes
+    select * from line_kinds
     union all
     select * from usage_fields
     union all

@@ -39,6 +39,7 @@ hours as (
 links as (
     select
         hour,
+        lag(hour) over (order by hour) as last_hour,
         coalesce(
             max(case when has_later_calls then hour end)
                 over (order by hour range between 5 following and 5 following),

@@ -14,7 +14,7 @@ messages as (
 
 located as (
     select
-        pull_requests.*,
+        pull_requests.line_id,
         messages.git_branch,
         row_number() over (
             partition by pull_requests.line_id
@@ -29,16 +29,16 @@ located as (
 
 final as (
     select
-        line_id,
-        session_id,
-        project_id,
-        coalesce(git_branch, 'unknown') as git_branch,
-        pull_request_url,
-        pull_request_number,
-        pull_request_repository,
-        written_at
-    from located
-    where row_rank = 1
+        pull_requests.line_id,
+        pull_requests.session_id,
+        pull_requests.project_id,
+        coalesce(located.git_branch, 'unknown') as git_branch,
+        pull_requests.pull_request_url,
+        pull_requests.pull_request_number,
+        pull_requests.pull_request_repository,
+        pull_requests.written_at
+    from pull_requests
+    inner join located on pull_requests.line_id = located.line_id and located.row_rank = 1
 )
 
 select * from final

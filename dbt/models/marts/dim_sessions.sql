@@ -224,13 +224,23 @@ computed as (
     left join ranked_titles on sessions.session_id = ranked_titles.session_id and ranked_titles.row_rank = 1
 ),
 
-first_prompts as (
+-- Read by itself, and its text with it: an engine keeps what is read twice.
+prompts as (
     select
         session_id,
-        typed_text,
+        line_id,
         row_number() over (partition by session_id order by message_sequence) as row_rank
-    from {{ ref('int_messages_enriched') }}
+    from {{ ref('fct_messages') }}
     where user_kind = 'prompt' and {{ is_affected() }}
+),
+
+first_prompts as (
+    select
+        prompts.session_id,
+        lines.typed_text
+    from prompts
+    inner join {{ ref('base_lines') }} as lines on prompts.line_id = lines.line_id
+    where prompts.row_rank = 1 and {{ is_affected('lines.session_id') }}
 ),
 
 final as (
@@ -292,7 +302,7 @@ final as (
         sessions.copied_line_count,
         sessions.line_count
     from computed as sessions
-    left join first_prompts on sessions.session_id = first_prompts.session_id and first_prompts.row_rank = 1
+    left join first_prompts on sessions.session_id = first_prompts.session_id
 )
 
 select * from final

@@ -3,13 +3,18 @@
 -- Calls of sub-agents that no conversation holds: older versions of the program showed them only as progress.
 -- What macros write is laid out for them, not for this file.
 -- noqa: disable=LT02, LT05
+{%- set api_lines = affected_api_lines() %}
 with affected_lines as (
-    {{ affected_api_lines() }}
+    {{ api_lines }}
 ),
 
+-- What a call is told by, it has from its message id: no other lines can be of it.
 conversation_lines as (
-    select call_id from {{ ref('stg_api_lines') }}
-    where not is_agent_progress
+    select api_lines.call_id
+    from (
+        {{ api_lines }}
+    ) as api_lines
+    where not api_lines.is_agent_progress
 ),
 
 lines as (

@@ -1,8 +1,10 @@
-"""In which order checks are asked."""
+"""In which order checks are asked, and how."""
 
 from types import SimpleNamespace
 
-from batch.transform.kept_checks import upstream_first
+import duckdb
+
+from batch.transform.kept_checks import Check, ask, upstream_first
 
 
 def result(name: str, *depends_on: str) -> SimpleNamespace:
@@ -28,3 +30,30 @@ def test_checks_are_asked_from_the_sources_on() -> None:
         "mart_is_unique",
         "agree",
     ] == [each.node.unique_id for each in upstream_first(checks, built)]
+
+
+def check(number: int) -> Check:
+    """Return a check that so many rows break: two of them are no error, one is not even a warning."""
+    return Check(
+        name=f"check_{number}",
+        query=f"select * from range({number})",
+        failures="count(*)",
+        warn_if="> 1",
+        error_if="> 2",
+        is_error=True,
+        compiled_path="",
+        reads_views=False,
+    )
+
+
+def test_many_checks_are_asked_at_a_time() -> None:
+    """Each has its own answer, in the order in which they are given, however many there are."""
+    counts = [0, 3, 1, 2, *range(4, 80), 0]
+    with duckdb.connect() as connection:
+        results = ask(connection, [check(number) for number in counts])
+        assert [] == ask(connection, [])
+    assert [f"check_{number}" for number in counts] == [result.check.name for result in results]
+    assert ["pass", "fail", "pass", "warn"] == [result.status for result in results[:4]]
+    assert {"fail"} == {result.status for result in results[4:-1]}
+    assert "Got 79 results, configured to fail if > 2" == results[-2].message
+    assert "pass" == results[-1].status

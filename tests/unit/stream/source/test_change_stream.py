@@ -73,7 +73,7 @@ class FakeServer:
 class Fixture:
     """A change stream on a fake server."""
 
-    def __init__(self, *answers: bytes | Exception) -> None:
+    def __init__(self, *answers: bytes | Exception, idle_seconds: float | None = None) -> None:
         self.stop = StopSignal()
         self.server = FakeServer(list(answers), self.stop)
         self.registry = CollectorRegistry()
@@ -86,6 +86,7 @@ class Fixture:
             stop=self.stop,
             metrics=StreamMetrics(self.registry),
             log=structlog.wrap_logger(None, processors=[capture]),
+            idle_seconds=idle_seconds,
         )
 
     def ids(self) -> list[Any]:
@@ -120,6 +121,15 @@ def test_replies_come_in_their_order() -> None:
     assert {"killCursors": ("b",)} == fixture.server.commands[-1]
     assert 0 == fixture.server.open_sessions
     assert 0 == fixture.reconnects
+
+
+@pytest.mark.parametrize(("idle_seconds", "expected"), [(None, 500), (0, 50), (0.2, 200), (60, 500)])
+def test_the_server_waits_no_longer_than_the_reader(idle_seconds: float | None, expected: int) -> None:
+    """Who ends once all is read waits for the reply that says so: for half a second, if nobody hurries."""
+    fixture = Fixture(reply(10), idle_seconds=idle_seconds)
+    fixture.ids()
+    waits = {command["maxTimeMS"] for command in fixture.server.commands if "getMore" in command}
+    assert {expected} == waits
 
 
 def test_the_pipeline_leaves_out_what_is_not_needed() -> None:
