@@ -7,6 +7,7 @@ from batch.backfill.backfill import Backfill
 from batch.backfill.filters import Filters
 from batch.backfill.plan import PlanStore
 from stream.errors import AlreadyRunningError, AnalyticsError, BackfillMismatchError
+from stream.landing.fenced import FencedZone
 from stream.landing.zone import LandingZone
 from stream.logs import Logger
 from stream.stop import StopSignal
@@ -24,7 +25,9 @@ class CollectionReader:
         log: Told what has to be waited for.
     """
 
-    def __init__(self, backfill: Callable[[bool], Backfill], *, landing: LandingZone, log: Logger) -> None:
+    def __init__(
+        self, backfill: Callable[[bool], Backfill], *, landing: LandingZone | FencedZone, log: Logger
+    ) -> None:
         self._backfill = backfill
         self._landing = landing
         self._log = log
@@ -32,7 +35,8 @@ class CollectionReader:
     def __call__(self, not_before: int, must_leave: Callable[[], bool], is_landing_only: bool) -> bool:  # noqa: FBT001 - as it is called
         """Land every document, none older than `not_before`; give whether all has landed.
 
-        Another backfill is waited for. A collection that is dropped meanwhile is read from its beginning.
+        Another backfill is waited for; in a bucket it goes on beside. A collection that is dropped meanwhile
+        is read from its beginning.
 
         Raises:
             AnalyticsError: What ended the backfill; the next call goes on from there.

@@ -19,7 +19,6 @@ from batch.cli.printing.progress import backfilling
 from stream import logs, metrics
 from stream.errors import SettingsError
 from stream.settings import StreamSettings
-from stream.source.resnapshot import cannot_resnapshot
 
 if TYPE_CHECKING:
     from stream.worker import Worker, WorkerSummary
@@ -42,31 +41,21 @@ def make_worker(
     return Worker(
         mongo=context.mongo,
         data=data,
-        settings=_for_objects(chosen) if data.is_remote else chosen,
+        settings=chosen.for_objects() if data.is_remote else chosen,
         duckdb=context.settings.duckdb,
         warehouse=None if data.is_remote else context.warehouse_beside_reading(chosen.memory_limit),
         registry=registry,
         log=logs.logger("stream"),
-        read_collection=cannot_resnapshot if data.is_remote else _collection_reader(context),
+        read_collection=_collection_reader(context),
         redactor=context.redactor,
         partition=partition,
     )
 
 
-def _for_objects(settings: StreamSettings) -> StreamSettings:
-    """Return the settings for an object store, beside which the collection cannot be read again."""
-    if settings.on_history_lost != "stop":
-        raise SettingsError(
-            "STREAM_ON_HISTORY_LOST=resnapshot needs a landing zone in a folder",
-            hint="leave it at `stop`, or unset DATA_URL",
-        )
-    return settings.for_objects()
-
-
 def _collection_reader(context: Context) -> CollectionReader:
     return CollectionReader(
         lambda is_landing_only: make_backfill(context, CollectorRegistry(), is_landing_only=is_landing_only),
-        landing=context.landing,
+        landing=context.landed,
         log=logs.logger("backfill"),
     )
 

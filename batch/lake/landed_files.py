@@ -155,10 +155,12 @@ class LandedBucket:
     def files(self, known_to: Mapping[str, int] = ALL) -> list[LandedFile]:
         """List each lane, a request for a thousand objects."""
         url = self._zone.storage.url
+        # The stream's first: with a truncate marker in it, what the resnapshot read before is found as well.
+        by_lane = [list(lane.landed(known_to.get(lane.name, 0) - 1)) for lane in reversed(self._zone.lanes())]
         return [
             LandedFile(name_of(each.key), each.lane, each.sequence, f"{url}/{each.key}", each.size_bytes)
-            for lane in self._zone.lanes()
-            for each in lane.landed(known_to.get(lane.name, 0) - 1)
+            for found in reversed(by_lane)
+            for each in found
         ]
 
     def replaced_by(self, file: LandedFile) -> frozenset[str]:

@@ -68,8 +68,14 @@ class ResnapshotStore:
         self._lane = lane
 
     def save(self, state: ResnapshotState) -> None:
-        """Make it durable that a resnapshot is under way."""
-        self._lane.state.put(_KEY, state.to_json())
+        """Make it durable that a resnapshot is under way.
+
+        One with a later truncate marker stays: in a bucket, a worker that was replaced and wakes up comes
+        here too.
+        """
+        known = self._saved()
+        if known is None or known.truncate_marker <= state.truncate_marker:
+            self._lane.state.put(_KEY, state.to_json())
 
     def forget(self) -> None:
         """Say that it has been done."""
@@ -82,18 +88,9 @@ class ResnapshotStore:
         Raises:
             MicroBatchCorruptError: The file cannot be read.
         """
-        content = self._lane.state.get(_KEY) or self._lane.state.get(_OLD_KEY)
-        if content is None:
+        state = self._saved()
+        if state is None:
             return None
-        path = f"{self._lane.state.url}/{_KEY}"
-        try:
-            state = ResnapshotState.from_json(content, what=f"`{path}`")
-        except ValueError as error:
-            raise MicroBatchCorruptError(
-                f"cannot read `{path}`: {error}",
-                hint="move it away and run `claude-analytics backfill`; rows of documents that were deleted "
-                "while changes were lost may stay, and `claude-analytics verify` names them",
-            ) from error
         footer = self._lane.newest_footer()
         if footer is not None and (footer.truncate_marker or 0) >= state.truncate_marker:
             self.forget()  # its truncate marker has landed, and then the worker was killed
@@ -102,6 +99,20 @@ class ResnapshotStore:
         if position is not None and (current is None or current.cluster_time < position.cluster_time):
             self._lane.save_position(position, behind=self._lane.newest())
         return state
+
+    def _saved(self) -> ResnapshotState | None:
+        content = self._lane.state.get(_KEY) or self._lane.state.get(_OLD_KEY)
+        if content is None:
+            return None
+        path = f"{self._lane.state.url}/{_KEY}"
+        try:
+            return ResnapshotState.from_json(content, what=f"`{path}`")
+        except ValueError as error:
+            raise MicroBatchCorruptError(
+                f"cannot read `{path}`: {error}",
+                hint="move it away and run `claude-analytics backfill`; rows of documents that were deleted "
+                "while changes were lost may stay, and `claude-analytics verify` names them",
+            ) from error
 
 
 class Resnapshot:

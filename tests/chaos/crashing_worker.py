@@ -69,7 +69,7 @@ def work(options: dict[str, Any]) -> WorkerSummary:
         registry=registry,
         log=log,
         at_failpoint=bomb,
-        read_collection=collection_reader(mongo, folder, log, at_failpoint=bomb),
+        read_collection=collection_reader(mongo, folder, log, data_url=url, at_failpoint=bomb),
     )
     return worker.run(until_idle_seconds=options.get("until_idle_seconds"))
 

@@ -3,23 +3,36 @@
 import json
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from batch.lake.s3_server import S3Server
+from stream.clock import utc_now
 from stream.landing.fenced import FencedZone
+from stream.landing.micro_batch import read_footer
+from stream.source.resnapshot import ResnapshotStore
 from stream.storage.storage import Storage
 from tests.chaos.conftest import BACKFILL, Arena
 from tests.chaos.crashing_worker import work
+from tests.support.losing import LostHistory, losing_history
 from tests.support.objects import assert_nothing_lost_nothing_twice, landed_rows
 from tests.support.patience import patience
-from tests.support.streaming import wait_until
+from tests.support.streaming import StreamRunner, wait_until
 
 pytestmark = pytest.mark.chaos
 
 FAILPOINTS = ["window_closed", "dead_letters_stored", "file_written", "file_renamed", "position_saved"]
+
+
+@pytest.fixture(scope="module")
+def lost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LostHistory]:
+    """Return a collection of whose changes some are lost."""
+    with losing_history(tmp_path_factory.mktemp("lost")) as found:
+        yield found
 
 
 class ObjectArena:
@@ -146,6 +159,46 @@ def test_backfills_share_the_ranges_and_take_over_from_the_dead(objects: ObjectA
         objects.bucket, objects.arena.collection, objects.folder / "compared", is_stream_alone=False
     )
     assert 1500 == documents
+
+
+@pytest.mark.fault(
+    4, "`kill -9` at each step of a resnapshot in a bucket", "resumed; the copy equals the collection"
+)
+@pytest.mark.parametrize(
+    ("failpoint", "nth"),
+    [("resnapshot_saved", 1), ("planned", 1), ("file_renamed", 2), ("all_done", 1)],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_kill_while_everything_is_resnapshot(
+    lost: LostHistory, bucket: Storage, tmp_path: Path, failpoint: str, nth: int
+) -> None:
+    """What has been read is not read again, deleted documents are removed at the end."""
+    away = lost.stream(tmp_path / "data")
+    land_in(bucket, away)
+    arena = Arena(away.mongo, lost.collection, tmp_path / "empty", seed=1)
+    options: dict[str, Any] = {"data_url": bucket.url, "settings": {"STREAM_ON_HISTORY_LOST": "resnapshot"}}
+    assert 200 == len(landed_rows(bucket))
+    arena.crash_at(failpoint, nth, **options)
+
+    work(arena.options({"until_idle_seconds": 0.5} | options))
+
+    assert 200 == assert_nothing_lost_nothing_twice(
+        bucket, lost.collection, tmp_path / "compared", is_stream_alone=False
+    )
+    zone = FencedZone(bucket, clock=utc_now)
+    backfills = [lane for lane in zone.lanes() if lane.name.startswith("backfill-")]
+    assert 1 == len(backfills)
+    assert ResnapshotStore(zone.lane("stream")).load() is None
+    assert 0 == work(arena.options({"until_idle_seconds": 0.5} | options)).events
+
+
+def land_in(bucket: Storage, stream: StreamRunner) -> None:
+    """Land in a bucket what a stream has landed in its folder, and let its lane stand where that one does."""
+    lane, position = FencedZone(bucket, clock=utc_now).lane("stream"), stream.lane.position()
+    assert position is not None
+    for each in stream.lane.micro_batches():
+        lane.land(each, pq.read_table(each.path, partitioning=None), read_footer(each))
+    lane.save_position(position, behind=lane.newest())
 
 
 def claims_of(bucket: Storage) -> int:

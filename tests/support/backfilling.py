@@ -14,6 +14,7 @@ from batch.backfill.filters import Filters
 from batch.backfill.progress import BackfillMetrics
 from stream.clock import utc_now
 from stream.landing.dead_letters import DeadLetterStore
+from stream.landing.places import places
 from stream.landing.zone import Failpoint, LandingZone, no_failpoint
 from stream.settings import DataSettings, MongoSettings
 from stream.worker import Worker
@@ -84,13 +85,26 @@ class BackfillRunner:
 
 
 def collection_reader(
-    mongo: MongoSettings, folder: Path, log: Any, *, at_failpoint: Failpoint = no_failpoint
+    mongo: MongoSettings,
+    folder: Path,
+    log: Any,
+    *,
+    data_url: str | None = None,
+    at_failpoint: Failpoint = no_failpoint,
 ) -> CollectionReader:
-    """Return what reads a collection anew for a stream worker, in small ranges."""
+    """Return what reads a collection anew for a stream worker: in small ranges, with short claims."""
     runner = BackfillRunner(mongo, folder)
+    where = places(DataSettings(DATA_DIR=folder, DATA_URL=data_url), clock=utc_now)
     return CollectionReader(
-        lambda is_landing_only: runner.job(loads=not is_landing_only, at_failpoint=at_failpoint, log=log),
-        landing=runner.landing,
+        lambda is_landing_only: runner.job(
+            loads=not is_landing_only and data_url is None,
+            at_failpoint=at_failpoint,
+            log=log,
+            landing=where.landing,
+            dead_letters=where.dead_letters,
+            claim_seconds=2,
+        ),
+        landing=where.landing,
         log=log,
     )
 

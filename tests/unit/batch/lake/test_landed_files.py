@@ -1,6 +1,7 @@
 """Landed files by their names, in a folder and in a bucket."""
 
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from stream.errors import MicroBatchCorruptError
 from stream.landing.fenced import FencedZone
 from stream.landing.zone import LandingZone
 from stream.storage.local import LocalStorage
+from stream.storage.storage import Stored
 from tests.support.landing import land, land_in, upsert
 
 NAMES = {
@@ -82,6 +84,40 @@ def test_objects_say_what_is_in_them(tmp_path: Path) -> None:
     assert 12 == pending.truncate_marker()
     assert set() == bucket.pending([]).keys_among(["i:1"])
     assert unregistered(bucket, files, {"stream/000000000000"}) == [files[0], files[2]]
+
+
+class LandingMeanwhile(LocalStorage):
+    """Lets something happen just before the lane of the stream is listed."""
+
+    def __init__(self, folder: Path, action: Callable[[], object]) -> None:
+        super().__init__(folder)
+        self._action = action
+
+    def list_after(self, prefix: str, offset: str = "") -> Iterator[Stored]:
+        """Do it, and list."""
+        if prefix == "landing/stream":
+            self._action()
+        return super().list_after(prefix, offset)
+
+
+def test_with_a_truncate_marker_all_is_found_that_was_read_before_it(tmp_path: Path) -> None:
+    """Else a load would remove rows whose successors it has not seen."""
+    zone, _ = bucket_in(tmp_path)
+    land_in(zone.lane("backfill-1"), [upsert(1, 13)])
+
+    def end_resnapshot() -> None:
+        land_in(zone.lane("backfill-1"), [upsert(2, 13)])
+        land_in(zone.lane("stream"), [truncate_marker(source_version=12)])
+
+    land_in(zone.lane("stream"), [upsert(1, 10)])
+    listed = LandedBucket(FencedZone(LandingMeanwhile(tmp_path, end_resnapshot), clock=utc_now)).files()
+
+    assert [each.id for each in listed] == [
+        "backfill-1/000000000000",
+        "backfill-1/000000000001",
+        "stream/000000000000",
+        "stream/000000000001",
+    ]
 
 
 def test_a_merged_object_is_known_if_all_that_it_replaces_is(tmp_path: Path) -> None:

@@ -161,3 +161,12 @@ def test_a_process_without_a_way_to_read_says_so() -> None:
     with pytest.raises(StepFailedError, match="which this process cannot do") as caught:
         cannot_resnapshot(5, lambda: False, True)  # noqa: FBT003 - as it is called
     assert "`claude-analytics stream`" in caught.value.hint
+
+
+def test_a_worker_that_was_replaced_does_not_undo_a_later_resnapshot(lane: Lane) -> None:
+    """It wakes up, and notes what its successor has dealt with since."""
+    ResnapshotStore(lane).save(ResnapshotState(truncate_marker=7))
+
+    ResnapshotStore(lane).save(ResnapshotState(truncate_marker=5))
+
+    assert ResnapshotState(truncate_marker=7) == ResnapshotStore(lane).load()
