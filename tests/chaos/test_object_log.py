@@ -18,6 +18,7 @@ from stream.source.resnapshot import ResnapshotStore
 from stream.storage.storage import Storage
 from tests.chaos.conftest import BACKFILL, Arena
 from tests.chaos.crashing_worker import work
+from tests.support.forking import ForkServer
 from tests.support.losing import LostHistory, losing_history
 from tests.support.objects import assert_nothing_lost_nothing_twice, landed_rows
 from tests.support.patience import patience
@@ -170,12 +171,12 @@ def test_backfills_share_the_ranges_and_take_over_from_the_dead(objects: ObjectA
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_kill_while_everything_is_resnapshot(
-    lost: LostHistory, bucket: Storage, tmp_path: Path, failpoint: str, nth: int
+    lost: LostHistory, bucket: Storage, scripts: ForkServer, tmp_path: Path, *, failpoint: str, nth: int
 ) -> None:
     """What has been read is not read again, deleted documents are removed at the end."""
     away = lost.stream(tmp_path / "data")
     land_in(bucket, away)
-    arena = Arena(away.mongo, lost.collection, tmp_path / "empty", seed=1)
+    arena = Arena(away.mongo, lost.collection, tmp_path / "empty", seed=1, scripts=scripts)
     options: dict[str, Any] = {"data_url": bucket.url, "settings": {"STREAM_ON_HISTORY_LOST": "resnapshot"}}
     assert 200 == len(landed_rows(bucket))
     arena.crash_at(failpoint, nth, **options)
