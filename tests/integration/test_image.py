@@ -163,8 +163,13 @@ def test_the_worker_of_the_image(
     )
     try:
         wait_until(lambda: _is_healthy(machine, health))
-        collection.insert_one({"type": "user", "sessionId": "one"})
-        wait_until(lambda: list(machine.data.rglob("*.parquet")))
+
+        def has_landed() -> bool:
+            # It answers before it has taken its position, and what is older is left to a backfill.
+            collection.insert_one({"type": "user", "sessionId": "one"})
+            return any(machine.data.rglob("*.parquet"))
+
+        wait_until(has_landed)
         worker.send_signal(signal.SIGTERM)
         told, _ = worker.communicate(timeout=patience())
     finally:

@@ -45,7 +45,8 @@ def test_a_first_start_without_collection_warns_of_that_alone(stream: StreamRunn
     stream.catch_up()
 
     warned = [entry["event"] for entry in stream.logged if entry["log_level"] == "warning"]
-    assert ["collection_missing"] == warned
+    # Other tests may have filled the oplog of the server that all share.
+    assert ["collection_missing"] == [event for event in warned if event != "history_soon_lost"]
 
 
 def test_a_taken_position_is_kept(stream: StreamRunner, collection: Documents) -> None:
