@@ -73,12 +73,6 @@ def test_a_backfill_lands_beside_the_stream(
     assert 299 == compared
 
 
-def test_reading_everything_again_is_refused_before_it_begins(program: Program) -> None:
-    """It would land in a folder."""
-    said = program.done("stream", "--until-idle", "1", "--on-history-lost", "resnapshot", code=2)
-    assert "needs a landing zone in a folder" in said
-
-
 def test_the_doctor_tries_the_store(program: Program) -> None:
     """Each ability it needs; wrong credentials are a line with a fix."""
     said = program.done("doctor")
