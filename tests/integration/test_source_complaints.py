@@ -266,8 +266,8 @@ def without_majority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongo
             while not delayed.is_set():
                 write_some(settings, time.monotonic_ns())
 
-        # A change of members makes the primary forget what is confirmed. If nothing is on its way to the other
-        # then, it knows of nothing that is, and says nothing of it, until the other catches up.
+        # A change of members makes the primary forget what is confirmed. If nothing is on its way to the
+        # other then, it knows of nothing that is, and says nothing of it, until the other catches up.
         with meanwhile(keep_writing):
             try:
                 primary = mongo.wait_for_primary()
