@@ -24,9 +24,9 @@ def headroom_seconds(mongo: MongoSettings, position: Position) -> float | None:
         try:
             require_collection(client, mongo)
             majority = majority_of(client)
+            if majority is not None and majority.lag_seconds > _LAG_SECONDS:
+                raise majority_lost(mongo.namespace, majority)  # to read would take until one is back
             oplog = read_oplog(client)
         except PyMongoError as error:
             raise explained(error, doing=f"follow `{mongo.namespace}`") from error
-    if majority is not None and majority.lag_seconds > _LAG_SECONDS:
-        raise majority_lost(mongo.namespace, majority)
     return oplog.headroom_seconds(second_of(position.cluster_time)) if oplog else None

@@ -17,7 +17,7 @@ from stream.logs import Logger
 from stream.metrics import StreamMetrics
 from stream.settings import MongoSettings
 from stream.source.client import Client, explained, fingerprint, is_passing, lacks_stage, too_large
-from stream.source.majority import majority_of
+from stream.source.majority import majority_of, require_majority
 from stream.source.namespace import names_near, require_collection
 from stream.source.raw_cursor import RawCursor
 from stream.stop import StopSignal
@@ -198,6 +198,9 @@ def present_position(client: Client, settings: MongoSettings, source: Fingerprin
     doing = f"follow `{settings.namespace}`"
     try:
         majority = majority_of(client)  # before the stream: it never lies ahead of what begins here
+        if majority and not majority.confirmed:
+            require_majority(client, settings.namespace)  # to open the stream would take until one is back
+            majority = majority_of(client)
         cursor = ChangeCursor(client, settings, batch_size=1, token=None)
         reply = cursor.first_reply
         cursor.close()

@@ -1,5 +1,6 @@
 """Whether a majority of the members has what the primary has: only that can be read, and never be undone."""
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -26,8 +27,8 @@ class Majority:
 
     Attributes:
         newest: Cluster time of the primary's newest write.
-        confirmed: Cluster time up to which a majority has all.
-        lag_seconds: By how much the latter is behind, by the servers' clocks.
+        confirmed: Cluster time up to which a majority has all; 0 if the primary knows of none.
+        lag_seconds: By how much the latter is behind, by the servers' clocks; then infinite.
     """
 
     newest: int
@@ -36,15 +37,21 @@ class Majority:
 
 
 def majority_of(client: Client) -> Majority | None:
-    """Ask the primary; None behind a `mongos`, and before a primary knows.
+    """Ask the primary; None behind a `mongos`.
+
+    A primary forgets what is confirmed when the members are changed, and knows again with the next write
+    that a majority confirms: without one, never.
 
     Raises:
         PyMongoError: It does not answer.
     """
     write = client.admin.command("hello").get("lastWrite", {})
-    if "opTime" not in write or "majorityOpTime" not in write:
+    if "opTime" not in write:
         return None
-    newest, confirmed = write["opTime"]["ts"], write["majorityOpTime"]["ts"]
+    newest = write["opTime"]["ts"]
+    if "majorityOpTime" not in write:
+        return Majority(cluster_time_of(newest.time, newest.inc), confirmed=0, lag_seconds=math.inf)
+    confirmed = write["majorityOpTime"]["ts"]
     return Majority(
         cluster_time_of(newest.time, newest.inc),
         cluster_time_of(confirmed.time, confirmed.inc),
@@ -177,9 +184,10 @@ class MajorityWatch:
 
 def majority_lost(namespace: str, majority: Majority) -> MajorityLostError:
     """Return the error that says so."""
+    which = f"the last {majority.lag_seconds:.0f} s" if majority.confirmed else "all"
     return MajorityLostError(
         f"cannot read the newest changes of `{namespace}`: no majority of the replica set's members confirms "
-        f"writes, the last {majority.lag_seconds:.0f} s of them wait",
+        f"writes, {which} of them wait",
         hint="bring the missing members back (`rs.status()` names them); an arbiter confirms nothing; what "
         "waits is read as soon as a majority has it",
     )

@@ -1,5 +1,6 @@
 """What is wrong with a source is said in one sentence, with the way out, by every command that connects."""
 
+import math
 import os
 import signal
 import subprocess
@@ -7,7 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -251,39 +251,59 @@ def delay_secondary(client: MongoClient[dict[str, Any]], primary: int, seconds: 
 
 
 @pytest.fixture(scope="module")
-def without_majority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoSettings]:
-    """Return a set of two whose second member is an hour behind: no majority confirms what is written."""
+def two_members(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedMongo]:
+    """Return a set of two, without an arbiter: one alone is no majority."""
     options = MongodOptions(cache_size_gb=0.25, oplog_size_mb=64)
     with (
         EmbeddedMongo(tmp_path_factory.mktemp("two"), size=2, options=options) as mongo,
         MongoClient[dict[str, Any]](mongo.uri) as client,
     ):
         client["claude_logs"]["conversations"].insert_one({"_id": 0, "type": "user"})
-        settings = MongoSettings(MONGO_URI=mongo.uri, MONGO_CONNECT_TIMEOUT_SECONDS=5)
-        delayed = threading.Event()
+        yield mongo
 
-        def keep_writing() -> None:
-            while not delayed.is_set():
-                write_some(settings, time.monotonic_ns())
 
-        # A change of members makes the primary forget what is confirmed. If nothing is on its way to the
-        # other then, it knows of nothing that is, and says nothing of it, until the other catches up.
-        with meanwhile(keep_writing):
-            try:
-                primary = mongo.wait_for_primary()
-                for _ in range(5):
-                    delay_secondary(client, primary, 3600)
-                    with suppress(AssertionError):
-                        wait_until(lambda: majority_of(client) is None or lag_seconds(settings) > 3)
-                    if majority_of(client) is not None:
-                        break
-                    delay_secondary(client, primary, 0)
-                    wait_until(lambda: majority_of(client) is not None)
-                else:
-                    pytest.skip("the primary knows of no confirmed write at all")
-            finally:
-                delayed.set()
+def confirmed(client: MongoClient[dict[str, Any]]) -> int:
+    majority = majority_of(client)
+    assert majority is not None
+    return majority.confirmed
+
+
+@pytest.fixture
+def without_majority(two_members: EmbeddedMongo) -> Iterator[MongoSettings]:
+    """Return a set that is written to all the time, and whose second member is half a minute behind."""
+    settings = MongoSettings(MONGO_URI=two_members.uri, MONGO_CONNECT_TIMEOUT_SECONDS=5)
+    over = threading.Event()
+
+    def keep_writing() -> None:
+        while not over.wait(0.2):
+            write_some(settings, time.monotonic_ns())
+
+    with MongoClient[dict[str, Any]](two_members.uri) as client, meanwhile(keep_writing):
+        try:
+            delay_secondary(client, two_members.wait_for_primary(), 30)
+            wait_until(lambda: 10 < lag_seconds(settings) < math.inf)
+            yield settings
+        finally:
+            over.set()
+
+
+@pytest.fixture
+def without_known_majority(two_members: EmbeddedMongo) -> Iterator[MongoSettings]:
+    """Return a set whose primary knows of no majority, as the change of members makes it forget."""
+    settings = MongoSettings(MONGO_URI=two_members.uri, MONGO_CONNECT_TIMEOUT_SECONDS=5)
+    with MongoClient[dict[str, Any]](two_members.uri) as client:
+
+        def has_forgotten() -> bool:
+            primary = two_members.wait_for_primary()
+            delay_secondary(client, primary, 0)
+            wait_until(lambda: confirmed(client) > 0)
+            delay_secondary(client, primary, 3600)
+            write_some(settings, time.monotonic_ns())
+            return not confirmed(client)
+
+        wait_until(has_forgotten)
         yield settings
+        delay_secondary(client, two_members.wait_for_primary(), 0)
 
 
 def write_some(mongo: MongoSettings, number: int) -> None:
@@ -292,10 +312,25 @@ def write_some(mongo: MongoSettings, number: int) -> None:
 
 
 def lag_seconds(mongo: MongoSettings) -> float:
-    write_some(mongo, time.monotonic_ns())
     with MongoClient[dict[str, Any]](mongo.uri.get_secret_value()) as client:
         majority = majority_of(client)
-    return majority.lag_seconds if majority else 0
+    assert majority is not None
+    return majority.lag_seconds
+
+
+@pytest.mark.fault(
+    3, "no majority confirms anything since the members were changed",
+    "each command says so within seconds, exit 1; nothing waits for its reads to time out",
+)  # fmt: skip
+def test_a_primary_that_knows_of_no_majority_is_said(
+    without_known_majority: MongoSettings, tmp_path: Path
+) -> None:
+    """It answers no read of what is confirmed at all, the first position's neither."""
+    for name, command in COMMANDS.items():
+        began = time.monotonic()
+        with pytest.raises(MajorityLostError, match=r"no majority .* all of them wait"):
+            command(without_known_majority, tmp_path / name)
+        assert time.monotonic() - began < patience(SECONDS)
 
 
 @pytest.mark.fault(
@@ -304,8 +339,6 @@ def lag_seconds(mongo: MongoSettings) -> float:
 )  # fmt: skip
 def test_a_lost_majority_is_said(without_majority: MongoSettings, tmp_path: Path) -> None:
     """What waits is not read, so nothing may look done: no run until idle, no proof, no backfill."""
-    write_some(without_majority, 1)
-    wait_until(lambda: lag_seconds(without_majority) > 10)
     for name in COMMANDS.keys() - {"the first position"}:
         began = time.monotonic()
         with pytest.raises(MajorityLostError, match="no majority"):
@@ -318,7 +351,6 @@ def test_a_lost_majority_is_said(without_majority: MongoSettings, tmp_path: Path
 
 def test_a_worker_waits_for_a_majority_and_says_so(without_majority: MongoSettings, tmp_path: Path) -> None:
     """For ever it follows: so it waits, with one warning and a metric."""
-    write_some(without_majority, 2)
     runner = StreamRunner(without_majority, tmp_path)
     worker = runner.worker()
 
