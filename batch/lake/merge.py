@@ -118,12 +118,10 @@ class MergeSql:
 
     def merge(self) -> str:
         """Put the staged changes in place, in one commit."""
+        outdated = f"when not matched by source and target.source_version < {self.marker} then delete"
         near, sweep = f"and {self._near('target')}", ""
         if self.has_new_marker:  # looks at every row
-            near, sweep = (
-                "",
-                f"when not matched by source and target.source_version < {self.marker} then delete",
-            )
+            near, sweep = "", outdated
         return f"""
             merge into {self.documents} as target using staged as source
             on target._id = source._id {near}

@@ -51,7 +51,12 @@ class Spark:
     def __init__(self, config: LakeConfig) -> None:
         self.config = config
         self._session: Session | None = None
-        self.has_executors = False
+        self.has_executors = self._is_executor
+
+    @property
+    def _is_executor(self) -> bool:
+        """Tell whether tasks run in this process: no cluster has to give anything."""
+        return self.config.spark_remote is None and self.config.spark_master.partition("[")[0] == "local"
 
     def session(self) -> Session:
         """Return the session, all settings of the catalog made.
@@ -131,7 +136,7 @@ class Spark:
         if self._session is not None:
             self._session.stop()
             self._session = None
-            self.has_executors = False
+            self.has_executors = self._is_executor
 
 
 def _opened(config: LakeConfig) -> Session:

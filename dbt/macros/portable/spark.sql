@@ -2,14 +2,13 @@
     The portable macros as Spark SQL spells them. The session's time zone is UTC. Backslashes are escapes in constants,
     and patterns are Java's: `(?d)` and `\z` make line ends mean what they do elsewhere.
 #}
-{% macro spark__text_constant(value) -%}
-    '{{ value | replace("\\", "\\\\") | replace("'", "\\'") }}'
-{%- endmacro %}
 
+{# Before it parses a statement, Spark puts values of settings and of the environment in place of `${name}`. #}
 {% macro spark__text_constants(values) %}
     {%- set constants = [] -%}
     {%- for value in values -%}
-        {%- do constants.append("'" ~ value | replace("\\", "\\\\") | replace("'", "\\'") ~ "'") -%}
+        {%- set escaped = value | replace("\\", "\\\\") | replace("'", "\\'") | replace("$", "\\u0024") -%}
+        {%- do constants.append("'" ~ escaped ~ "'") -%}
     {%- endfor -%}
     {% do return(constants) %}
 {% endmacro %}

@@ -120,7 +120,6 @@
     timestamp with time zone
 {%- endmacro %}
 
-{# A text as a constant. #}
 {#
     Texts as SQL constants, as a list: for long ones, where a macro called for each would take longer than the query.
 #}
@@ -134,10 +133,7 @@
     {% do return(constants) %}
 {% endmacro %}
 
+{# A text as a constant. #}
 {% macro text_constant(value) -%}
-    {{ adapter.dispatch('text_constant')(value) }}
-{%- endmacro %}
-
-{% macro default__text_constant(value) -%}
-    '{{ value | replace("'", "''") }}'
+    {{ text_constants([value])[0] }}
 {%- endmacro %}
