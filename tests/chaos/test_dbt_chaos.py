@@ -26,9 +26,9 @@ def scripts(tmp_path: Path) -> Iterator[ForkServer]:
 
 def killed_build(scripts: ForkServer, warehouse: MartsWarehouse, model: str) -> None:
     """Build in another process, which dies inside the model's transaction."""
-    with warehouse.lent_to_dbt() as project:
-        killed = scripts.start(SCRIPT, str(project.warehouse), str(project.data_dir), model)
-        said = killed.communicate(patience(300))
+    project = warehouse.project
+    killed = scripts.start(SCRIPT, str(project.warehouse), str(project.data_dir), model)
+    said = killed.communicate(patience(300))
     assert -signal.SIGKILL == killed.returncode, said
 
 

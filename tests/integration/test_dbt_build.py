@@ -79,8 +79,8 @@ def line(number: int, role: str, text: str, **fields: Any) -> dict[str, Any]:
 
 def test_the_rules_hold(built: MartsWarehouse) -> None:
     """The project's own unit tests pass: rows by hand for each rule."""
-    with built.lent_to_dbt() as project:
-        outcome = project.invoke(project.arguments("test", "--select", "test_type:unit"))
+    project = built.project
+    outcome = project.invoke(project.arguments("test", "--select", "test_type:unit"))
     results = {
         result.node.name: result.status.value for result in outcome.results if "::" not in result.node.name
     }
@@ -111,8 +111,7 @@ def test_an_empty_warehouse_builds(tmp_path: Path, dbt_artifacts: Path) -> None:
         told.append(progress)
         held.append("building")
 
-    with warehouse.lent_to_dbt() as project:
-        result = transform(project, lease=lease(), on_progress=note)
+    result = transform(warehouse.project, lease=lease(), on_progress=note)
     assert "taken" == held[0]
     assert "given back" == held[-1]
     assert "building" in held
@@ -242,7 +241,8 @@ def test_the_next_build_walks_through_the_tables_only(warehouse: MartsWarehouse,
     assert tables >= set(MARTS)
     assert not {name for name in tables if name.startswith(("stg_", "int_"))}
 
-    with warehouse.lent_to_dbt() as project, warehouse.warehouse.lock.held(timeout_seconds=5):
+    project = warehouse.project
+    with warehouse.warehouse.lock.held(timeout_seconds=5):
         by_dbt = project.invoke(project.arguments("test", "--exclude-resource-type", "unit_test"))
     expected = {
         (result.node.name, str(result.status), result.message or "")

@@ -40,7 +40,7 @@ def test_broken_marts_are_found(sample_marts: MartsWarehouse, tmp_path: Path) ->
     broken = sample_marts.copied(tmp_path)
     with duckdb.connect(broken.path) as connection:
         connection.execute(BREAK)
-    with broken.lent_to_dbt() as project:
-        outcome = project.invoke(project.arguments("test", "--select", "test_type:data"))
+    project = broken.project
+    outcome = project.invoke(project.arguments("test", "--select", "test_type:data"))
     failed = {result.node.name for result in outcome.results if result.status.value == "fail"}
     assert set() == EXPECTED - failed

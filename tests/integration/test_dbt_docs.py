@@ -17,8 +17,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture(scope="module")
 def index(sample_marts: MartsWarehouse) -> Path:
     """Return the site of the sample's marts."""
-    with sample_marts.lent_to_dbt() as project:
-        return generate_docs(project, lease=sample_marts.warehouse.lock.held(timeout_seconds=5))
+    return generate_docs(sample_marts.project, lease=sample_marts.warehouse.lock.held(timeout_seconds=5))
 
 
 def test_every_mart_and_column_is_described(sample_marts: MartsWarehouse, index: Path) -> None:

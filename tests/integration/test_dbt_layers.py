@@ -31,8 +31,8 @@ READS = {
 def manifest(dbt_artifacts: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return dbt's manifest of the project."""
     warehouse = MartsWarehouse(tmp_path_factory.mktemp("parsed"), artifacts=dbt_artifacts)
-    with warehouse.lent_to_dbt() as project:
-        project.invoke(project.arguments("parse"))
+    project = warehouse.project
+    project.invoke(project.arguments("parse"))
     content: dict[str, Any] = json.loads((project.target_dir / "manifest.json").read_text())
     return content
 

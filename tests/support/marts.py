@@ -1,10 +1,8 @@
 """Warehouses for tests of the dbt project: documents go in through the stream's core, dbt builds marts."""
 
-import gc
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -110,6 +108,7 @@ class MartsWarehouse:
     """
 
     def __init__(self, folder: Path, *, timezone: str = "UTC", artifacts: Path | None = None) -> None:
+        overlook_the_file()
         self._now = IMPORTED_AT
         self._landing = LandingZone(folder / "landing", clock=self._clock)
         self._lane = self._landing.lane(STREAM_LANE)
@@ -175,11 +174,13 @@ class MartsWarehouse:
 
     def build(self, *models: str, full_refresh: bool = False, checks_views: bool = True) -> BuildResult:
         """Build the marts."""
-        with self.lent_to_dbt() as project:
-            lease = self.warehouse.lock.held(timeout_seconds=20)
-            result = transform(
-                project, lease=lease, models=models, full_refresh=full_refresh, checks_views=checks_views
-            )
+        result = transform(
+            self.project,
+            lease=self.warehouse.lock.held(timeout_seconds=20),
+            models=models,
+            full_refresh=full_refresh,
+            checks_views=checks_views,
+        )
         self._note_views(models)
         return result
 
@@ -193,8 +194,8 @@ class MartsWarehouse:
         arguments = [*command, "--no-write-json"]
         arguments += ["--select", *models] if models else []
         arguments += ["--full-refresh"] if full_refresh else []
-        with self.lent_to_dbt() as project, self.warehouse.lock.held(timeout_seconds=20):
-            outcome = project.invoke(project.arguments(*arguments))
+        with self.warehouse.lock.held(timeout_seconds=20):
+            outcome = self.project.invoke(self.project.arguments(*arguments))
         failed = [
             result.message for result in outcome.results if result.status.value not in {"success", "pass"}
         ]
@@ -208,19 +209,6 @@ class MartsWarehouse:
 
     def _has_views(self) -> bool:
         return bool(self.rows("select 1 from duckdb_views() where schema_name = 'intermediate' limit 1"))
-
-    @contextmanager
-    def lent_to_dbt(self) -> Iterator[DbtProject]:
-        """Return the project for a call of dbt.
-
-        No garbage is looked for meanwhile, among all that dbt keeps until it is done: a tenth of the time.
-        """
-        overlook_the_file()
-        gc.disable()
-        try:
-            yield self.project
-        finally:
-            gc.enable()
 
     def marts_of_full_refresh(self) -> dict[str, list[tuple[Any, ...]]]:
         """Return what `marts` would after a full refresh; the warehouse stays as it is."""
