@@ -5,7 +5,11 @@
     Spark commits each statement by itself. The order makes that safe: what changed is noted first, then the rows are
     replaced, and the build is recorded last; whoever is killed in between does it again.
 #}
-{% macro spark__table_format() %} using iceberg{% endmacro %}
+{#
+    A delete is written beside the rows (merge-on-read): as Iceberg does by itself, it would write each file that has a
+    row of an affected conversation once more, and so most of every table. The nightly full refresh makes one again.
+#}
+{% macro spark__table_format() %} using iceberg tblproperties ('write.delete.mode' = 'merge-on-read'){% endmacro %}
 
 {% materialization table, adapter='spark', supported_languages=['sql'] -%}
     {{ run_hooks(pre_hooks) }}
