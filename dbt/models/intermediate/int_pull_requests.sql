@@ -18,7 +18,7 @@ branches as (
         pull_requests.line_id,
         messages.git_branch,
         max(case when messages.written_at <= pull_requests.written_at then messages.written_at end) as last_before,
-        max(messages.written_at) as last_at
+        min(messages.written_at) as first_at
     from pull_requests
     left join messages on pull_requests.session_id = messages.session_id
     group by pull_requests.line_id, messages.git_branch
@@ -30,10 +30,7 @@ located as (
         git_branch,
         row_number() over (
             partition by line_id
-            order by
-                case when last_before is null then 1 else 0 end asc,
-                coalesce(last_before, last_at) desc nulls last,
-                git_branch asc
+            order by last_before desc nulls last, first_at asc nulls last, git_branch asc
         ) as row_rank
     from branches
 ),
