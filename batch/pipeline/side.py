@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from batch.maintenance.maintain import Maintenance
-from batch.runs.journal import StepRun
-from batch.runs.ops_tables import note_runs
+from batch.runs.journal import RUNNING, StepRun
+from batch.runs.ops_tables import leave_in_log, note_runs
 from batch.validate.checkpoint import Gate
 from batch.validate.validate import Validation, validate
 from stream.errors import AnalyticsError
@@ -107,4 +107,6 @@ class DuckDBCycleSide:
             suppress(AnalyticsError),
             self.warehouse.opened(timeout_seconds=_COPY_SECONDS) as connection,
         ):
+            if any(step.outcome == RUNNING for step in steps):
+                leave_in_log(connection)  # of a run that goes on, and is noted again at its end
             note_runs(steps, connection)

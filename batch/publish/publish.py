@@ -96,6 +96,7 @@ class Publisher:
         with self.warehouse.opened(timeout_seconds=timeout_seconds) as connection:
             source = _source(connection)
             created_at = self.clock()
+            ops_tables.leave_in_log(connection)  # the run that publishes is noted behind it
             ops_tables.prepare(connection)
             ops_tables.note_build(
                 connection,

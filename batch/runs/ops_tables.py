@@ -80,6 +80,15 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(_PREPARE)
 
 
+def leave_in_log(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let what is written stay in DuckDB's log when the file is closed, for the next that closes it.
+
+    To take a few rows out of the log, DuckDB writes down where everything in the file is: the longer the
+    history, the longer that takes. Within a run somebody opens the file again at once.
+    """
+    connection.execute("pragma disable_checkpoint_on_shutdown")
+
+
 def note_runs(steps: Iterable[StepRun], connection: duckdb.DuckDBPyConnection) -> None:
     """Bring `ops.runs`, `ops.checks` and `ops.findings` up to date; steps the journal has forgotten stay."""
     prepare(connection)

@@ -70,6 +70,8 @@ def test_scheduled_runs_leave_out_what_has_nothing_to_do(
     assert first.run_id == context.serving.current_build()
     noted = ask(context.warehouse.path, "select run_id from ops.runs where step = 'pipeline'")
     assert [(first.run_id,)] == noted
+    # What the steps have left in the log of the warehouse is in its place.
+    assert not context.warehouse.path.with_name(f"{context.warehouse.path.name}.wal").exists()
 
     document = dict(collection.find_one({"type": "user"}) or {}) | {"_id": "later", "uuid": "later"}
     collection.insert_one(document)

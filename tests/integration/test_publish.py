@@ -66,6 +66,20 @@ def test_the_manifest_says_how_far_the_marts_reach_not_the_warehouse(shop: Shop)
     assert (1, 1, 1 << 31) == (source.load_id, source.micro_batches, source.cluster_time)
 
 
+def test_the_note_of_a_build_waits_in_the_log(shop: Shop) -> None:
+    """Publishing rewrites nothing of a large file; whoever opens it next has the note, and leaves no log."""
+    shop.build(1)
+    shop.publish(1)
+    log = shop.warehouse.path.with_name(f"{shop.warehouse.path.name}.wal")
+    assert log.exists()
+    query = "select build_id from ops.published_build"
+    with duckdb.connect(shop.warehouse.path, read_only=True) as reader:
+        assert [("build-0001",)] == reader.execute(query).fetchall()
+    with shop.warehouse.opened(timeout_seconds=5) as connection:
+        assert [("build-0001",)] == connection.execute(query).fetchall()
+    assert not log.exists()
+
+
 def test_an_open_reader_sees_the_next_build(shop: Shop) -> None:
     """Nobody has to open the file of views again, and it is not touched."""
     shop.build(1)

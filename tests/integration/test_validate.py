@@ -1,11 +1,13 @@
 """The gate on real tables: what it finds, what it shows, what it leaves behind."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 import pytest
+from sqlalchemy import Engine, event
 
 from batch.validate.checkpoint import Gate
 from batch.validate.suites import SUITES
@@ -84,6 +86,33 @@ def test_the_sample_passes(check: Check, path: Path) -> None:
     assert "gold_expectations" in found.data_docs.read_text(encoding="utf-8")
     with duckdb.connect(path) as connection:
         connection.execute("create table was_free as select 1")
+
+
+def test_each_rule_is_asked_once(check: Check, path: Path) -> None:
+    """Great Expectations of itself would ask for some rows, too, which no result holds; its type stays."""
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        check()
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    queries = [rule.query for suite in SUITES for rule in suite.rules if rule.query]
+    assert dict.fromkeys(queries, 1) == {
+        query: sum(query in statement for statement in asked) for query in queries
+    }
+    results = [
+        result
+        for file in (path.parent / "gx" / "uncommitted" / "validations").rglob("*.json")
+        for result in json.loads(file.read_text(encoding="utf-8"))["results"]
+        if "unexpected_rows_query" in result["expectation_config"]["kwargs"]
+    ]
+    assert len(queries) == len(results)
+    assert {"unexpected_rows_expectation"} == {result["expectation_config"]["type"] for result in results}
+    assert all({"observed_value"} == result["result"].keys() for result in results)
 
 
 def test_everything_broken_is_found(check: Check, path: Path) -> None:

@@ -9,22 +9,30 @@ messages as (
         git_branch,
         written_at
     from {{ ref('stg_messages') }}
-    where git_branch is not null
+    where git_branch is not null and session_id in (select pull_requests.session_id from pull_requests)
+),
+
+-- One row per link and branch, so that few rows are left to be put in order.
+branches as (
+    select
+        pull_requests.line_id,
+        messages.git_branch,
+        max(case when messages.written_at <= pull_requests.written_at then messages.written_at end) as last_before,
+        min(messages.written_at) as first_at
+    from pull_requests
+    left join messages on pull_requests.session_id = messages.session_id
+    group by pull_requests.line_id, messages.git_branch
 ),
 
 located as (
     select
-        pull_requests.line_id,
-        messages.git_branch,
+        line_id,
+        git_branch,
         row_number() over (
-            partition by pull_requests.line_id
-            order by
-                case when messages.written_at <= pull_requests.written_at then 0 else 1 end asc,
-                messages.written_at desc,
-                messages.git_branch asc
+            partition by line_id
+            order by last_before desc nulls last, first_at asc nulls last, git_branch asc
         ) as row_rank
-    from pull_requests
-    left join messages on pull_requests.session_id = messages.session_id
+    from branches
 ),
 
 final as (
