@@ -60,14 +60,13 @@ class LakeConfig:
             "spark.ui.retainedStages": "10",
             "spark.ui.retainedTasks": "100",
             "spark.sql.maxPlanStringLength": "10000",
-            "spark.sql.session.timeZone": "UTC",
             "spark.driver.extraJavaOptions": "-Duser.timezone=UTC",
             "spark.executor.extraJavaOptions": "-Duser.timezone=UTC",
             **self.spark,
         }
 
     def catalog_settings(self) -> dict[str, str]:
-        """Return what Spark is given once it runs: the catalog, with its password."""
+        """Return what a session is given once it runs: the catalog, with its password, and the time zone."""
         prefix = f"spark.sql.catalog.{CATALOG}"
         settings = {
             prefix: "org.apache.iceberg.spark.SparkCatalog",
@@ -75,6 +74,7 @@ class LakeConfig:
             # Others commit, too: a table is as it is now, not as it was when Spark last looked.
             f"{prefix}.cache-enabled": "false",
             "spark.sql.defaultCatalog": CATALOG,
+            "spark.sql.session.timeZone": "UTC",
         }
         if self.is_jdbc:
             parts = urlsplit(self.catalog_uri.get_secret_value())

@@ -16,8 +16,8 @@ from batch.lake.registered import LaneRegistered, Registered
 from stream.errors import MicroBatchCorruptError
 
 TABLE = "raw.landed"
-_REGISTERED = "claude-analytics.registered"
-"""Property of a snapshot of it."""
+REGISTERED = "claude-analytics.registered"
+"""Property of a snapshot of it; see `known_at`."""
 _FILES_A_COMMIT = 2_000
 """However much has landed, so many descriptions of files are in memory."""
 
@@ -30,7 +30,7 @@ def known_at(table: Table, snapshot_id: int | None = None) -> Registered | None:
         snapshot_id: The present one if None.
     """
     snapshot = _snapshot(table, snapshot_id)
-    text = snapshot.summary.additional_properties.get(_REGISTERED) if snapshot and snapshot.summary else None
+    text = snapshot.summary.additional_properties.get(REGISTERED) if snapshot and snapshot.summary else None
     return Registered.from_json(text) if text else None
 
 
@@ -52,6 +52,8 @@ def registered_between(table: Table, since: int | None, until: int) -> set[str]:
         since: All up to the other if it is None, or has expired.
         until: Of the present history.
     """
+    if since is None:
+        return set(registered(table, until))
     between: dict[int, bool] = {}
     snapshot = table.snapshot_by_id(until)
     while snapshot is not None and snapshot.snapshot_id != since:
@@ -59,7 +61,7 @@ def registered_between(table: Table, since: int | None, until: int) -> set[str]:
         between[snapshot.snapshot_id] = snapshot.summary.operation.value == "append"
         parent = snapshot.parent_snapshot_id
         snapshot = table.snapshot_by_id(parent) if parent is not None else None
-    if snapshot is None and since is not None:
+    if snapshot is None:
         return set(registered(table, until))
     manifests = (each for each in _manifests(table, until) if each.added_snapshot_id in between)
     return {
@@ -178,7 +180,7 @@ def register(catalog: Catalog, landed: Landed) -> int:
             noted = noted.naming(_newest(landed, found.files, noted, lambda lane: not lane.newest))
             table.add_files(
                 [each.url for each in new],
-                snapshot_properties={_REGISTERED: noted.to_json()},
+                snapshot_properties={REGISTERED: noted.to_json()},
                 check_duplicate_files=False,
             )
         return len(new), len(found.left) > len(new)
@@ -258,7 +260,7 @@ def _put_in_place(table: Table, gone: Iterable[Any], urls: Iterable[str]) -> Non
     from pyiceberg.io.pyarrow import parquet_files_to_data_files  # noqa: PLC0415 - see the package
 
     noted = known_at(table)  # by its numbers, which stay what they are
-    properties = {_REGISTERED: noted.to_json()} if noted else {}
+    properties = {REGISTERED: noted.to_json()} if noted else {}
     with (
         table.transaction() as transaction,
         transaction.update_snapshot(snapshot_properties=properties).overwrite() as update,

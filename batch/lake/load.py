@@ -5,6 +5,8 @@
     3  one MERGE puts the last change of each document in place; its snapshot's summary says what it loaded
     4  the load and its micro-batches are noted in `raw.loads` and `raw.micro_batches`
 
+A rebuild leaves out 2 and replaces all rows at 3 (`batch.lake.rebuild`).
+
 A crash behind 1 or 2 leaves what the next load does again; one behind 3 leaves notes that it makes up for.
 Versions decide which of two changes is the later, as in DuckDB (`stream.warehouse.load`): what is loaded
 twice changes nothing. Two loaders at once wait for each other where the catalog is PostgreSQL; else Iceberg
@@ -20,7 +22,8 @@ from batch.lake.config import CATALOG
 from batch.lake.landed import look, register, replace_rewritten
 from batch.lake.landed_files import Landed, LandedFile
 from batch.lake.merge import COMPARED, INCREMENT, NAMED_KEYS, MergeSql, marker_in
-from batch.lake.notes import LOAD_ID, Noted, note_load
+from batch.lake.notes import LOAD_ID, Noted, newest_noted, note_load
+from batch.lake.rebuild import begin_again, has_begun_again
 from batch.lake.session import Spark, snapshot_properties, spark_errors
 from batch.lake.tables import SCHEMA_VERSION, VERSION_PROPERTY, statements
 from stream.clock import Clock
@@ -30,6 +33,7 @@ from stream.warehouse.load import BULK_ROWS, LoadResult
 
 LANDED_SNAPSHOT = "claude-analytics.landed-snapshot"
 """Property of the snapshot of a load: the snapshot of `raw.landed` up to which all is loaded."""
+_LOADING = "load what has landed"
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,28 @@ class LakeLoader:
             return LoadResult()
         if not self.spark.has_executors:
             return None
+        since = done.get(LANDED_SNAPSHOT)
+        if has_begun_again(landed, int(since) if since else None):
+            return self._replace(landed, newest.snapshot_id)
         return self._merge(landed, newest.snapshot_id, done)
+
+    def rebuild(self, *, timeout_seconds: float, is_incomplete: bool = False) -> LoadResult:
+        """Make the tables of `raw` again from all that has landed. Raises as `load`.
+
+        Readers see the old rows until the new ones are there. Killed before, the next `load` ends it.
+
+        Args:
+            timeout_seconds: How long to wait for another loader.
+            is_incomplete: Do so also where landed files are there no more, and rows will be missing.
+
+        Raises:
+            LandingTrimmedError: They are, and that was not said; nothing has changed.
+        """
+        with self.lock(timeout_seconds), catalog_errors():
+            self.prepare()
+            begin_again(self.catalog, self.landed, is_incomplete=is_incomplete)
+        self.at_failpoint("begun_again")
+        return self.load(timeout_seconds=timeout_seconds)
 
     def pending(self) -> list[LandedFile]:
         """Return what has landed and is not loaded yet, in order.
@@ -128,7 +153,7 @@ class LakeLoader:
         since = done.get(LANDED_SNAPSHOT)
         load_id = int(done.get(LOAD_ID, 0)) + 1
         self._view_increment(landed, int(since) if since else None, until)
-        doing = "load what has landed"
+        doing = _LOADING
         [(rows, least, greatest)] = self.spark.rows(
             f"select count(*), min(_id), max(_id) from {INCREMENT}", doing=doing
         )
@@ -144,9 +169,27 @@ class LakeLoader:
         noted = Noted(
             load_id, self.clock(), since, until, int(upserted), int(deleted) + swept, is_bulk=is_bulk
         )
-        summary = noted.to_summary() | {LANDED_SNAPSHOT: str(until)}
-        with spark_errors(doing), snapshot_properties(self.spark.session(), summary):
-            self.spark.run(sql.merge(), doing=doing)
+        return self._commit(noted, rows, sql.merge())
+
+    def _replace(self, landed: Table, until: int) -> LoadResult:
+        """Put everything that has landed in the place of all rows."""
+        self._view_increment(landed, None, until)
+        load_id = 1 + newest_noted(self.catalog)
+        marker = self._number(marker_in(INCREMENT))
+        sql = MergeSql(CATALOG, load_id, marker, has_new_marker=False, keys=("", ""))
+        self.spark.run(sql.staged(), doing=_LOADING)
+        rows = self._number(f"select count(*) from {INCREMENT}")
+        upserted = self._number("select count_if(op = 'upsert') from staged")
+        noted = Noted(load_id, self.clock(), None, until, upserted, 0, is_bulk=True)
+        documents = self._documents().current_snapshot()
+        replace = sql.replace_all(documents.snapshot_id if documents else None)
+        return self._commit(noted, rows, replace)
+
+    def _commit(self, noted: Noted, rows: int, statement: str) -> LoadResult:
+        """Change `raw.documents` by one commit that says what it loads; note that."""
+        summary = noted.to_summary() | {LANDED_SNAPSHOT: str(noted.until)}
+        with spark_errors(_LOADING), snapshot_properties(self.spark.session(), summary):
+            self.spark.run(statement, doing=_LOADING)
         self.at_failpoint("merged")
         micro_batches = note_load(self.catalog, self.landed, noted)
         return LoadResult(micro_batches, rows, noted.rows_upserted, noted.rows_deleted)

@@ -130,6 +130,19 @@ class MergeSql:
             {sweep}
             """
 
+    def replace_all(self, seen: int | None) -> str:
+        """Put the staged changes in the place of all rows, in one commit.
+
+        Args:
+            seen: Newest snapshot of the table; refused if another was committed since. None if there is none.
+        """
+        options = {"isolation-level": "serializable", "validate-from-snapshot-id": str(seen)} if seen else {}
+        named = ", ".join(f"'{name}' = '{value}'" for name, value in options.items())
+        return f"""
+            insert into {self.documents} {f"with ({named})" if named else ""} replace where true
+            select * from staged
+            """
+
 
 def marker_in(relation: str) -> str:
     """Ask for the highest truncate marker of a table or view; 0 without one."""

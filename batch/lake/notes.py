@@ -26,7 +26,7 @@ class Noted:
     Attributes:
         load_id: Counted from 1.
         loaded_at: When.
-        since: Snapshot of `raw.landed` behind which it began; None for the first.
+        since: Snapshot of `raw.landed` behind which it began; None if it loaded all, as the first does.
         until: Snapshot of `raw.landed` up to which it loaded.
         rows_upserted: Documents inserted or replaced.
         rows_deleted: Documents removed.
@@ -85,7 +85,7 @@ def note_load(catalog: Catalog, landed: Landed, noted: Noted) -> int:
     found = _micro_batches(catalog, landed, noted)
     if found and not _has(catalog.table("raw.micro_batches"), noted.load_id):
         rows = _manifest(catalog.table("raw.micro_batches"), landed, found, noted)
-        catalog.commit("raw.micro_batches", lambda table: table.append(rows))
+        catalog.commit("raw.micro_batches", lambda table: _put(table, rows, is_first=noted.since is None))
     row = {
         "load_id": noted.load_id,
         "loaded_at": noted.loaded_at,
@@ -96,6 +96,21 @@ def note_load(catalog: Catalog, landed: Landed, noted: Noted) -> int:
     }
     catalog.commit("raw.loads", lambda table: table.append(_rows(table, [row])))
     return len(found)
+
+
+def newest_noted(catalog: Catalog) -> int:
+    """Return the id of the newest load that is noted; 0 before the first."""
+    table = catalog.table("raw.loads")
+    ids = table.scan(selected_fields=("load_id",)).to_arrow()["load_id"] if table else []
+    return max((each.as_py() for each in ids), default=0)
+
+
+def _put(table: Table, rows: pa.Table, *, is_first: bool) -> None:
+    """Add rows; those of a load that began at the start, with all that is there, take the place of others."""
+    if is_first and table.current_snapshot() is not None:
+        table.overwrite(rows)
+    else:
+        table.append(rows)
 
 
 def _has(table: Table, load_id: int) -> bool:

@@ -33,6 +33,7 @@ from stream.errors import AnalyticsError
 from tests.support.laking import Lake
 
 folder, uri, bucket, where = Path(sys.argv[1]), sys.argv[2], sys.argv[3] or None, sys.argv[4]
+doing = sys.argv[5]
 
 def at_failpoint(name):
     if name == where:
@@ -41,7 +42,7 @@ def at_failpoint(name):
         print("merging", flush=True)
 
 try:
-    Lake(folder, uri, bucket=bucket).loader(at_failpoint).load(timeout_seconds=30)
+    getattr(Lake(folder, uri, bucket=bucket).loader(at_failpoint), doing)(timeout_seconds=30)
 except AnalyticsError as error:
     print(f"{type(error).__name__}: {error.message}", flush=True)
     os._exit(error.exit_code)
@@ -49,11 +50,11 @@ print("loaded", flush=True)
 """
 
 
-def start_load(lake: Lake, where: str) -> "subprocess.Popen[str]":
-    """Load in a process of its own, which dies at a failpoint."""
+def start_load(lake: Lake, where: str, *, doing: str = "load") -> "subprocess.Popen[str]":
+    """Load, or rebuild, in a process of its own, which dies at a failpoint."""
     bucket = lake.storage.url if lake.storage else ""
     return subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", _PROGRAM, str(lake.folder), lake.uri, bucket, where],
+        [sys.executable, "-W", "ignore", "-c", _PROGRAM, str(lake.folder), lake.uri, bucket, where, doing],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -31,11 +31,16 @@ def command(
     context = Context.from_environment()
     timeout_seconds = context.settings.duckdb.lease_timeout_seconds
     if context.settings.lake.is_iceberg:
-        if full_refresh or stats:
-            require_duckdb("load --full-refresh" if full_refresh else "load --stats", context.settings.lake)
+        if stats:
+            require_duckdb("load --stats", context.settings.lake)
+        loader = make_loader(context)
         with context.console.status("loading …"):
-            loaded = make_loader(context).load(timeout_seconds=timeout_seconds)
-        _print_loaded(loaded, context)
+            result = (
+                loader.rebuild(timeout_seconds=timeout_seconds, is_incomplete=incomplete)
+                if full_refresh
+                else loader.load(timeout_seconds=timeout_seconds)
+            )
+        _print_loaded(result, context)
         return
     with counting("Loading micro-batches", context.console) as show:
         if full_refresh:
