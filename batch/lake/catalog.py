@@ -131,6 +131,18 @@ class Catalog:
         return self._catalog
 
 
+def back_from(table: Table, snapshot_id: int | None) -> Iterator[Any]:
+    """Give a snapshot and those before it, the newest first, as far as they have not expired.
+
+    Args:
+        table: Of PyIceberg.
+        snapshot_id: Of the newest; none are given if it is None.
+    """
+    while snapshot_id is not None and (snapshot := table.snapshot_by_id(snapshot_id)) is not None:
+        yield snapshot
+        snapshot_id = snapshot.parent_snapshot_id
+
+
 def newest_snapshot_with(table: Table, name: str) -> tuple[int, Mapping[str, str]] | None:
     """Return id and summary of the newest snapshot, in a table's present history, that has a property.
 

@@ -13,7 +13,8 @@ from stream.errors import SettingsError
 CATALOG = "lake"
 """Of the catalog, in Spark and in PyIceberg: tables of a JDBC catalog are found under this name alone."""
 
-_EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
+EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
+"""What Spark must be started with; a Spark Connect server, too."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class LakeConfig:
     def session_settings(self) -> dict[str, str]:
         """Return what Spark must know when it starts; nothing secret, as `ps` shows it."""
         return {
-            "spark.sql.extensions": _EXTENSIONS,
+            "spark.sql.extensions": EXTENSIONS,
             "spark.driver.memory": self.driver_memory,
             "spark.ui.enabled": "false",
             "spark.ui.showConsoleProgress": "false",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from batch.lake.catalog import Catalog, Table
+from batch.lake.catalog import Catalog, Table, back_from
 from batch.lake.landed_files import Landed, LandedFile, name_of
 from batch.lake.registered import LaneRegistered, Registered
 from stream.errors import MicroBatchCorruptError
@@ -52,16 +52,13 @@ def registered_between(table: Table, since: int | None, until: int) -> set[str]:
         since: All up to the other if it is None, or has expired.
         until: Of the present history.
     """
-    if since is None:
-        return set(registered(table, until))
     between: dict[int, bool] = {}
-    snapshot = table.snapshot_by_id(until)
-    while snapshot is not None and snapshot.snapshot_id != since:
+    for snapshot in back_from(table, until):
+        if snapshot.snapshot_id == since:
+            break
         # A purge registers what it has written again: by another kind of snapshot.
         between[snapshot.snapshot_id] = snapshot.summary.operation.value == "append"
-        parent = snapshot.parent_snapshot_id
-        snapshot = table.snapshot_by_id(parent) if parent is not None else None
-    if snapshot is None:
+    else:
         return set(registered(table, until))
     manifests = (each for each in _manifests(table, until) if each.added_snapshot_id in between)
     return {

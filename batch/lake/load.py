@@ -153,18 +153,17 @@ class LakeLoader:
         since = done.get(LANDED_SNAPSHOT)
         load_id = int(done.get(LOAD_ID, 0)) + 1
         self._view_increment(landed, int(since) if since else None, until)
-        doing = _LOADING
         [(rows, least, greatest)] = self.spark.rows(
-            f"select count(*), min(_id), max(_id) from {INCREMENT}", doing=doing
+            f"select count(*), min(_id), max(_id) from {INCREMENT}", doing=_LOADING
         )
         sql = self._statements(load_id, (least or "", greatest or ""), rows)
         swept = self._number(sql.swept()) if sql.has_new_marker else 0
         is_bulk = rows >= BULK_ROWS or sql.has_new_marker
-        self.spark.run(sql.staged(), doing=doing)
-        with self._compared(sql, doing=doing):
-            [(upserted, deleted)] = self.spark.rows(sql.counts(), doing=doing)
+        self.spark.run(sql.staged(), doing=_LOADING)
+        with self._compared(sql):
+            [(upserted, deleted)] = self.spark.rows(sql.counts(), doing=_LOADING)
             if not is_bulk:
-                self.spark.run(sql.changed_lines(), doing=doing)
+                self.spark.run(sql.changed_lines(), doing=_LOADING)
         self.at_failpoint("changes_noted")
         noted = Noted(
             load_id, self.clock(), since, until, int(upserted), int(deleted) + swept, is_bulk=is_bulk
@@ -195,15 +194,15 @@ class LakeLoader:
         return LoadResult(micro_batches, rows, noted.rows_upserted, noted.rows_deleted)
 
     @contextmanager
-    def _compared(self, sql: MergeSql, *, doing: str) -> Iterator[None]:
-        self.spark.run(sql.compared(), doing=doing)
+    def _compared(self, sql: MergeSql) -> Iterator[None]:
+        self.spark.run(sql.compared(), doing=_LOADING)
         # The documents are read once for all that is asked of it.
-        self.spark.run(f"cache table {COMPARED}", doing=doing)
+        self.spark.run(f"cache table {COMPARED}", doing=_LOADING)
         try:
             yield
         finally:
             with suppress(StepFailedError):  # of a Spark that has gone
-                self.spark.run(f"uncache table if exists {COMPARED}", doing=doing)
+                self.spark.run(f"uncache table if exists {COMPARED}", doing=_LOADING)
 
     def _statements(self, load_id: int, keys: tuple[str, str], rows: int) -> MergeSql:
         known = self._number(marker_in(f"{CATALOG}.raw.documents"))

@@ -5,7 +5,9 @@ registers every file as it is now, and replaces the rows of `raw.documents` by t
 rebuild that was killed is ended by the next load, and until then readers see the old rows.
 """
 
-from batch.lake.catalog import Catalog, Table
+from itertools import takewhile
+
+from batch.lake.catalog import Catalog, Table, back_from
 from batch.lake.landed import REGISTERED, TABLE, registered
 from batch.lake.landed_files import Landed
 from batch.lake.registered import Registered
@@ -50,13 +52,10 @@ def has_begun_again(table: Table, since: int | None) -> bool:
         table: `raw.landed`.
         since: Snapshot of it up to which all is loaded; None if nothing is.
     """
-    snapshot = table.current_snapshot()
-    while snapshot is not None and snapshot.snapshot_id != since:
-        if _BEGUN_AGAIN in snapshot.summary.additional_properties:
-            return True
-        parent = snapshot.parent_snapshot_id
-        snapshot = table.snapshot_by_id(parent) if parent is not None else None
-    return False
+    behind = takewhile(
+        lambda snapshot: snapshot.snapshot_id != since, back_from(table, table.metadata.current_snapshot_id)
+    )
+    return any(_BEGUN_AGAIN in snapshot.summary.additional_properties for snapshot in behind)
 
 
 def _require_there(missing: set[str]) -> None:

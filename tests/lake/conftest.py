@@ -55,6 +55,13 @@ def bucket_lake(database: str, base: Any, bucket_url: str, tmp_path: Path) -> La
     return Lake(tmp_path, database, bucket=bucket_url, session=base.newSession())
 
 
+@pytest.fixture(params=["folder", "bucket"])
+def either_lake(request: pytest.FixtureRequest) -> Lake:
+    """Return an empty lake in a folder, or in a bucket."""
+    lake: Lake = request.getfixturevalue("lake" if request.param == "folder" else "bucket_lake")
+    return lake
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark all that is here; Py4J and PyIceberg leave sockets and connections to the garbage collector."""
     for item in items:

@@ -88,12 +88,10 @@ def test_the_program_streams_loads_verifies_and_repairs_in_a_bucket(
     program = Program.on(
         mongo,
         tmp_path / "data",
-        DATA_URL=bucket_lake.storage.url,
-        WAREHOUSE="iceberg",
-        CATALOG_URI=bucket_lake.uri,
         SPARK_MASTER="local[2]",
         SPARK_DRIVER_MEMORY="1500m",
         STREAM_PARTITIONS="2",
+        **bucket_lake.settings(),
         **keys,
     )
     program.done("stream", "--until-idle", "0.5")
@@ -131,14 +129,11 @@ def test_a_bucket_that_nobody_reaches_is_an_error_that_trying_again_mends(
     bucket_lake.land([upsert(1, 10)])
     bucket_lake.load()
     bucket_lake.land([upsert(1, 20)])
-    assert bucket_lake.storage is not None
     environment = s3_server.environment()
     with S3Proxy(s3_server.endpoint) as proxy:
         program = Program(
             tmp_path,
-            DATA_URL=bucket_lake.storage.url,
-            WAREHOUSE="iceberg",
-            CATALOG_URI=bucket_lake.uri,
+            **bucket_lake.settings(),
             **environment | {"AWS_ENDPOINT_URL": proxy.endpoint},
         )
         with proxy.unreachable():

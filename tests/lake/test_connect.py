@@ -29,12 +29,10 @@ def test_a_cycle_through_spark_connect(
     program = Program.on(
         mongo,
         tmp_path / "data",
-        DATA_URL=bucket_lake.storage.url,
-        WAREHOUSE="iceberg",
-        CATALOG_URI=bucket_lake.uri,
         SPARK_REMOTE=connect.url,
         PATH="",  # no Java, no Maven
         TZ="Asia/Tokyo",
+        **bucket_lake.settings(),
         **s3_server.environment(),
     )
     program.done("stream", "--until-idle", "0.5")

@@ -63,14 +63,13 @@ def start_load(lake: Lake, where: str, *, doing: str = "load") -> "subprocess.Po
     )
 
 
-@pytest.fixture(params=["folder", "bucket"])
-def half_loaded(request: pytest.FixtureRequest) -> Lake:
+@pytest.fixture
+def half_loaded(either_lake: Lake) -> Lake:
     """Return a lake of either kind: two documents are loaded, and changes of them have landed."""
-    lake: Lake = request.getfixturevalue("lake" if request.param == "folder" else "bucket_lake")
-    lake.land([upsert(1, 10, sessionId="a"), upsert(2, 11, sessionId="a")])
-    lake.load()
-    lake.land([upsert(1, 30, sessionId="b"), delete(2, 31), upsert(3, 32, sessionId="c")])
-    return lake
+    either_lake.land([upsert(1, 10, sessionId="a"), upsert(2, 11, sessionId="a")])
+    either_lake.load()
+    either_lake.land([upsert(1, 30, sessionId="b"), delete(2, 31), upsert(3, 32, sessionId="c")])
+    return either_lake
 
 
 def wait_until_it_merges(process: "subprocess.Popen[str]") -> None:

@@ -18,13 +18,6 @@ EVERYTHING = f"select {', '.join(DOCUMENTS)} from raw.documents order by _id"
 MANIFEST = "select micro_batch_id, lane, sequence, rows, upserts, deletes from raw.micro_batches order by 1"
 
 
-@pytest.fixture(params=["folder", "bucket"])
-def either_lake(request: pytest.FixtureRequest) -> Lake:
-    """Return an empty lake in a folder, or in a bucket."""
-    lake: Lake = request.getfixturevalue("lake" if request.param == "folder" else "bucket_lake")
-    return lake
-
-
 def history(lake: Lake) -> None:
     """Load updates, deletions, a truncate marker, stale rows of another lane, over some loads."""
     lake.land([upsert(1, 10), upsert(2, 11, sessionId="a"), delete(3, 12)])

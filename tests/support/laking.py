@@ -80,6 +80,11 @@ class Lake:
         self.catalog = Catalog(self.config)
         self.duckdb = make_warehouse(folder)
 
+    def settings(self) -> dict[str, str]:
+        """Return what the program is told to use a lake in a bucket; the keys to it are not among them."""
+        assert self.storage is not None
+        return {"DATA_URL": self.storage.url, "WAREHOUSE": "iceberg", "CATALOG_URI": self.uri}
+
     def loader(self, at_failpoint: Failpoint = no_failpoint) -> LakeLoader:
         """Return what loads."""
         return LakeLoader(

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from batch.lake.config import EXTENSIONS
 from batch.lake.guarded import GuardedServer
 from batch.lake.jars import fetched, needed_jars
 from batch.mongod.server import LOOPBACK, free_port
 from tests.support.patience import patience
-
-_EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
 
 
 class SparkConnectServer(GuardedServer):
@@ -54,7 +53,7 @@ class SparkConnectServer(GuardedServer):
         settings = {
             "spark.connect.grpc.binding.address": LOOPBACK,
             "spark.connect.grpc.binding.port": str(self._port),
-            "spark.sql.extensions": _EXTENSIONS,
+            "spark.sql.extensions": EXTENSIONS,
             "spark.ui.enabled": "false",
             "spark.local.dir": os.environ.get("SPARK_LOCAL_DIRS", str(self._folder)),
         }
