@@ -362,7 +362,9 @@ def test_the_data_moves_to_another_machine(platform: Platform, alerts: Receiver)
     finally:
         platform.engine("rm", "--force", "moved")
         platform.engine("volume", "rm", "moved", expected=None)
-    platform.compose("start", "stream", "schedule")
+    # One by one: podman-compose would start both at once, and podman may refuse the one that needs the other.
+    for service in ("stream", "schedule"):
+        platform.compose("start", service)
     wait_until(lambda: "ClaudeAnalyticsTargetDown" in alerts.names("resolved"), seconds=PATIENCE_SECONDS)
     proved(platform)
 
@@ -395,7 +397,8 @@ def test_credentials_are_rotated(platform: Platform) -> None:
         "mongodb://claude_analytics:rotated@mongo:27017/?replicaSet=rs0&authSource=admin"
     )
     before = platform.containers()["stream"]["State"]["Pid"]
-    platform.compose("--profile", "mongo", "restart", "stream", "schedule")
+    for service in ("stream", "schedule"):
+        platform.compose("--profile", "mongo", "restart", service)
     assert platform.containers()["stream"]["State"]["Pid"] not in {0, before}
     config = platform.exec("stream", "env", "COLUMNS=400", "claude-analytics", "config")
     assert "claude_analytics:***@mongo:27017" in config
