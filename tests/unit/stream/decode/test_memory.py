@@ -10,12 +10,14 @@ def test_garbage_is_collected_seldom_for_a_while() -> None:
     usual = gc.get_threshold()
     with rare_garbage_collection():
         seldom = gc.get_threshold()
-        frozen = gc.get_freeze_count()
+        assert gc.get_freeze_count() > 0
+        newer: list[object] = []
         with rare_garbage_collection():
             assert seldom == gc.get_threshold()
-        assert (seldom, frozen) == (gc.get_threshold(), gc.get_freeze_count())
+        assert seldom == gc.get_threshold()
+        # The inner block froze nothing, or this would be out of sight.
+        assert any(each is newer for each in gc.get_objects())
     assert seldom[0] > usual[0]
-    assert frozen > 0
     assert (usual, 0) == (gc.get_threshold(), gc.get_freeze_count())
 
 
