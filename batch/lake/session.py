@@ -24,7 +24,15 @@ _LONG_WAIT_SECONDS = 30.0
 """For executors; a cluster that has some to give needs less to start them."""
 _LOUD_LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 """PySpark's: they print each error with its statement and plan, in which values of rows may be."""
+_PARTITIONS = "spark.sql.shuffle.partitions"
+_LEAST_PARTITIONS = 8
+"""On one machine. Of a small load or build, Spark's own 200 cost more processor time than the rows."""
 EXTRA_HINT = "run `pip install 'claude-analytics[lake]'`"
+
+
+def is_local(config: LakeConfig) -> bool:
+    """Tell whether Spark's tasks run in this process."""
+    return config.spark_remote is None and config.spark_master.partition("[")[0] == "local"
 
 
 def require_extra() -> None:
@@ -51,12 +59,8 @@ class Spark:
     def __init__(self, config: LakeConfig) -> None:
         self.config = config
         self._session: Session | None = None
-        self.has_executors = self._is_executor
-
-    @property
-    def _is_executor(self) -> bool:
-        """Tell whether tasks run in this process: no cluster has to give anything."""
-        return self.config.spark_remote is None and self.config.spark_master.partition("[")[0] == "local"
+        # In this process no cluster has to give anything.
+        self.has_executors = is_local(config)
 
     def session(self) -> Session:
         """Return the session, all settings of the catalog made.
@@ -136,7 +140,7 @@ class Spark:
         if self._session is not None:
             self._session.stop()
             self._session = None
-            self.has_executors = self._is_executor
+            self.has_executors = is_local(self.config)
 
 
 def _opened(config: LakeConfig) -> Session:
@@ -150,7 +154,14 @@ def _opened(config: LakeConfig) -> Session:
         session = _connected(config) if config.spark_remote else _started(config, jars)
         for name, value in config.catalog_settings().items():
             session.conf.set(name, value)
+        if is_local(config) and not session.sparkContext.getConf().contains(_PARTITIONS):
+            session.conf.set(_PARTITIONS, partitions_on(session.sparkContext.defaultParallelism))
     return session
+
+
+def partitions_on(cores: int) -> int:
+    """Return into how many parts Spark shuffles rows on one machine."""
+    return max(_LEAST_PARTITIONS, cores)
 
 
 def _silence() -> None:

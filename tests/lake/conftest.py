@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from batch.lake.config import LakeConfig
 from batch.lake.postgres_server import PostgresServer
 from batch.lake.s3_server import S3Server
-from batch.lake.session import Spark
+from batch.lake.session import Spark, partitions_on
 from tests.support.laking import Lake, new_database
 
 pytest.importorskip("pyspark")
@@ -32,7 +32,11 @@ def base(postgres: PostgresServer, s3_server: S3Server) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in s3_server.environment().items():
             patch.setenv(name, value)
-        spark = Spark(LakeConfig(SecretStr(postgres.uri), "s3://tests", "local[2]", driver_memory="1500m"))
+        # Of one session it is set behind its start, of all others here before it.
+        few = {"spark.sql.shuffle.partitions": str(partitions_on(2))}
+        spark = Spark(
+            LakeConfig(SecretStr(postgres.uri), "s3://tests", "local[2]", driver_memory="1500m", spark=few)
+        )
         yield spark.session()
         spark.stop()
 
