@@ -11,6 +11,7 @@ from batch.lake.checks import examine
 from batch.lake.config import LakeConfig, require_catalog_uri
 from batch.lake.cycle import LakeCycleSide
 from batch.lake.landed_files import Landed, LandedBucket, LandedFolder
+from batch.lake.landed_retention import LandedRetention
 from batch.lake.landed_upkeep import LandedUpkeep
 from batch.lake.load import LakeLoader
 from batch.lake.lock import loading_lock
@@ -112,6 +113,7 @@ def make_lake_side(context: Context) -> LakeCycleSide:
         loader=loader,
         upkeep=LakeMaintenance(loader.spark, loader.catalog, utc_now),
         landed_upkeep=_landed_upkeep(context, loader) if context.settings.data.is_remote else None,
+        landed_retention=_landed_retention(context, loader),
         lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
     )
 
@@ -126,6 +128,20 @@ def _landed_upkeep(context: Context, loader: LakeLoader) -> LandedUpkeep:
             memory_limit=context.settings.duckdb.memory_limit,
         ),
         grace=timedelta(seconds=context.settings.maintenance.grace_seconds),
+        lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
+    )
+
+
+def _landed_retention(context: Context, loader: LakeLoader) -> LandedRetention | None:
+    days = context.settings.maintenance.retention_days
+    if days is None:
+        return None
+    return LandedRetention(
+        loader=loader,
+        landing=context.landed,
+        dead_letters=context.dead_letters,
+        clock=utc_now,
+        days=days,
         lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
     )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from batch.lake.catalog import newest_with
 from batch.lake.gate import validate
+from batch.lake.landed_retention import LandedRetention
 from batch.lake.landed_upkeep import LandedUpkeep
 from batch.lake.load import LakeLoader
 from batch.lake.maintain import LakeMaintenance
@@ -24,12 +25,14 @@ class LakeCycleSide:
         loader: Its session of Spark serves all steps of a run.
         upkeep: Of the tables.
         landed_upkeep: Of landed objects; None where they are files.
+        landed_retention: None keeps all that has landed for ever.
         lease_timeout_seconds: How long to wait for another loader.
     """
 
     loader: LakeLoader
     upkeep: LakeMaintenance
     landed_upkeep: LandedUpkeep | None
+    landed_retention: LandedRetention | None
     lease_timeout_seconds: float
 
     def load(self, on_progress: OnProgress) -> int:
@@ -66,6 +69,7 @@ class LakeCycleSide:
         """See `CycleSide`."""
         with self.upkeep.spark.ended_by_signals():
             done = self.landed_upkeep.run() if self.landed_upkeep else []
+            done += self.landed_retention.run() if self.landed_retention else []
             return done + self.upkeep.run()
 
     def note_runs(self, steps: Sequence[StepRun]) -> None:

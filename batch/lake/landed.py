@@ -41,7 +41,15 @@ def registered(table: Table, snapshot_id: int | None = None) -> dict[str, int]:
         table: `raw.landed`.
         snapshot_id: The present one if None.
     """
-    return {name_of(file.file_path): int(file.file_size_in_bytes) for file in _files(table, snapshot_id)}
+    return {name_of(file.file_path): int(file.file_size_in_bytes) for file in files_in(table, snapshot_id)}
+
+
+def named(table: Table) -> set[str]:
+    """Return the ids of all files that any snapshot of `raw.landed` names; each manifest is read once."""
+    manifests = {
+        each.manifest_path: each for snapshot in table.snapshots() for each in snapshot.manifests(table.io)
+    }
+    return {name_of(entry.data_file.file_path) for entry in _entries(table, manifests.values())}
 
 
 def registered_between(table: Table, since: int | None, until: int) -> set[str]:
@@ -82,7 +90,8 @@ def _snapshot(table: Table, snapshot_id: int | None) -> Any:  # noqa: ANN401 - P
     return table.current_snapshot() if snapshot_id is None else table.snapshot_by_id(snapshot_id)
 
 
-def _files(table: Table, snapshot_id: int | None) -> Iterator[Any]:
+def files_in(table: Table, snapshot_id: int | None = None) -> Iterator[Any]:
+    """Return the data files in a snapshot of `raw.landed`; the present one if None."""
     return (entry.data_file for entry in _entries(table, _manifests(table, snapshot_id)))
 
 
@@ -200,72 +209,6 @@ def _newest(
     }
     footers = landed.footers(list(last.values()))
     return {name: footer.micro_batch_id for name, footer in zip(last, footers, strict=True)}
-
-
-def replace_rewritten(catalog: Catalog, landed: Landed) -> None:
-    """Register files that took the place of registered ones, under the same ids, in place of those.
-
-    Objects keep their URLs; those that were written again are noted in the bucket, until this is done.
-
-    Raises:
-        StepFailedError: Others commit all the time.
-        CatalogUnreachableError: The catalog does not answer.
-    """
-    rewritten = landed.rewritten()
-
-    def replace(table: Table) -> None:
-        there = {each.id: each.url for each in landed.files()}
-        gone = [
-            file
-            for file in _files(table, None)
-            if (name := name_of(file.file_path)) in there
-            and (name in rewritten or there[name] != file.file_path)
-        ]
-        if gone:
-            _put_in_place(table, gone, [there[name_of(file.file_path)] for file in gone])
-
-    catalog.commit(TABLE, replace)
-    if rewritten:
-        landed.forget_rewritten()
-
-
-def replace_merged(catalog: Catalog, landed: Landed) -> int:
-    """Register merged objects in place of those that they replace; return how many left the table.
-
-    Raises:
-        StepFailedError: Others commit all the time.
-        CatalogUnreachableError: The catalog does not answer.
-    """
-
-    def replace(table: Table) -> int:
-        known = {name_of(file.file_path): file for file in _files(table, None)}
-        members = {
-            each.url: replaced
-            for each in landed.files()
-            if each.id not in known and (replaced := landed.replaced_by(each)) and replaced <= known.keys()
-        }
-        gone = [known[name] for replaced in members.values() for name in sorted(replaced)]
-        if gone:
-            _put_in_place(table, gone, list(members))
-        return len(gone)
-
-    return catalog.commit(TABLE, replace)
-
-
-def _put_in_place(table: Table, gone: Iterable[Any], urls: Iterable[str]) -> None:
-    """Commit that files have gone and others are there, seen at once."""
-    from pyiceberg.io.pyarrow import parquet_files_to_data_files  # noqa: PLC0415 - see the package
-
-    noted = known_at(table)  # by its numbers, which stay what they are
-    properties = {REGISTERED: noted.to_json()} if noted else {}
-    with (
-        table.transaction() as transaction,
-        transaction.update_snapshot(snapshot_properties=properties).overwrite() as update,
-    ):
-        for file in gone:
-            update.delete_data_file(file)
-        for file in parquet_files_to_data_files(table.io, table.metadata, iter(urls)):
-            update.append_data_file(file)
 
 
 def _require_same(newest: Mapping[str, str], noted: Registered) -> None:

@@ -16,10 +16,12 @@ from batch.verify.pending import Pending, PendingFiles
 from stream.errors import MicroBatchCorruptError, SettingsError
 from stream.landing.fenced import FencedZone, LandedObject, read_object_footer
 from stream.landing.footer import Footer
+from stream.landing.landed_file import Failpoint, remove_files
 from stream.landing.merged import replaced_by
 from stream.landing.micro_batch import MicroBatch, check_content, read_footer
 from stream.landing.rewritten import forget_rewritten, rewritten
 from stream.landing.zone import LandingZone
+from stream.storage.storage import Storage
 
 _NAME = re.compile(r"([^/]+)/(?:date=[^/]+/)?(\d{12}(?:-\d{12}|-[0-9a-f]{8})?)[^/]*$")
 """Lane and stem in the URL of a landed file."""
@@ -63,6 +65,10 @@ class Landed(Protocol):
 
     is_numbered_once: bool
 
+    @property
+    def state(self) -> Storage:
+        """Keeps the small files of all lanes."""
+
     def files(self, known_to: Mapping[str, int] = ALL) -> list[LandedFile]:
         """List it: by lane, oldest first in each.
 
@@ -93,6 +99,9 @@ class Landed(Protocol):
     def pending(self, files: Sequence[LandedFile]) -> Pending:
         """Return files that are not loaded yet, as a verification asks them."""
 
+    def remove(self, files: Sequence[LandedFile], at_failpoint: Failpoint) -> None:
+        """Remove files for good; `at_failpoint` is called with `file_removed` behind each."""
+
 
 class LandedFolder:
     """See `Landed`; a landing zone in a folder."""
@@ -101,6 +110,11 @@ class LandedFolder:
 
     def __init__(self, zone: LandingZone) -> None:
         self._zone = zone
+
+    @property
+    def state(self) -> Storage:
+        """See `Landed`."""
+        return self._zone.state
 
     def files(self, known_to: Mapping[str, int] = ALL) -> list[LandedFile]:
         """See `Landed`."""
@@ -139,6 +153,10 @@ class LandedFolder:
         """See `Landed`."""
         return PendingFiles([_micro_batch(each) for each in files])
 
+    def remove(self, files: Sequence[LandedFile], at_failpoint: Failpoint) -> None:
+        """See `Landed`."""
+        remove_files([_micro_batch(each) for each in files], at_failpoint=at_failpoint)
+
 
 def _micro_batch(file: LandedFile) -> MicroBatch:
     return MicroBatch(Path(file.url.removeprefix("file://")), file.lane, file.sequence)
@@ -151,6 +169,11 @@ class LandedBucket:
 
     def __init__(self, zone: FencedZone) -> None:
         self._zone = zone
+
+    @property
+    def state(self) -> Storage:
+        """See `Landed`."""
+        return self._zone.state
 
     def files(self, known_to: Mapping[str, int] = ALL) -> list[LandedFile]:
         """List each lane, a request for a thousand objects."""
@@ -194,6 +217,12 @@ class LandedBucket:
         """See `Landed`."""
         return PendingObjects(self, files)
 
+    def remove(self, files: Sequence[LandedFile], at_failpoint: Failpoint) -> None:
+        """See `Landed`."""
+        for each in files:
+            self._zone.storage.delete(self._object(each).key)
+            at_failpoint("file_removed")
+
     def keys_in(self, file: LandedFile) -> pa.ChunkedArray:
         """Return the `_id`s of an object's rows.
 
@@ -233,6 +262,11 @@ class PendingObjects:
     def truncate_marker(self) -> int:
         """Look into each footer."""
         return max((footer.truncate_marker or 0 for footer in self.bucket.footers(self.files)), default=0)
+
+
+def first_number(file: LandedFile) -> int:
+    """Return the number of a file, of a merged object that of the first it replaces."""
+    return int(file.id.rpartition("/")[2].partition("-")[0])
 
 
 def name_of(url: str) -> str:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from batch.lake.catalog import Table
-from batch.lake.landed import TABLE, registered, registered_at, replace_merged
+from batch.lake.landed import TABLE, registered, registered_at
+from batch.lake.landed_changed import replace_merged
 from batch.lake.load import LakeLoader
 from batch.lake.position import is_all_loaded, move_position
 from batch.maintenance.object_merges import ObjectCompaction

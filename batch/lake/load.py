@@ -19,7 +19,8 @@ from dataclasses import dataclass
 
 from batch.lake.catalog import Catalog, Table, catalog_errors, newest_with
 from batch.lake.config import CATALOG
-from batch.lake.landed import look, register, replace_rewritten
+from batch.lake.landed import look, register
+from batch.lake.landed_changed import replace_rewritten
 from batch.lake.landed_files import Landed, LandedFile
 from batch.lake.merge import COMPARED, INCREMENT, NAMED_KEYS, MergeSql, marker_in
 from batch.lake.notes import LOAD_ID, Noted, newest_noted, note_load
@@ -29,6 +30,7 @@ from batch.lake.tables import SCHEMA_VERSION, VERSION_PROPERTY, statements
 from stream.clock import Clock
 from stream.errors import SchemaTooNewError, StepFailedError
 from stream.landing.landed_file import Failpoint, no_failpoint
+from stream.landing.retention import require_whole
 from stream.warehouse.load import BULK_ROWS, LoadResult
 
 LANDED_SNAPSHOT = "claude-analytics.landed-snapshot"
@@ -63,26 +65,32 @@ class LakeLoader:
         Raises:
             WarehouseBusyError: It took longer.
             MicroBatchCorruptError: A landed file is damaged; nothing is loaded.
+            LandingTrimmedError: Nothing was loaded yet, and what landed first has been removed.
             SchemaTooNewError: A newer version of this program made the tables.
             CatalogUnreachableError: The catalog does not answer.
             StorageUnavailableError: The storage of the tables does not answer, or that of what has landed.
             StorageRefusedError: It refuses.
             StepFailedError: Spark failed.
         """
+        return self._load(timeout_seconds)
+
+    def _load(self, timeout_seconds: float, *, is_incomplete: bool = False) -> LoadResult:
         while True:
             with self.lock(timeout_seconds), catalog_errors():
-                found = self._load_with_executors()
+                found = self._load_with_executors(is_incomplete=is_incomplete)
             if found is not None:
                 return found
             self.spark.wait_for_executors()
 
-    def _load_with_executors(self) -> LoadResult | None:
+    def _load_with_executors(self, *, is_incomplete: bool) -> LoadResult | None:
         """Load, or return None if something is to be loaded and executors are not there yet."""
         self.prepare()
         documents = self._documents()
         done = newest_with(documents, LOAD_ID) or {}
         if done:
             note_load(self.catalog, self.landed, Noted.from_summary(done))
+        elif not is_incomplete:
+            require_whole(self.landed.state)
         if self.landed.rewritten():  # by a purge that was killed
             replace_rewritten(self.catalog, self.landed)
         register(self.catalog, self.landed)
@@ -114,7 +122,7 @@ class LakeLoader:
             self.prepare()
             begin_again(self.catalog, self.landed, is_incomplete=is_incomplete)
         self.at_failpoint("begun_again")
-        return self.load(timeout_seconds=timeout_seconds)
+        return self._load(timeout_seconds, is_incomplete=is_incomplete)
 
     def pending(self) -> list[LandedFile]:
         """Return what has landed and is not loaded yet, in order.

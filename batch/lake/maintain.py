@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from batch.lake.builds import TABLE
 from batch.lake.catalog import LOADED_TAG, Catalog, Table, newest_snapshot_with
 from batch.lake.config import CATALOG
+from batch.lake.landed import TABLE as LANDED
 from batch.lake.notes import LOAD_ID
 from batch.lake.session import Spark
 from stream.clock import Clock
@@ -23,7 +24,7 @@ _WRITTEN_BY_SPARK = ("documents", "loads", "changed_lines", "micro_batches")
 class LakeMaintenance:
     """Everything maintenance needs; the caller has the pipeline lock.
 
-    Landed files are left alone: `raw.landed` consists of them.
+    Landed files are left alone: `raw.landed` consists of them (see `batch.lake.landed_retention`).
 
     Attributes:
         snapshots_kept: How long snapshots are kept beside those of published builds.
@@ -93,12 +94,21 @@ class LakeMaintenance:
         before = self.clock() - self.snapshots_kept
         if not has_snapshot_before(self.catalog.table(table), before):
             return 0  # without asking Spark, which takes a second to say so
+        if table == LANDED:
+            return self._forget_landed(before)
         rows = self.spark.rows(
             f"call {CATALOG}.system.expire_snapshots(table => '{table}', "
             f"older_than => timestamp '{before:%Y-%m-%d %H:%M:%S}')",
             doing=f"expire snapshots of `{table}`",
         )
         return sum(int(number or 0) for number in rows[0]) if rows else 0
+
+    def _forget_landed(self, before: datetime) -> int:
+        """Expire snapshots without the files that they named, as Spark would: those are the landed files."""
+        self.catalog.commit(
+            LANDED, lambda table: table.maintenance.expire_snapshots().older_than(before).commit()
+        )
+        return 0
 
     def _remove_all_orphans(self, tables: Sequence[str]) -> int:
         """Look for orphans once a day: it lists every file there is."""

@@ -105,6 +105,18 @@ def newest_noted(catalog: Catalog) -> int:
     return max((each.as_py() for each in ids), default=0)
 
 
+def noted_between(catalog: Catalog, lane: str, first: int, last: int) -> set[str]:
+    """Return the ids of a lane's micro-batches that are noted as loaded, from one number to another."""
+    from pyiceberg.expressions import And, EqualTo, GreaterThanOrEqual, LessThanOrEqual  # noqa: PLC0415 - see the package
+
+    table = catalog.table("raw.micro_batches")
+    if table is None:
+        return set()
+    numbered = And(GreaterThanOrEqual("sequence", first), LessThanOrEqual("sequence", last))
+    found = table.scan(And(EqualTo("lane", lane), numbered), selected_fields=("micro_batch_id",)).to_arrow()
+    return set(found["micro_batch_id"].to_pylist())
+
+
 def _put(table: Table, rows: pa.Table, *, is_first: bool) -> None:
     """Add rows; those of a load that began at the start, with all that is there, take the place of others."""
     if is_first and table.current_snapshot() is not None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from batch.lake.builds import current, tag_of, untag
 from batch.lake.config import CATALOG
 from batch.lake.gate import for_spark
-from batch.lake.landed import replace_merged, replace_rewritten
+from batch.lake.landed_changed import replace_merged, replace_rewritten
 from batch.lake.load import LANDED_SNAPSHOT, LakeLoader
 from batch.lake.maintain import LakeMaintenance
 from batch.lake.notes import LOAD_ID, Noted, note_load
@@ -122,10 +122,12 @@ class LakePurgeSide:
         untag(catalog, [ref.removeprefix(tag_of("")) for ref in sorted(old)], "marts")
         before = self.loader.clock() + _AHEAD
         for name in tables:
-            self._run(
-                f"call {CATALOG}.system.expire_snapshots(table => '{name}', retain_last => 1, "
-                f"older_than => timestamp '{before:%Y-%m-%d %H:%M:%S}')"
-            )
+            # With snapshots of `raw.landed` landed files go that are old: no load may meet them on their way.
+            with self.loader.lock(self.lease_timeout_seconds) if name == _LANDED else nullcontext():
+                self._run(
+                    f"call {CATALOG}.system.expire_snapshots(table => '{name}', retain_last => 1, "
+                    f"older_than => timestamp '{before:%Y-%m-%d %H:%M:%S}')"
+                )
 
     def mentions(self, target: Target) -> int:
         """See `PurgeSide`."""

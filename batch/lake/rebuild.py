@@ -12,6 +12,7 @@ from batch.lake.landed import REGISTERED, TABLE, registered
 from batch.lake.landed_files import Landed
 from batch.lake.registered import Registered
 from stream.errors import LandingTrimmedError
+from stream.landing.retention import require_whole
 
 _BEGUN_AGAIN = "claude-analytics.begun-again"
 """Property of the snapshot of `raw.landed` that empties it."""
@@ -27,8 +28,10 @@ def begin_again(catalog: Catalog, landed: Landed, *, is_incomplete: bool) -> Non
 
     Raises:
         MicroBatchCorruptError: A file is damaged; nothing has begun.
-        LandingTrimmedError: Registered files are there no more; nothing has begun.
+        LandingTrimmedError: Old files were removed, or registered ones are there no more; nothing has begun.
     """
+    if not is_incomplete:
+        require_whole(landed.state)
     files = landed.files()
     landed.check(files)
 

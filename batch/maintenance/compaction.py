@@ -123,7 +123,7 @@ class Compaction:
         stays = (
             micro_batch.is_merged
             or footer.truncate_marker is not None
-            or self.dead_letters.has_letters_of(micro_batch)
+            or self.dead_letters.has_letters_of(micro_batch.id)
         )
         return LandedFile(micro_batch, footer.rows, micro_batch.path.stat().st_size, stays)
 

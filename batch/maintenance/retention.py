@@ -48,7 +48,7 @@ class Retention:
             each
             for lane in self.landing.lanes()
             for each in self._removable(lane)
-            if landed_on(each) < before and not self.dead_letters.has_letters_of(each)
+            if landed_on(each) < before and not self.dead_letters.has_letters_of(each.id)
         ]
         loaded = {
             micro_batch_id
@@ -58,7 +58,7 @@ class Retention:
         }
         gone = [each for each in old if each.id in loaded and read_footer(each).truncate_marker is None]
         if gone:
-            raise_low_water_mark(self.landing.root, before=max(map(landed_on, gone)) + timedelta(days=1))
+            raise_low_water_mark(self.landing.state, before=max(map(landed_on, gone)) + timedelta(days=1))
             remove_files(gone)
         return len(gone)
 

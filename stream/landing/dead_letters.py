@@ -82,9 +82,9 @@ class DeadLetterStore:
         """Take back what `store` did, for a micro-batch that is never going to land."""
         self._storage.delete(_key(micro_batch.id))
 
-    def has_letters_of(self, micro_batch: MicroBatch) -> bool:
+    def has_letters_of(self, micro_batch_id: str) -> bool:
         """Whether some of a micro-batch's dead letters are still in the queue."""
-        return bool(self._storage.get(_key(micro_batch.id)))
+        return bool(self._storage.get(_key(micro_batch_id)))
 
     def rewrite(self, micro_batch_id: str, is_kept: Callable[[StoredDeadLetter], bool]) -> int:
         """Take letters out of the file of a micro-batch, which is there as a whole before and after.

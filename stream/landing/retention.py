@@ -1,14 +1,13 @@
 """The low-water mark of retention: the day before which landed files were removed (`low_water_mark.json`)."""
 
 from datetime import date
-from pathlib import Path
 
 from stream.core.state import State
-from stream.disk import disk_errors, write_durably
 from stream.errors import LandingTrimmedError, MicroBatchCorruptError
+from stream.storage.storage import Storage
 
-_NAME = "low_water_mark.json"
-_OLD_NAME = "trimmed.json"
+_KEY = "low_water_mark.json"
+_OLD_KEY = "trimmed.json"
 """Its name before schema version 3 of landed files; removed when the mark next rises."""
 
 
@@ -22,51 +21,63 @@ class LowWaterMark(State):
     before: date
 
 
-def low_water_mark(landing: Path) -> date | None:
+def low_water_mark(state: Storage) -> date | None:
     """Return the day (UTC) before which files were removed, None if everything that landed is there.
+
+    Args:
+        state: Of all lanes.
 
     Raises:
         MicroBatchCorruptError: The note cannot be read.
     """
-    path = next((each for name in (_NAME, _OLD_NAME) if (each := landing / name).exists()), None)
-    if path is None:
-        return None
-    try:
-        return LowWaterMark.from_json(path.read_bytes(), what=f"`{path}`").before
-    except (OSError, ValueError) as error:
-        raise MicroBatchCorruptError(
-            f"cannot read `{path}`: {error}",
-            hint="restore it from a backup; it says before which day landed files have been removed",
-        ) from error
+    for key in (_KEY, _OLD_KEY):
+        content, where = state.get(key), f"`{state.url}/{key}`"
+        if content is None:
+            continue
+        try:
+            return LowWaterMark.from_json(content, what=where).before
+        except ValueError as error:
+            raise MicroBatchCorruptError(
+                f"cannot read {where}: {error}",
+                hint="restore it from a backup; it says before which day landed files have been removed",
+            ) from error
+    return None
 
 
-def raise_low_water_mark(landing: Path, *, before: date) -> None:
+def raise_low_water_mark(state: Storage, *, before: date) -> None:
     """Record that files of earlier days are going to be removed; call it before the first one is.
+
+    Args:
+        state: Of all lanes.
+        before: The day (UTC); one that is earlier than the mark changes nothing.
 
     Raises:
         LandingFullError: No space.
         LandingNotWritableError: The folder cannot be written.
+        StorageUnavailableError: The object store does not answer.
+        StorageRefusedError: It does not let us write.
     """
-    found = low_water_mark(landing)
+    found = low_water_mark(state)
     if found is None or found < before:
-        path = landing / _NAME
-        with disk_errors(path):
-            write_durably(path, LowWaterMark(before=before).to_json())
-            (landing / _OLD_NAME).unlink(missing_ok=True)
+        state.put(_KEY, LowWaterMark(before=before).to_json())
+        state.delete(_OLD_KEY)
 
 
-def require_whole(landing: Path) -> None:
+def require_whole(state: Storage) -> None:
     """Check that the landing zone has everything that ever landed.
+
+    Args:
+        state: Of all lanes.
 
     Raises:
         LandingTrimmedError: Old files have been removed.
     """
-    before = low_water_mark(landing)
+    before = low_water_mark(state)
     if before is not None:
         raise LandingTrimmedError(
-            f"cannot make the warehouse from `{landing}` alone: files that landed before {before} were "
+            f"cannot make the warehouse from `{state.url}` alone: files that landed before {before} were "
             "removed (LANDING_RETENTION_DAYS)",
-            hint="restore the DuckDB file from a backup; or run `claude-analytics load --full-refresh "
+            hint="restore the warehouse from a backup; or run `claude-analytics load --full-refresh "
             "--incomplete`, which loads what is left, then `claude-analytics backfill`, which reads the rest "
             "from MongoDB, and `claude-analytics verify`",
         )

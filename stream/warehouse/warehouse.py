@@ -170,7 +170,7 @@ class Warehouse:
             is_incomplete: Do so also where old files have been removed, and rows will be missing.
         """
         if not is_incomplete:
-            require_whole(self._landing.root)
+            require_whole(self._landing.state)
         deadline = time.monotonic() + timeout_seconds
         with self.lock.held(timeout_seconds=timeout_seconds):
             # Under the warehouse lock: whoever holds it may remove files that have been merged.
@@ -211,7 +211,7 @@ class Warehouse:
         self, connection: duckdb.DuckDBPyConnection, on_progress: Progress | None
     ) -> LoadResult:
         if one_row(connection, "select count(*) from raw.loads") == (0,):
-            require_whole(self._landing.root)
+            require_whole(self._landing.state)
         total = LoadResult()
         pending, in_parts = self._not_in_manifest(connection)
         for merged in in_parts:

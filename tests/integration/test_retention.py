@@ -9,6 +9,7 @@ from stream.core.normalise import DeadLetter, truncate_marker
 from stream.errors import LandingTrimmedError, MicroBatchCorruptError
 from stream.landing.micro_batch import MicroBatch
 from stream.landing.retention import low_water_mark, raise_low_water_mark
+from stream.storage.local import LocalStorage
 from tests.support.landing import upsert
 from tests.support.maintaining import DAY, HOUR, Yard, rows_of
 
@@ -37,7 +38,7 @@ def test_nothing_is_removed_unless_it_is_asked_for(yard: Yard) -> None:
 
     assert [] == yard.maintenance().run()
     assert [0, 1, 2, 3, 4] == in_sight(yard)
-    assert low_water_mark(yard.zone.root) is None
+    assert low_water_mark(yard.zone.state) is None
 
 
 def test_old_files_go_once_they_are_loaded(yard: Yard) -> None:
@@ -45,13 +46,13 @@ def test_old_files_go_once_they_are_loaded(yard: Yard) -> None:
     with yard.warehouse().opened(timeout_seconds=5):
         pass
     assert [] == yard.maintenance(retention_days=2).run()
-    assert low_water_mark(yard.zone.root) is None
+    assert low_water_mark(yard.zone.state) is None
 
     yard.warehouse().load(timeout_seconds=5)
     assert ["3 old landed files removed"] == yard.maintenance(retention_days=2).run()
 
     assert [3, 4] == in_sight(yard)
-    assert date(2026, 1, 6) == low_water_mark(yard.zone.root)
+    assert date(2026, 1, 6) == low_water_mark(yard.zone.state)
     assert 5 == len(rows_of(yard.warehouse()))
     assert 0 == yard.warehouse().load(timeout_seconds=5).micro_batches
 
@@ -131,13 +132,13 @@ def test_a_warehouse_is_not_made_from_what_is_left(yard: Yard) -> None:
 
 def test_how_far_it_was_trimmed_is_never_taken_back(tmp_path: Path) -> None:
     """A longer retention later does not bring files back; a damaged note is no note of nothing."""
-    raise_low_water_mark(tmp_path, before=date(2026, 1, 6))
-    raise_low_water_mark(tmp_path, before=date(2026, 1, 2))
-    assert date(2026, 1, 6) == low_water_mark(tmp_path)
+    raise_low_water_mark(LocalStorage(tmp_path), before=date(2026, 1, 6))
+    raise_low_water_mark(LocalStorage(tmp_path), before=date(2026, 1, 2))
+    assert date(2026, 1, 6) == low_water_mark(LocalStorage(tmp_path))
 
     (tmp_path / "low_water_mark.json").write_text("{")
     with pytest.raises(MicroBatchCorruptError, match=r"cannot read .*trimmed"):
-        low_water_mark(tmp_path)
+        low_water_mark(LocalStorage(tmp_path))
 
 
 def test_the_note_comes_first(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +146,7 @@ def test_the_note_comes_first(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> No
     yard.warehouse().load(timeout_seconds=5)
 
     def killed(_files: list[MicroBatch]) -> None:
-        assert date(2026, 1, 6) == low_water_mark(yard.zone.root)
+        assert date(2026, 1, 6) == low_water_mark(yard.zone.state)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("batch.maintenance.retention.remove_files", killed)

@@ -19,6 +19,7 @@ from stream.landing.micro_batch import read_footer
 from stream.landing.retention import low_water_mark, raise_low_water_mark
 from stream.landing.zone import LandingZone
 from stream.source.resnapshot import ResnapshotStore
+from stream.storage.local import LocalStorage
 from stream.warehouse import database
 from stream.warehouse.database import WAREHOUSE_SCHEMA_VERSION
 from tests.support.landing import land, lane_of, upsert
@@ -137,9 +138,10 @@ def test_a_drop_under_its_old_name_still_removes_what_is_older(dropped: Path) ->
 def test_marks_under_their_old_names_are_believed_and_renamed(dropped: Path) -> None:
     """`trimmed.json` and `rescan.json` of version 2."""
     landing = dropped / "landing"
-    assert date(2026, 11, 1) == low_water_mark(landing)
-    raise_low_water_mark(landing, before=date(2026, 11, 2))
-    assert date(2026, 11, 2) == low_water_mark(landing)
+    state = LocalStorage(landing)
+    assert date(2026, 11, 1) == low_water_mark(state)
+    raise_low_water_mark(state, before=date(2026, 11, 2))
+    assert date(2026, 11, 2) == low_water_mark(state)
     assert ["low_water_mark.json"] == [path.name for path in landing.glob("*.json")]
 
     store = ResnapshotStore(stream_lane(dropped))

@@ -18,7 +18,7 @@ def test_a_run_loads_and_status_follows(lake: Lake) -> None:
     """How many rows there are, what waits and when was the last load, by metadata; a delete keeps its row."""
     loader = lake.loader()
     upkeep = LakeMaintenance(loader.spark, loader.catalog, utc_now)
-    side = LakeCycleSide(loader, upkeep, landed_upkeep=None, lease_timeout_seconds=5)
+    side = LakeCycleSide(loader, upkeep, landed_upkeep=None, landed_retention=None, lease_timeout_seconds=5)
     glance = LakeGlance(loader)
     assert not glance.look([]).exists
     assert side.newest_load() is None
