@@ -114,6 +114,7 @@ def make_lake_side(context: Context) -> LakeCycleSide:
         upkeep=LakeMaintenance(loader.spark, loader.catalog, utc_now),
         landed_upkeep=_landed_upkeep(context, loader) if context.settings.data.is_remote else None,
         landed_retention=_landed_retention(context, loader),
+        gx_folder=context.settings.data.data_dir / "gx",
         lease_timeout_seconds=context.settings.duckdb.lease_timeout_seconds,
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from batch.lake.catalog import newest_with
 from batch.lake.gate import validate
@@ -12,9 +13,10 @@ from batch.lake.maintain import LakeMaintenance
 from batch.lake.notes import LOAD_ID
 from batch.pipeline.side import OnProgress
 from batch.runs.journal import StepRun
+from batch.validate.checkpoint import Outcome
+from batch.validate.data_docs import write_data_docs
 from batch.validate.suites import SUITES
 from batch.validate.validate import Validation
-from stream.errors import SettingsError
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class LakeCycleSide:
         upkeep: Of the tables.
         landed_upkeep: Of landed objects; None where they are files.
         landed_retention: None keeps all that has landed for ever.
+        gx_folder: Where Great Expectations keeps results and Data Docs.
         lease_timeout_seconds: How long to wait for another loader.
     """
 
@@ -33,6 +36,7 @@ class LakeCycleSide:
     upkeep: LakeMaintenance
     landed_upkeep: LandedUpkeep | None
     landed_retention: LandedRetention | None
+    gx_folder: Path
     lease_timeout_seconds: float
 
     def load(self, on_progress: OnProgress) -> int:
@@ -44,19 +48,26 @@ class LakeCycleSide:
     def check(
         self, layers: Sequence[str], *, run_id: str, least_documents: int, build_docs: bool
     ) -> Validation:
-        """See `CycleSide`.
+        """See `CycleSide`; Spark is asked, and Great Expectations writes the Data Docs."""
 
-        Raises:
-            SettingsError: Data Docs are asked for, which Great Expectations alone writes.
-        """
-        del run_id
-        if build_docs:
-            raise SettingsError(
-                "`validate --build-docs` does not work with WAREHOUSE=iceberg",
-                hint="without it, `validate` prints what it found",
+        def write_docs(outcomes: Sequence[Outcome]) -> Path:
+            return write_data_docs(
+                self.gx_folder,
+                outcomes,
+                run_id=run_id,
+                checked_at=self.loader.clock(),
+                parameters={"least_documents": least_documents},
+                warehouse=self.loader.spark.config.location,
             )
+
         with self.loader.spark.ended_by_signals():
-            return validate(self.loader.spark, SUITES, layers, least=least_documents)
+            return validate(
+                self.loader.spark,
+                SUITES,
+                layers,
+                least=least_documents,
+                write_docs=write_docs if build_docs else None,
+            )
 
     def newest_load(self) -> int | None:
         """See `CycleSide`; Spark is not asked."""

@@ -2,20 +2,21 @@
 
 import re
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 
 from batch.lake.config import CATALOG
-from batch.lake.session import Spark
+from batch.lake.session import Spark, spark_errors
 from batch.lake.spark_sql import from_duckdb
+from batch.validate.checkpoint import Outcome
 from batch.validate.project import EXAMPLES
 from batch.validate.rules import ROW_COUNT, Rule, Suite
-from batch.validate.validate import Finding, Validation
+from batch.validate.validate import UNCHECKED_FIX, Finding, Validation, require_checked
 from stream.errors import StepFailedError
 
 _SCHEMAS = re.compile(r"(?<![\w.])(raw|ops|staging|intermediate|marts)\.(?=\w)")
 _IDENTIFIER = re.compile(r'"((?:[^"]|"")*)"')
 _SHOWN_CHARACTERS = 60
-_UNCHECKED_FIX = "run `claude-analytics transform`, then validate again; if it stays, please report it"
 
 
 def for_spark(query: str) -> str:
@@ -24,7 +25,14 @@ def for_spark(query: str) -> str:
     return _IDENTIFIER.sub(lambda found: f"`{found[1]}`", named)
 
 
-def validate(spark: Spark, suites: Sequence[Suite], layers: Collection[str], *, least: int) -> Validation:
+def validate(
+    spark: Spark,
+    suites: Sequence[Suite],
+    layers: Collection[str],
+    *,
+    least: int,
+    write_docs: Callable[[Sequence[Outcome]], Path] | None = None,
+) -> Validation:
     """Check every rule of some layers. Changes nothing.
 
     Args:
@@ -32,71 +40,71 @@ def validate(spark: Spark, suites: Sequence[Suite], layers: Collection[str], *, 
         suites: All there are.
         layers: `bronze`, `silver`, `gold`.
         least: How many documents there must be at least.
+        write_docs: Writes the Data Docs of what was found; they are not written without.
 
     Raises:
-        StepFailedError: Spark cannot be asked at all.
+        StepFailedError: Spark cannot be asked at all, or not one rule could be checked.
     """
     began = time.monotonic()
     doing = "check the rules"
     [(documents,)] = spark.rows(f"select count(*) from {CATALOG}.raw.conversations", doing=doing)
     chosen = [suite for suite in suites if suite.layer in layers]
-    findings = [
-        finding
+    outcomes = [
+        _ask(spark, suite, rule, documents=int(documents), least=least)
         for suite in chosen
         for rule in suite.rules
-        if (finding := _look(spark, suite, rule, documents=int(documents), least=least)) is not None
     ]
+    require_checked(outcomes)
+    findings = [_finding(spark, each, least=least) for each in outcomes if not each.holds]
     return Validation(
         layers=tuple(suite.layer for suite in chosen),
-        checked=sum(len(suite.rules) for suite in chosen),
+        checked=len(outcomes),
         findings=tuple(sorted(findings, key=lambda finding: finding.severity != "critical")),
         documents=int(documents),
         seconds=time.monotonic() - began,
-        data_docs=None,
+        data_docs=write_docs(outcomes) if write_docs else None,
     )
 
 
-def _look(spark: Spark, suite: Suite, rule: Rule, *, documents: int, least: int) -> Finding | None:
+def _ask(spark: Spark, suite: Suite, rule: Rule, *, documents: int, least: int) -> Outcome:
     if rule.type == ROW_COUNT:
-        enough = documents >= least
-        return (
-            None
-            if enough
-            else _finding(suite, rule, f"there are {documents:,} documents, fewer than {least:,}")
-        )
+        return Outcome(suite, rule, documents >= least, observed=documents)
     query = suite.broken_rows(rule)
     if query is None:
-        return _finding(suite, rule, "it could not be checked: Spark has no query for it", fix=_UNCHECKED_FIX)
+        return Outcome(suite, rule, holds=False, problem="Spark has no query for it")
     try:
-        found = for_spark(query)
-        [(rows,)] = spark.rows(f"select count(*) from ({found})", doing=f"check `{rule.name}`")
-        if not rows:
-            return None
-        examples = _examples(spark, found)
+        [(rows,)] = spark.rows(f"select count(*) from ({for_spark(query)})", doing=f"check `{rule.name}`")
     except StepFailedError as error:
-        return _finding(suite, rule, f"it could not be checked: {error.message}", fix=_UNCHECKED_FIX)
-    what = "row breaks" if rows == 1 else "rows break"
-    return _finding(suite, rule, f"{rows:,} {what} it", examples=examples)
+        return Outcome(suite, rule, holds=False, problem=error.message)
+    return Outcome(suite, rule, not rows, rows=int(rows))
+
+
+def _finding(spark: Spark, outcome: Outcome, *, least: int) -> Finding:
+    examples: tuple[str, ...] = ()
+    if outcome.problem is None and outcome.rows is None:
+        found = f"there are {outcome.observed:,} documents, fewer than {least:,}"
+    elif outcome.problem is None:
+        found = f"{outcome.rows:,} {'row breaks' if outcome.rows == 1 else 'rows break'} it"
+        examples = _examples(spark, for_spark(outcome.suite.broken_rows(outcome.rule) or ""))
+    else:
+        found = f"it could not be checked: {outcome.problem}"
+    return Finding(
+        layer=outcome.suite.layer,
+        rule=outcome.rule.name,
+        severity=outcome.rule.severity,
+        description=outcome.rule.description,
+        found=found,
+        examples=examples,
+        fix=outcome.rule.fix if outcome.problem is None else UNCHECKED_FIX,
+    )
 
 
 def _examples(spark: Spark, query: str) -> tuple[str, ...]:
     """Write some rows as `name=value` pairs, values cut short: a report is no place for texts."""
     frame = spark.run(f"select * from ({query}) limit {EXAMPLES}", doing="look for examples")
+    with spark_errors("look for examples"):
+        rows = frame.collect()
     return tuple(
         " ".join(f"{name}={str(value)[:_SHOWN_CHARACTERS]}" for name, value in row.asDict().items())
-        for row in frame.collect()
-    )
-
-
-def _finding(
-    suite: Suite, rule: Rule, found: str, *, examples: tuple[str, ...] = (), fix: str | None = None
-) -> Finding:
-    return Finding(
-        layer=suite.layer,
-        rule=rule.name,
-        severity=rule.severity,
-        description=rule.description,
-        found=found,
-        examples=examples,
-        fix=fix or rule.fix,
+        for row in rows
     )

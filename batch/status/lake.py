@@ -1,12 +1,13 @@
-"""What the Iceberg tables hold, by their metadata: Spark is not started, and no row is read."""
+"""What the Iceberg tables hold: at a glance by their metadata, without Spark; or counted in Spark."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from batch.lake.catalog import Catalog, Table, newest_with
+from batch.lake.config import CATALOG
 from batch.lake.load import LakeLoader
 from batch.lake.notes import LOAD_ID, Noted
-from batch.status.warehouse import Seen
+from batch.status.warehouse import Seen, Summary
 from stream.errors import AnalyticsError
 from stream.landing.dead_letters import StoredDeadLetter
 
@@ -39,6 +40,47 @@ def _look(loader: LakeLoader) -> Seen:
         size_bytes=_size_bytes(loader.catalog),
         pending=len(loader.pending()),
         rows=live_rows(_summary(documents)),
+        last_loaded_at=Noted.from_summary(done).loaded_at if done else None,
+    )
+
+
+def summarise_lake(loader: LakeLoader) -> Summary:
+    """Count what `raw` holds, as `batch.status.warehouse.summarise` does; Spark reads narrow columns of it.
+
+    Raises:
+        StepFailedError: Spark failed.
+    """
+    rows, doing = loader.spark.rows, "count what `raw` holds"
+    conversations, has_time = f"{CATALOG}.raw.conversations", "filter (where `timestamp` is not null)"
+    [totals] = rows(
+        f"""
+        select
+            count(distinct session_id), count(distinct project_id),
+            min(date) {has_time}, max(date) {has_time}, count(distinct date) {has_time}
+        from {conversations}
+        """,
+        doing=doing,
+    )
+    by_type = rows(
+        f"select type, count(*) as number from {conversations} group by type order by number desc, type",
+        doing=doing,
+    )
+    [manifest] = rows(
+        f"select count(*), coalesce(sum(dead_letters), 0) from {CATALOG}.raw.micro_batches", doing=doing
+    )
+    [(tombstones,)] = rows(f"select count(*) from {CATALOG}.raw.documents where op = 'delete'", doing=doing)
+    done = newest_with(loader.catalog.table("raw.documents"), LOAD_ID)
+    return Summary(
+        documents=sum(documents for _, documents in by_type),
+        documents_by_type=dict(by_type),
+        conversations=totals[0],
+        projects=totals[1],
+        first_date=totals[2],
+        last_date=totals[3],
+        days=totals[4],
+        micro_batches=manifest[0],
+        dead_letters=manifest[1],
+        tombstones=tombstones,
         last_loaded_at=Noted.from_summary(done).loaded_at if done else None,
     )
 

@@ -17,6 +17,7 @@ from batch.validate.project import (
     VARIABLES_FILE,
     project_files,
     variables_file,
+    warehouse_url,
 )
 from batch.validate.rules import Rule, Suite
 from batch.validate.suites import SUITES
@@ -78,7 +79,10 @@ class Gate:
             parameters: Of the rules.
             build_docs: Whether to write the Data Docs, too.
         """
-        self._prepare()
+        url = warehouse_url(
+            str(self.warehouse.resolve()), threads=self.threads, memory_limit=self.memory_limit
+        )
+        prepare(self.folder, url)
         register()
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             # It warns of its own and its libraries' habits, and prints advice.
@@ -106,7 +110,7 @@ class Gate:
             finally:
                 context.checkpoints.delete(checkpoint.name)
                 GateDialect.close_all()
-        self._remove_old_results()
+        remove_old_results(self.folder)
         told = [each.to_json_dict() for each in result.run_results.values()]  # type: ignore[no-untyped-call]
         found = {each["suite_name"]: each["results"] for each in told}
         return [
@@ -115,23 +119,27 @@ class Gate:
             for each in found.get(suite.name, ())
         ]
 
-    def _prepare(self) -> None:
-        """Write the project; what is there of earlier runs stays."""
-        variables = variables_file(
-            str(self.warehouse.resolve()), threads=self.threads, memory_limit=self.memory_limit
-        )
-        for name, content in {**project_files(), VARIABLES_FILE: variables}.items():
-            path = self.folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content, encoding="utf-8")
 
-    def _remove_old_results(self) -> None:
-        """Keep the results, and their pages, of the last runs."""
-        for root in (self.folder / RESULTS_FOLDER, self.folder / DATA_DOCS_FOLDER / "validations"):
-            for suite in root.glob("*_expectations"):
-                runs = sorted(suite.iterdir(), key=lambda run: run.stat().st_mtime)
-                for run in runs[:-_KEPT_RUNS]:
-                    shutil.rmtree(run)
+def prepare(folder: Path, url: str) -> None:
+    """Write the project; what is there of earlier runs stays.
+
+    Args:
+        folder: Of it.
+        url: Of the warehouse.
+    """
+    for name, content in {**project_files(), VARIABLES_FILE: variables_file(url)}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+
+
+def remove_old_results(folder: Path) -> None:
+    """Keep the results, and their pages, of the last runs."""
+    for root in (folder / RESULTS_FOLDER, folder / DATA_DOCS_FOLDER / "validations"):
+        for suite in root.glob("*_expectations"):
+            runs = sorted(suite.iterdir(), key=lambda run: run.stat().st_mtime)
+            for run in runs[:-_KEPT_RUNS]:
+                shutil.rmtree(run)
 
 
 def _outcome(suite: Suite, rules: Mapping[str, Rule], result: Mapping[str, Any]) -> Outcome:

@@ -35,13 +35,18 @@ def project_files() -> dict[str, str]:
     return files
 
 
-def variables_file(warehouse: str, *, threads: int | None, memory_limit: str) -> str:
+def variables_file(url: str) -> str:
     """Return the file that says which warehouse is meant; JSON is YAML, too."""
+    return _json({"warehouse_url": url})
+
+
+def warehouse_url(warehouse: str, *, threads: int | None, memory_limit: str) -> str:
+    """Return the URL of a DuckDB file, with settings of DuckDB."""
     options = {"access_mode": "read_only", "memory_limit": memory_limit}
     if threads is not None:
         options["threads"] = str(threads)
     query = "&".join(f"{name}={value}" for name, value in options.items())
-    return _json({"warehouse_url": f"{URL_SCHEME}:///{warehouse}?{query}"})
+    return f"{URL_SCHEME}:///{warehouse}?{query}"
 
 
 def _id(*names: str) -> str:

@@ -18,7 +18,7 @@ from stream.warehouse.warehouse import Warehouse
 LAYERS = tuple(suite.layer for suite in SUITES)
 VOLUME_RUNS = 7
 _SHOWN_CHARACTERS = 60
-_UNCHECKED_FIX = "run `claude-analytics transform`, then validate again; if it stays, please report it"
+UNCHECKED_FIX = "run `claude-analytics transform`, then validate again; if it stays, please report it"
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def validate(
         (documents,) = one_row(connection, "select count(*) from raw.conversations")
     with warehouse.lock.held(timeout_seconds=timeout_seconds):
         outcomes = gate.run(run_id, layers, {"least_documents": least_documents}, build_docs=build_docs)
-    _require_checked(outcomes)
+    require_checked(outcomes)
     broken = [outcome for outcome in outcomes if not outcome.holds]
     findings: list[Finding] = []
     if broken:
@@ -130,7 +130,7 @@ def validate(
     )
 
 
-def _require_checked(outcomes: Sequence[Outcome]) -> None:
+def require_checked(outcomes: Sequence[Outcome]) -> None:
     """Tell a gate that cannot work from rules that do not hold.
 
     Raises:
@@ -139,7 +139,7 @@ def _require_checked(outcomes: Sequence[Outcome]) -> None:
     problems = {outcome.problem for outcome in outcomes}
     if None not in problems:
         raise StepFailedError(
-            f"Great Expectations could not check anything: {'; '.join(sorted(map(str, problems)))[:300]}",
+            f"not one rule could be checked: {'; '.join(sorted(map(str, problems)))[:300]}",
             hint="if the warehouse has no marts yet, run `claude-analytics transform` first; "
             "otherwise please report it",
         )
@@ -184,7 +184,7 @@ def _finding(outcome: Outcome, least: int, connection: duckdb.DuckDBPyConnection
         description=rule.description,
         found=found,
         examples=_examples(query, connection) if query and outcome.problem is None else (),
-        fix=rule.fix if outcome.problem is None else _UNCHECKED_FIX,
+        fix=rule.fix if outcome.problem is None else UNCHECKED_FIX,
     )
 
 

@@ -175,7 +175,7 @@ def test_without_marts(check: Check, path: Path) -> None:
             "drop schema marts cascade; drop schema intermediate cascade; drop schema staging cascade; "
             "drop table ops.model_inputs"
         )
-    with pytest.raises(StepFailedError, match="could not check anything") as caught:
+    with pytest.raises(StepFailedError, match="not one rule could be checked") as caught:
         check(layers=["gold"])
     assert "run `claude-analytics transform` first" in caught.value.hint
 

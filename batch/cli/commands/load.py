@@ -8,7 +8,7 @@ from batch.cli.context import Context
 from batch.cli.lake import make_loader
 from batch.cli.printing.progress import counting
 from batch.cli.printing.tables import print_summary
-from batch.cli.warehouses import require_duckdb
+from batch.status.lake import summarise_lake
 from batch.status.warehouse import summarise
 from stream.warehouse.load import LoadResult
 
@@ -31,8 +31,6 @@ def command(
     context = Context.from_environment()
     timeout_seconds = context.settings.duckdb.lease_timeout_seconds
     if context.settings.lake.is_iceberg:
-        if stats:
-            require_duckdb("load --stats", context.settings.lake)
         loader = make_loader(context)
         with context.console.status("loading …"):
             result = (
@@ -41,6 +39,10 @@ def command(
                 else loader.load(timeout_seconds=timeout_seconds)
             )
         _print_loaded(result, context)
+        if stats:
+            with context.console.status("counting …"):
+                found = summarise_lake(loader)
+            print_summary(found, context.console)
         return
     with counting("Loading micro-batches", context.console) as show:
         if full_refresh:

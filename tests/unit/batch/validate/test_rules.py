@@ -7,7 +7,7 @@ import pytest
 
 from batch.pipeline.steps import judged, may_publish
 from batch.runs.journal import StepRun
-from batch.validate.project import variables_file
+from batch.validate.project import warehouse_url
 from batch.validate.suites import SUITES
 from batch.validate.validate import LAYERS, Finding, Validation, failure_of, least_documents
 
@@ -31,10 +31,10 @@ def test_every_rule_says_what_must_hold_and_what_to_do(suite: object, rule: obje
 
 def test_the_warehouse_is_opened_read_only() -> None:
     """Threads are left to DuckDB unless they are set."""
-    assert "duckdb+gate:////data/w.duckdb?access_mode=read_only&memory_limit=1GB" in variables_file(
+    assert "duckdb+gate:////data/w.duckdb?access_mode=read_only&memory_limit=1GB" in warehouse_url(
         "/data/w.duckdb", threads=None, memory_limit="1GB"
     )
-    assert "&threads=3" in variables_file("/data/w.duckdb", threads=3, memory_limit="1GB")
+    assert "&threads=3" in warehouse_url("/data/w.duckdb", threads=3, memory_limit="1GB")
 
 
 @pytest.mark.parametrize(
