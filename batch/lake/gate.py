@@ -103,7 +103,10 @@ def _examples(spark: Spark, query: str) -> tuple[str, ...]:
     """Write some rows as `name=value` pairs, values cut short: a report is no place for texts."""
     frame = spark.run(f"select * from ({query}) limit {EXAMPLES}", doing="look for examples")
     with spark_errors("look for examples"):
-        rows = frame.collect()
+        # As texts: Python has no instant outside of the years 1 to 9999, and documents may.
+        rows = frame.selectExpr(
+            *(f"cast(`{name}` as string) as `{name}`" for name in frame.columns)
+        ).collect()
     return tuple(
         " ".join(f"{name}={str(value)[:_SHOWN_CHARACTERS]}" for name, value in row.asDict().items())
         for row in rows

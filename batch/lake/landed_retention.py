@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from itertools import chain, groupby
 
 from batch.backfill.plan import PlanStore
+from batch.lake.catalog import catalog_errors
 from batch.lake.landed import TABLE, named, registered
 from batch.lake.landed_changed import leave
 from batch.lake.landed_files import LandedFile, first_number
@@ -57,14 +58,16 @@ class LandedRetention:
             StorageUnavailableError: The object store does not answer.
             LandingFullError: No space for the mark; nothing is removed.
             LandingNotWritableError: A folder cannot be written.
+            CatalogUnreachableError: The catalog does not answer.
             StepFailedError: Spark refused.
         """
-        old = self._old()
+        with catalog_errors():
+            old = self._old()
         if not old:
             return []
         self.loader.spark.wait_for_executors()
         try:
-            with self.loader.lock(self.lease_timeout_seconds):
+            with self.loader.lock(self.lease_timeout_seconds), catalog_errors():
                 if not is_all_loaded(self.loader):
                     return []
                 raise_low_water_mark(self.landing.state, before=max(old.values()) + timedelta(days=1))

@@ -87,3 +87,31 @@ def test_marts_equal_those_of_duckdb(lake: Lake) -> None:
         assert table.refs()[tag_of("published")].snapshot_id == each.snapshot_id
 
     assert both.unit_tests() > 20
+
+
+DAMAGE = (
+    "update staging.base_lines set written_at = timestamptz '2010-01-01' where line_type = 'summary'",
+    "update staging.base_lines set ingested_at = written_at - interval '2 days' where line_type = 'progress'",
+    "update staging.base_lines set role = 'robot' where line_type = 'user'",
+    "update staging.base_lines set unreadable_counts = 1 where line_type = 'assistant'",
+    "update marts.fct_messages set line_id = 'nowhere' where content_length > 100",
+    "delete from marts.dim_sessions where message_count > 3",
+    "update marts.dim_models set unpriced_calls = 3, unpriced_tokens = total_tokens where total_tokens > 0",
+    "update marts.agg_tool_efficiency set error_rate = 0.9, total_calls = 99 where tool_name = 'Edit'",
+)
+
+
+def test_every_check_finds_the_same_in_spark(lake: Lake) -> None:
+    """Each rule of Great Expectations is asked in Spark, too, and counts the same rows, also after damage."""
+    both = BothMarts(lake)
+    both.change([*documents_of(shipped.sample_logs()), *oddities()])
+    both.build_unchecked()
+    ours, theirs = both.findings()
+    assert ours == theirs
+
+    for statement in DAMAGE:
+        both.damage(statement)
+
+    ours, theirs = both.findings()
+    assert ours == theirs
+    assert len(DAMAGE) <= len(ours)

@@ -9,7 +9,12 @@ import pyarrow.parquet as pq
 
 from batch.lake.build import TARGET, build, lent_to_dbt
 from batch.lake.builds import current
+from batch.lake.gate import for_spark
+from batch.lake.gate import validate as validate_in_spark
 from batch.transform.dbt_project import DbtProject
+from batch.validate.checkpoint import Gate
+from batch.validate.suites import SUITES
+from batch.validate.validate import LAYERS, validate
 from stream.clock import utc_now
 from stream.landing.fenced import FencedZone
 from stream.landing.micro_batch import read_footer
@@ -51,6 +56,24 @@ class BothMarts:
         self.duckdb.build_unchecked()
         result = build(self.lake.spark, self._project)
         return sum(node.status in ("pass", "warn") for node in result.nodes)
+
+    def findings(self) -> tuple[list[str], list[str]]:
+        """Check every rule in both; return which do not hold and how many rows: in DuckDB, in Spark."""
+        gate = Gate(self.lake.folder / "gx", self.duckdb.path, threads=1, memory_limit="1GB")
+        ours = validate(self.duckdb.warehouse, gate, run_id="compared", timeout_seconds=60)
+        theirs = validate_in_spark(self.lake.spark, SUITES, LAYERS, least=0)
+        assert ours.checked == theirs.checked
+        first, second = (
+            sorted(f"{each.layer}.{each.rule}: {each.found}" for each in found.findings)
+            for found in (ours, theirs)
+        )
+        return first, second
+
+    def damage(self, statement: str) -> None:
+        """Run a statement in both."""
+        with duckdb.connect(self.duckdb.path) as connection:
+            connection.execute(statement)
+        self.lake.spark.run(for_spark(statement), doing="damage it")
 
     def build_unchecked(self, *models: str) -> None:
         """Build in both without the checks: what these selectors of dbt name, or everything."""
