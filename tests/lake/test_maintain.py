@@ -68,6 +68,7 @@ def test_rules_are_checked_in_spark(lake: Lake) -> None:
         (
             no_rows("holds", "d", "select \"_id\" from raw.conversations where type = 'none'", fix="f"),
             no_rows("broken", "d", "select _id, type from raw.conversations where type = 'it''s'", fix="f"),
+            no_rows("old", "d", "select timestamp '0000-12-31' as at from raw.loads", fix="f"),
             Rule("volume", "d", "f", ROW_COUNT),
             no_rows("wrong", "d", "select nothing from raw.nowhere", fix="f"),
         ),
@@ -75,9 +76,10 @@ def test_rules_are_checked_in_spark(lake: Lake) -> None:
 
     found = validate(lake.spark, [suite], ["bronze"], least=3)
 
-    assert (4, 2) == (found.checked, found.documents)
+    assert (5, 2) == (found.checked, found.documents)
     assert [
         ("broken", "1 row breaks it", ("_id=i:1 type=it's",)),
+        ("old", "1 row breaks it", ("at=0000-12-31 00:00:00",)),
         ("volume", "there are 2 documents, f", ()),
         ("wrong", "it could not be checked:", ()),
     ] == [(each.rule, each.found[:24], each.examples) for each in found.findings]
