@@ -9,6 +9,21 @@ from stream.storage.storage import Storage
 _FOLDER = "doctor"
 
 
+def judge_credentials(found: str | None) -> Check:
+    """Say where the keys of S3 are from.
+
+    Args:
+        found: Where, in words; None if neither the environment nor a profile has any.
+    """
+    if found:
+        return Check("credentials", "ok", f"from {found}")
+    return Check(
+        "credentials",
+        "ok",
+        "none in the environment or in a profile of `~/.aws`: the role of this machine or container is asked",
+    )
+
+
 def examine_store(storage: Storage) -> list[Check]:
     """Write, read, create on condition, list and delete; never raises for what it finds."""
     key = f"{_FOLDER}/{secrets.token_hex(8)}"

@@ -1,6 +1,5 @@
 """Where the tables are and how their catalog is reached: one answer, in Spark's words and in PyIceberg's."""
 
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -98,7 +97,9 @@ class LakeConfig:
     def pyiceberg_settings(self) -> dict[str, Any]:
         """Return the properties of PyIceberg's catalog."""
         uri = self.catalog_uri.get_secret_value()
-        settings = {"warehouse": self.location, **_s3()}
+        settings = {"warehouse": self.location}
+        if self.location.startswith("s3://"):
+            settings |= _s3()
         if self.is_jdbc:
             uri = uri.replace("postgresql://", "postgresql+psycopg2://", 1)
             # Connections are looked at before they are used: the server may have been started again.
@@ -126,11 +127,13 @@ def _host(netloc: str) -> str:
 
 
 def _s3() -> dict[str, str]:
-    """Return endpoint and region of the environment; keys stay there, where Amazon's own tools find them."""
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    """Return endpoint and region; keys stay where Amazon's own tools find them, whom Spark and PyArrow use."""
+    from stream.storage.aws import find_account  # noqa: PLC0415 - an extra
+
+    account = find_account()
+    endpoint = account.endpoint
     # Another S3 has no regions, but clients want one.
-    region = region or ("us-east-1" if endpoint else None)
+    region = account.region or ("us-east-1" if endpoint else None)
     found = {"s3.endpoint": endpoint, "s3.region": region, "client.region": region}
     settings = {name: value for name, value in found.items() if value}
     if endpoint:

@@ -1,7 +1,7 @@
 """An object store as storage, through `obstore`: S3 and what speaks like it, Google Cloud Storage, Azure.
 
 Credentials are found as obstore finds them: the clouds' usual environment variables, the identity of a pod, a
-container or a virtual machine.
+container or a virtual machine; for S3 in a profile of `~/.aws`, too.
 """
 
 import os
@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 import obstore
 from obstore import exceptions
-from obstore.store import from_url
+from obstore.store import S3Store, from_url
 
 from stream.errors import StorageRefusedError, StorageUnavailableError
+from stream.storage.aws import find_account
 from stream.storage.storage import Stored
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig, S3Config
 
 _CONNECT_TIMEOUT = timedelta(seconds=5)
 _REQUEST_TIMEOUT = timedelta(seconds=30)
@@ -67,9 +68,7 @@ class ObjectStorage:
         try:
             if certificates := os.environ.get("AWS_CA_BUNDLE"):  # where AWS's own tools look for them
                 client["root_certificate"] = Path(certificates).read_bytes()
-            self._store: ObjectStore = from_url(
-                self.url, config=None, client_options=client, retry_config=_RETRIES
-            )
+            self._store: ObjectStore = _opened(self.url, client)
         except (exceptions.BaseError, ValueError, OSError) as error:
             raise StorageRefusedError(
                 f"cannot use `{self.url}` as DATA_URL: {_first_line(error)}", hint=_HINT
@@ -149,6 +148,25 @@ class ObjectStorage:
                 hint="nothing is lost: it is tried again until the store answers; if it never does, check "
                 "DATA_URL and the network",
             ) from error
+
+
+def _opened(url: str, client: "ClientConfig") -> "ObjectStore":
+    if not url.startswith("s3://"):
+        return from_url(url, config=None, client_options=client, retry_config=_RETRIES)
+    account = find_account()
+    config: S3Config = {}
+    if account.region:
+        config["region"] = account.region
+    if account.endpoint:
+        config["endpoint"] = account.endpoint
+        client["allow_http"] = account.endpoint.startswith("http://")
+    return S3Store.from_url(
+        url,
+        config=config,
+        client_options=client,
+        retry_config=_RETRIES,
+        credential_provider=account.credentials,
+    )
 
 
 def _first_line(error: Exception) -> str:

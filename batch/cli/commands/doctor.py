@@ -13,6 +13,7 @@ from batch.cli.options import AsJson
 from batch.doctor.check import Check, failed
 from batch.doctor.examine import Doctor, examine_remote
 from batch.doctor.facts import Address
+from batch.doctor.store import judge_credentials
 from stream.errors import AnalyticsError
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
@@ -34,7 +35,12 @@ def command(as_json: AsJson = False) -> None:
 
 def _examine_remote(context: Context) -> list[Check]:
     try:
-        return examine_remote(context.mongo, context.landed_objects)
+        checks = examine_remote(context.mongo, context.landed_objects)
+        if (context.settings.data.url or "").startswith("s3://"):
+            from stream.storage.aws import find_account  # noqa: PLC0415 - an extra
+
+            checks.append(judge_credentials(find_account().found))
+        return checks
     except AnalyticsError as error:
         return [failed("store", error)]
 
