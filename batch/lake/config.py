@@ -127,7 +127,7 @@ def _host(netloc: str) -> str:
 
 
 def _s3() -> dict[str, str]:
-    """Return endpoint and region; keys stay where Amazon's own tools find them, whom Spark and PyArrow use."""
+    """Return endpoint and region; keys stay where Spark and PyArrow find them by themselves."""
     from stream.storage.aws import find_account  # noqa: PLC0415 - an extra
 
     account = find_account()

@@ -1,14 +1,14 @@
 """Where S3 is and whose keys open it, if that is in a profile of `~/.aws`: read by `botocore`, Amazon's own.
 
-Keys and tokens in the environment come first, as in Amazon's tools; the role of a machine, a container or a pod
-is left to whoever opens the store.
+Keys and tokens in the environment come first, as in Amazon's tools; the role of a machine, a container or a
+pod is left to whoever opens the store.
 """
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import get_session
@@ -16,6 +16,7 @@ from botocore.session import get_session
 from stream.errors import StorageRefusedError
 
 if TYPE_CHECKING:
+    from botocore.credentials import Credentials
     from obstore.store import S3Credential
 
 _KEPT = timedelta(minutes=5)
@@ -80,7 +81,7 @@ def _of_environment() -> str | None:
     return None
 
 
-def _renewed(kept: Any) -> "Callable[[], S3Credential]":
+def _renewed(kept: "Credentials") -> "Callable[[], S3Credential]":
     def credentials() -> "S3Credential":
         asked_at = datetime.now(UTC)
         try:

@@ -40,9 +40,9 @@ def _examine_remote(context: Context) -> list[Check]:
             from stream.storage.aws import find_account  # noqa: PLC0415 - an extra
 
             checks.append(judge_credentials(find_account().found))
-        return checks
     except AnalyticsError as error:
         return [failed("store", error)]
+    return checks
 
 
 def _examine(context: Context) -> list[Check]:
