@@ -61,7 +61,7 @@ class ObjectStorage:
         self.url = url.rstrip("/")
         client: ClientConfig = {
             # An endpoint without TLS is somebody's own choice, and never the default.
-            "allow_http": os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"),
+            "allow_http": os.environ.get("AZURE_STORAGE_ENDPOINT", "").startswith("http://"),
             "connect_timeout": _CONNECT_TIMEOUT,
             "timeout": _REQUEST_TIMEOUT,
         }
@@ -109,6 +109,8 @@ class ObjectStorage:
         with self._explained(f"list `{prefix}`"):
             for page in obstore.list(self._store, prefix, offset=offset or None, chunk_size=_PAGE):
                 for each in page:
+                    if each["path"] <= offset:  # Azure's lists may begin before it
+                        continue
                     changed = f"{each['e_tag']} {each['last_modified'].isoformat()}"
                     yield Stored(each["path"], each["size"], changed)
 
