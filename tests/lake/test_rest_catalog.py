@@ -124,7 +124,7 @@ class Answering(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: Answering
 
-    def do_GET(self) -> None:  # noqa: N802 - as the library calls it
+    def do_GET(self) -> None:
         """Refuse in the words of the protocol, which are others where a token is asked for."""
         error: object = {"message": "not today", "type": "Said", "code": self.server.status}
         content = json.dumps({"error": "invalid_client" if "oauth" in self.path else error}).encode()
