@@ -120,8 +120,12 @@ class LakeConfig:
 
     def _rest(self) -> dict[str, str]:
         """Return what both clients are told of a REST catalog."""
-        own = {"type": "rest", "uri": self.catalog_uri.get_secret_value()}
-        return {"warehouse": self.warehouse or self.location, **self.catalog_properties, **own}
+        uri = self.catalog_uri.get_secret_value()
+        chosen = {"warehouse": self.warehouse or self.location}
+        if {"credential", "token"} & self.catalog_properties.keys():
+            # What both take for it unasked, one of them with a warning.
+            chosen["oauth2-server-uri"] = f"{uri.rstrip('/')}/v1/oauth/tokens"
+        return {**chosen, **self.catalog_properties, "type": "rest", "uri": uri}
 
 
 def require_catalog_uri(uri: SecretStr | None) -> SecretStr:

@@ -12,20 +12,21 @@ import pytest
 import requests
 
 from batch.lake.guarded import GuardedServer
-from batch.lake.jars import POSTGRESQL, S3, fetched
+from batch.lake.jars import POSTGRESQL, fetched
 from batch.lake.s3_server import S3Server
 from batch.mongod.server import LOOPBACK, free_port
 from tests.support.patience import patience
 
 VERSION = "1.10.1"
 """The newest of which Maven Central has this server."""
-_SHA256 = "55676a98d702a4cbe75dcdaa0cc733e528db51831ffed3c6d06ea7684df942be"
+_SHA256 = "183199f8df4cdffb00c38e5f716b082db05a5448762c01634dcfdf4a59ac6419"
 """Of the list of its libraries, each with its own checksum, as `sha256sum` writes it."""
 _LIBRARIES = (
     ("org.apache.iceberg", "iceberg-open-api", VERSION, "test-fixtures"),
     ("org.apache.iceberg", "iceberg-core", VERSION, "tests"),
     ("org.apache.iceberg", "iceberg-core", VERSION, ""),
     ("org.apache.iceberg", "iceberg-aws", VERSION, ""),
+    ("org.apache.iceberg", "iceberg-aws-bundle", VERSION, ""),
     ("org.eclipse.jetty", "jetty-servlet", "11.0.26", ""),
     ("org.slf4j", "slf4j-nop", "2.0.17", ""),
 )
@@ -72,7 +73,7 @@ class RestCatalog(GuardedServer):
         log = self._folder / "catalog.log"
         hadoop = (Path(pyspark.__file__).parent / "jars").glob("hadoop-client-*.jar")
         libraries = [*_fetched(self._jars / f"rest-catalog-{VERSION}"), *hadoop]
-        libraries += fetched([S3, POSTGRESQL], self._jars)
+        libraries += fetched([POSTGRESQL], self._jars)
         command = ["java", "-Xmx400m", "-cp", os.pathsep.join(map(str, libraries))]
         with pytest.MonkeyPatch.context() as patch:
             for name, value in self._settings.items():

@@ -31,7 +31,11 @@ def test_a_jdbc_catalog_is_the_same_for_both() -> None:
 
 def test_a_rest_catalog_is_the_same_for_both() -> None:
     """Address, warehouse and credentials; it may put tables in a bucket wherever the log is."""
-    said = {"credential": "ana:keep-me", "scope": "all", "s3.region": "eu-west-1"}
+    said = {
+        "credential": "ana:keep-me",
+        "oauth2-server-uri": "https://accounts.example/token",
+        "s3.region": "eu-west-1",
+    }
     config = LakeConfig(
         SecretStr("https://catalog.example/api"),
         "file:///var/lake",
@@ -49,9 +53,12 @@ def test_a_rest_catalog_is_the_same_for_both() -> None:
 
 
 def test_a_rest_catalog_without_a_name_for_it_gets_the_place() -> None:
-    """As the clients send it."""
-    config = LakeConfig(SecretStr("https://catalog.example"), "s3://bucket/lake")
-    assert "s3://bucket/lake" == config.pyiceberg_settings()["warehouse"]
+    """As the clients send it; they ask the catalog itself for tokens unless something else is named."""
+    known = {"token": "keep-me"}
+    config = LakeConfig(SecretStr("https://catalog.example/"), "s3://bucket/lake", catalog_properties=known)
+    python = config.pyiceberg_settings()
+    assert "s3://bucket/lake" == python["warehouse"]
+    assert "https://catalog.example/v1/oauth/tokens" == python["oauth2-server-uri"]
 
 
 @pytest.mark.parametrize("text", ["keep-me", '["keep-me"]', '{"scope": 7}'])
