@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,18 @@ from pydantic import SecretStr
 
 from batch.lake.catalog import Catalog
 from batch.lake.config import LakeConfig
+from batch.lake.maintain import LakeMaintenance
 from batch.lake.s3_server import S3Server
 from batch.lake.session import spark_errors
+from batch.purge.target import Target
 from batch.shipped import sample_logs
+from stream.clock import utc_now
 from stream.errors import CatalogRefusedError, CatalogUnreachableError, SettingsError
 from stream.settings import MongoSettings
+from tests.lake.test_purge import build
 from tests.support.lake_marts import BothMarts
-from tests.support.laking import Lake
+from tests.support.laking import Lake, publisher_of, purge_of
+from tests.support.landing import delete, upsert
 from tests.support.patience import patience
 from tests.support.program import Program
 from tests.support.rest_catalog import RestCatalog
@@ -54,32 +60,46 @@ def program(mongo: MongoSettings, rest_lake: Lake, s3_server: S3Server, tmp_path
     )
 
 
-def test_a_cycle_on_a_rest_catalog(program: Program, rest_lake: Lake) -> None:
-    """Load, build, check, publish, verify, maintain, purge: the marts are DuckDB's, row for row."""
-    assert rest_lake.storage is not None
-    program.done("stream", "--until-idle", "0.5")
+def test_marts_on_a_rest_catalog(program: Program, rest_lake: Lake) -> None:
+    """Loaded, built, checked and published, they are DuckDB's, row for row."""
     program.done("import", str(sample_logs()))
     program.done("stream", "--until-idle", "0.5")
     said = program.done("load")
-    for command in ("transform", "validate", "publish"):
-        said += program.done(command)
-    said += program.done("doctor")
-    assert "/chosen-by-the-catalog/raw/documents` can be written" in said
-    assert "verdict: same" in program.done("verify")
-
     rest_lake.load()  # of DuckDB alone: nothing is left for the other
     both = BothMarts(rest_lake)
-    both.duckdb.build_unchecked()
+    both.build_unchecked()
     assert [] == both.differences()
     rest_lake.assert_same_raw()
 
-    said += program.done("load", "--full-refresh") + program.done("pipeline", "--skip-extract")
-    [(session,)] = rest_lake.rows("select min(session_id) from lake.raw.conversations")
-    said += program.done("purge", "--session", session, "--yes") + program.done("status")
-    assert [(0,)] == rest_lake.rows(
-        f"select count(*) from lake.raw.conversations where session_id = '{session}'"
-    )
+    for command in ("validate", "publish", "doctor", "status"):
+        said += program.done(command)
+    assert "/chosen-by-the-catalog/raw/documents` can be written" in said
+    assert len(both.published()) > 10
     assert CREDENTIAL.partition(":")[2] not in said
+
+
+def test_upkeep_on_a_rest_catalog(program: Program, rest_lake: Lake) -> None:
+    """What is loaded is verified, made again, compacted and purged."""
+    rest_lake.land([upsert(1, 10, sessionId="goes"), upsert(2, 11, sessionId="stays")])
+    rest_lake.load()
+    build(rest_lake)
+    publisher_of(rest_lake).publish("20260101", timeout_seconds=5)
+    rest_lake.land([upsert(1, 20, sessionId="goes"), delete(2, 21), upsert(3, 22, sessionId="stays")])
+    rest_lake.load()
+    rest_lake.assert_same_raw()
+    program.done("load", "--full-refresh")
+    keys = "select _id from lake.raw.conversations order by 1"
+    assert [("i:1",), ("i:3",)] == rest_lake.rows(keys)
+
+    upkeep = LakeMaintenance(rest_lake.spark, rest_lake.catalog, utc_now, snapshots_kept=timedelta(0))
+    assert any("files of old snapshots removed" in each for each in upkeep.run())
+    assert [("i:1",), ("i:3",)] == rest_lake.rows(keys)
+    purge = purge_of(rest_lake, lambda: build(rest_lake))
+    target = Target("session", "goes")
+    purge.run(target).require_complete(target)
+    assert [("stays",)] == rest_lake.rows("select session_id from lake.raw.conversations")
+    assert [("stays", 1)] == rest_lake.rows("select * from lake.marts.dim_sessions")
+    assert 0 == rest_lake.loader().load(timeout_seconds=5).micro_batches
 
 
 def test_two_loads_at_once(program: Program, rest_lake: Lake) -> None:
