@@ -207,6 +207,21 @@ class BackfillSettings(SettingsGroup):
     )
 
 
+def properties_of(value: SecretStr | None) -> dict[str, str]:
+    """Return what CATALOG_PROPERTIES says; nothing if it is not set.
+
+    Raises:
+        ValueError: It is no JSON object of texts; without the value, which may be secret.
+    """
+    try:
+        found = json.loads(value.get_secret_value()) if value else {}
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(each, str) for each in found.values()):
+        raise ValueError("must be a JSON object whose values are texts")
+    return found
+
+
 class LakeSettings(SettingsGroup):
     """The warehouse past one machine: Iceberg tables that Spark writes."""
 
@@ -220,6 +235,17 @@ class LakeSettings(SettingsGroup):
         None,
         validation_alias="CATALOG_URI",
         description="catalog of the Iceberg tables: `postgresql://…`, or `https://…` of a REST catalog",
+    )
+    catalog_warehouse: str | None = Field(
+        None,
+        validation_alias="CATALOG_WAREHOUSE",
+        description="what a REST catalog calls the place of the tables; unset: its URL below DATA_URL",
+    )
+    catalog_properties: SecretStr | None = Field(
+        None,
+        validation_alias="CATALOG_PROPERTIES",
+        description="more for a REST catalog, credentials too: a JSON object in the names that PyIceberg and "
+        'Spark share, as `{"credential": "id:secret"}` (docs/lake.md)',
     )
     spark_master: str = Field(
         "local[*]",
@@ -259,6 +285,13 @@ class LakeSettings(SettingsGroup):
         known = ("postgresql://", "https://", "http://")
         if value is not None and not value.get_secret_value().startswith(known):
             raise ValueError("must begin with postgresql://, https:// or http://")
+        return value
+
+    @field_validator("catalog_properties")
+    @classmethod
+    def _are_properties(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            properties_of(value)
         return value
 
     @field_validator("spark_remote")

@@ -24,6 +24,7 @@ AnalyticsError                     every error has a message (what failed, and w
     ├── TooManyDeadLettersError    more documents are rejected than can be right
     ├── LandingNotWritableError    the landing zone cannot be written
     ├── StorageRefusedError        the object store refuses the credentials, or has no such bucket
+    ├── CatalogRefusedError        the catalog of the Iceberg tables refuses the credentials
     ├── MicroBatchCorruptError     a landed file cannot be read
     ├── LandingTrimmedError        old landed files were removed, so they cannot rebuild the warehouse
     ├── WarehouseCorruptError      the DuckDB file is damaged, or no DuckDB file
@@ -169,6 +170,19 @@ class LandingNotWritableError(TerminalError):
 
 class StorageRefusedError(TerminalError):
     """The object store refuses the credentials, or lacks the bucket, or cannot write on condition."""
+
+
+class CatalogRefusedError(TerminalError):
+    """The catalog of the Iceberg tables refuses the credentials, or lacks the warehouse."""
+
+    @classmethod
+    def with_words(cls, words: str) -> "CatalogRefusedError":
+        """Return the error for what the catalog, or a client of it, has said."""
+        return cls(
+            f"the catalog of the Iceberg tables refuses: {words}",
+            hint="check CATALOG_URI, CATALOG_WAREHOUSE, the credentials in CATALOG_PROPERTIES and what they "
+            "may do there; `claude-analytics doctor` tries them",
+        )
 
 
 class MicroBatchCorruptError(TerminalError):

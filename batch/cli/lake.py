@@ -22,6 +22,7 @@ from batch.lake.purged import LakePurgeSide
 from batch.lake.session import Spark
 from batch.lake.verified import LakeSide
 from batch.maintenance.object_merges import ObjectCompaction
+from batch.settings import properties_of
 from stream.clock import utc_now
 from stream.errors import SettingsError
 from stream.settings import DataSettings
@@ -39,6 +40,8 @@ def lake_config(context: Context) -> LakeConfig:
         location=_location(context.settings.data),
         spark_master=settings.spark_master,
         spark_remote=settings.spark_remote,
+        warehouse=settings.catalog_warehouse,
+        catalog_properties=properties_of(settings.catalog_properties),
         driver_memory=settings.driver_memory,
     )
     return config if settings.jars_dir is None else config.with_jars(settings.jars_dir)

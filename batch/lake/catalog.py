@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 from batch.lake.config import CATALOG, LakeConfig
 from batch.lake.session import require_extra
 from stream.errors import (
+    CatalogRefusedError,
     CatalogUnreachableError,
+    SettingsError,
     StepFailedError,
     StorageRefusedError,
     StorageUnavailableError,
@@ -20,6 +23,12 @@ Result = TypeVar("Result")
 LOADED_TAG = "loaded"
 """Of the snapshot whose summary says what is loaded, and of the one of `raw.landed` up to which that is."""
 _ATTEMPTS = 20
+_PASSING = (
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.TOO_EARLY,
+    HTTPStatus.TOO_MANY_REQUESTS,
+)
 _REFUSALS = ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "SIGNATURE", "NO_SUCH_BUCKET")
 """Words of Amazon's client for what trying again does not help."""
 
@@ -127,7 +136,13 @@ class Catalog:
             require_extra()
             from pyiceberg.catalog import load_catalog  # noqa: PLC0415 - see the package's docstring
 
-            self._catalog = load_catalog(CATALOG, **self._config.pyiceberg_settings())
+            try:
+                self._catalog = load_catalog(CATALOG, **self._config.pyiceberg_settings())
+            except ModuleNotFoundError as error:  # of a part that is optional, as to sign for Amazon
+                raise SettingsError(
+                    f"CATALOG_PROPERTIES needs the package {error.name}, which is not installed",
+                    hint=f"run `pip install {error.name}`",
+                ) from error
         return self._catalog
 
 
@@ -176,6 +191,7 @@ def catalog_errors() -> Iterator[None]:
 
     Raises:
         CatalogUnreachableError: The catalog does not answer.
+        CatalogRefusedError: It answers that it will not, and would again.
         StorageUnavailableError: The storage of the tables does not answer.
         StorageRefusedError: It refuses, or a file of a table is not there.
     """
@@ -187,12 +203,22 @@ def catalog_errors() -> Iterator[None]:
         yield
     except (RESTError, ServiceUnavailableError, RequestException, SQLAlchemyError) as error:
         cause = getattr(error, "orig", None) or error
+        words = (str(cause).splitlines() or [type(cause).__name__])[0]
+        if _is_refusal(error):
+            raise CatalogRefusedError.with_words(words) from error
         raise CatalogUnreachableError(
-            f"the catalog of the Iceberg tables does not answer: {str(cause).splitlines()[0]}",
+            f"the catalog of the Iceberg tables does not answer: {words}",
             hint="check that the server of CATALOG_URI runs and takes this user; what has landed is not lost",
         ) from error
     except OSError as error:
         raise _storage_error(error) from error
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether a REST catalog has given an answer that asking again does not change, by its status in HTTP."""
+    answer = getattr(error.__cause__, "response", None)
+    status = answer.status_code if answer is not None else HTTPStatus.SERVICE_UNAVAILABLE
+    return HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _PASSING
 
 
 def _storage_error(error: OSError) -> StorageUnavailableError | StorageRefusedError:

@@ -47,7 +47,7 @@ def _java() -> Check:
 
 
 def _jars(config: LakeConfig) -> Check:
-    jars = needed_jars(config.location)
+    jars = needed_jars(is_remote=config.is_remote)
     missing = [jar.file_name for jar in jars if not (config.jars_dir / jar.file_name).exists()]
     if not missing:
         return Check("Spark's libraries", "ok", f"{', '.join(jar.file_name for jar in jars)}")
@@ -76,12 +76,16 @@ def _catalog(config: LakeConfig) -> Check:
 
 
 def _storage(config: LakeConfig) -> Check:
-    """Write an object and remove it, as PyIceberg would."""
+    """Write an object and remove it, as PyIceberg would; where a REST catalog has put a table, if it has."""
     from pyiceberg.io import load_file_io  # noqa: PLC0415 - see the package's docstring
 
-    url = f"{config.location}/.probe-{secrets.token_hex(4)}"
+    table = None if config.is_jdbc else Catalog(config).table("raw.documents")
+    if table is None and not config.is_jdbc:
+        return Check("tables", "ok", "the catalog says where they are, once the first `load` makes them")
+    location = table.location() if table else config.location
+    url = f"{location}/.probe-{secrets.token_hex(4)}"
     try:
-        storage = load_file_io(config.pyiceberg_settings(), config.location)
+        storage = table.io if table else load_file_io(config.pyiceberg_settings(), location)
         with storage.new_output(url).create() as file:
             file.write(b"probe")
         storage.delete(url)
@@ -89,10 +93,10 @@ def _storage(config: LakeConfig) -> Check:
         return Check(
             "tables",
             "fail",
-            f"`{config.location}` cannot be written: {str(error).splitlines()[0]}",
+            f"`{location}` cannot be written: {str(error).splitlines()[0]}",
             "check the address, and the keys and rights that the environment gives for it",
         )
-    return Check("tables", "ok", f"`{config.location}` can be written")
+    return Check("tables", "ok", f"`{location}` can be written")
 
 
 def _spark(config: LakeConfig) -> Check:

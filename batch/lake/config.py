@@ -1,5 +1,6 @@
 """Where the tables are and how their catalog is reached: one answer, in Spark's words and in PyIceberg's."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ class LakeConfig:
         location: URL of the folder of all tables: `file:///…` or `s3://…`.
         spark_master: Where tasks run.
         spark_remote: Spark Connect in its place.
+        warehouse: What a REST catalog calls the place of the tables; it decides where that is.
+        catalog_properties: More of a REST catalog, in the names that PyIceberg and Spark share; secret.
         driver_memory: As Spark writes it.
         jars_dir: Cache of Spark's libraries.
         spark: More settings of Spark, which take the place of those here.
@@ -34,6 +37,8 @@ class LakeConfig:
     location: str
     spark_master: str = "local[*]"
     spark_remote: str | None = None
+    warehouse: str | None = None
+    catalog_properties: Mapping[str, str] = field(default_factory=dict, repr=False)
     driver_memory: str = "2g"
     jars_dir: Path = field(default_factory=lambda: Path.home() / ".cache" / "claude-analytics" / "jars")
     spark: dict[str, str] = field(default_factory=dict)
@@ -42,6 +47,11 @@ class LakeConfig:
     def is_jdbc(self) -> bool:
         """Whether the catalog is a PostgreSQL database."""
         return self.catalog_uri.get_secret_value().startswith("postgresql://")
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether tables may be in a bucket; a REST catalog says so only when one is made."""
+        return self.location.startswith("s3://") or not self.is_jdbc
 
     def with_jars(self, folder: Path) -> "LakeConfig":
         """Return the same with another cache of Spark's libraries."""
@@ -87,25 +97,36 @@ class LakeConfig:
                 f"{prefix}.jdbc.schema-version": "V1",
             }
         else:
-            settings |= {f"{prefix}.type": "rest", f"{prefix}.uri": self.catalog_uri.get_secret_value()}
-        if self.location.startswith("s3://"):
+            settings |= {f"{prefix}.{name}": value for name, value in self._rest().items()}
+        if self.is_remote:
             # By each file's own scheme: landed files may be in a folder, the tables in a bucket.
             settings[f"{prefix}.io-impl"] = "org.apache.iceberg.io.ResolvingFileIO"
-            settings |= {f"{prefix}.{name}": value for name, value in _s3().items()}
+            mine = settings.keys()
+            s3 = {f"{prefix}.{name}": value for name, value in _s3().items()}
+            settings |= {name: value for name, value in s3.items() if name not in mine}
         return settings
 
     def pyiceberg_settings(self) -> dict[str, Any]:
         """Return the properties of PyIceberg's catalog."""
         uri = self.catalog_uri.get_secret_value()
         settings = {"warehouse": self.location}
-        if self.location.startswith("s3://"):
+        if self.is_remote:
             settings |= _s3()
         if self.is_jdbc:
             uri = uri.replace("postgresql://", "postgresql+psycopg2://", 1)
             # Connections are looked at before they are used: the server may have been started again.
             kept = {"init_catalog_tables": "false", "pool_pre_ping": "true"}
             return settings | {"type": "sql", "uri": uri} | kept
-        return settings | {"type": "rest", "uri": uri}
+        return settings | self._rest()
+
+    def _rest(self) -> dict[str, str]:
+        """Return what both clients are told of a REST catalog."""
+        uri = self.catalog_uri.get_secret_value()
+        chosen = {"warehouse": self.warehouse or self.location}
+        if {"credential", "token"} & self.catalog_properties.keys():
+            # What both take for it unasked, one of them with a warning.
+            chosen["oauth2-server-uri"] = f"{uri.rstrip('/')}/v1/oauth/tokens"
+        return {**chosen, **self.catalog_properties, "type": "rest", "uri": uri}
 
 
 def require_catalog_uri(uri: SecretStr | None) -> SecretStr:

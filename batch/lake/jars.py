@@ -68,13 +68,13 @@ POSTGRESQL = Jar(
 )
 
 
-def needed_jars(location: str) -> tuple[Jar, ...]:
-    """Return the libraries for tables at a place.
+def needed_jars(*, is_remote: bool) -> tuple[Jar, ...]:
+    """Return the libraries that Spark needs.
 
     Args:
-        location: URL of the folder of all tables.
+        is_remote: Whether tables may be in a bucket.
     """
-    return (ICEBERG, POSTGRESQL, S3) if location.startswith("s3://") else (ICEBERG, POSTGRESQL)
+    return (ICEBERG, POSTGRESQL, S3) if is_remote else (ICEBERG, POSTGRESQL)
 
 
 def fetched(jars: Iterable[Jar], folder: Path, *, fetch: Fetch | None = None) -> list[Path]:
@@ -177,7 +177,7 @@ def _project(jars: Sequence[Jar]) -> str:
 
 def main() -> None:
     """Put all that Spark may need into the folder that is named; images fetch nothing later."""
-    for path in fetched(needed_jars("s3://"), Path(sys.argv[1])):
+    for path in fetched(needed_jars(is_remote=True), Path(sys.argv[1])):
         print(path)  # noqa: T201 - a program
 
 

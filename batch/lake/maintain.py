@@ -122,7 +122,7 @@ class LakeMaintenance:
 
     def _remove_orphans(self, table: str) -> int:
         before = self.clock() - _ORPHAN_AGE
-        listing = ", prefix_listing => true" if self.spark.config.location.startswith("s3://") else ""
+        listing = ", prefix_listing => true" if self.spark.config.is_remote else ""
         rows = self.spark.rows(
             f"call {CATALOG}.system.remove_orphan_files(table => '{table}', "
             f"older_than => timestamp '{before:%Y-%m-%d %H:%M:%S}'{listing})",

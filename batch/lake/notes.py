@@ -82,10 +82,16 @@ def note_load(catalog: Catalog, landed: Landed, noted: Noted) -> int:
     """
     if _has(catalog.table("raw.loads"), noted.load_id):
         return 0
+    # Looked at again with each try: without a lock, another may have noted the same.
     found = _micro_batches(catalog, landed, noted)
     if found and not _has(catalog.table("raw.micro_batches"), noted.load_id):
         rows = _manifest(catalog.table("raw.micro_batches"), landed, found, noted)
-        catalog.commit("raw.micro_batches", lambda table: _put(table, rows, is_first=noted.since is None))
+
+        def put(table: Table) -> None:
+            if not _has(table, noted.load_id):
+                _put(table, rows, is_first=noted.since is None)
+
+        catalog.commit("raw.micro_batches", put)
     row = {
         "load_id": noted.load_id,
         "loaded_at": noted.loaded_at,
@@ -94,7 +100,12 @@ def note_load(catalog: Catalog, landed: Landed, noted: Noted) -> int:
         "rows_deleted": noted.rows_deleted,
         "is_bulk": noted.is_bulk,
     }
-    catalog.commit("raw.loads", lambda table: table.append(_rows(table, [row])))
+
+    def append(table: Table) -> None:
+        if not _has(table, noted.load_id):
+            table.append(_rows(table, [row]))
+
+    catalog.commit("raw.loads", append)
     return len(found)
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from batch.lake.config import LakeConfig
 from batch.lake.jars import fetched, needed_jars, require_java
-from stream.errors import AnalyticsError, SettingsError, StepFailedError
+from stream.errors import AnalyticsError, CatalogRefusedError, SettingsError, StepFailedError
 from stream.logs import logger
 from stream.stop import interruptible
 
@@ -27,6 +27,8 @@ _LOUD_LOGGERS = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 _PARTITIONS = "spark.sql.shuffle.partitions"
 _LEAST_PARTITIONS = 8
 """On one machine. Of a small load or build, Spark's own 200 cost more processor time than the rows."""
+_REFUSALS = ("NotAuthorizedException", "iceberg.exceptions.ForbiddenException")
+"""Of Iceberg's client of REST catalogs: kinds of errors that trying again does not help."""
 EXTRA_HINT = "run `pip install 'claude-analytics[lake]'`"
 
 
@@ -149,7 +151,7 @@ def _opened(config: LakeConfig) -> Session:
     jars: list[str] = []
     if config.spark_remote is None:
         require_java()
-        jars = [str(path) for path in fetched(needed_jars(config.location), config.jars_dir)]
+        jars = [str(path) for path in fetched(needed_jars(is_remote=config.is_remote), config.jars_dir)]
     with spark_errors("start Spark"):
         session = _connected(config) if config.spark_remote else _started(config, jars)
         for name, value in config.catalog_settings().items():
@@ -234,6 +236,7 @@ def spark_errors(doing: str) -> Iterator[None]:
         doing: What for.
 
     Raises:
+        CatalogRefusedError: A REST catalog refuses Spark's credentials.
         StepFailedError: Spark refused, or has gone.
     """
     from py4j.protocol import Py4JError  # noqa: PLC0415 - see the package's docstring
@@ -244,8 +247,11 @@ def spark_errors(doing: str) -> Iterator[None]:
     except AnalyticsError:
         raise
     except (Py4JError, PySparkException, ConnectionError, RuntimeError) as error:
+        said = first_line(error)
+        if any(word in said for word in _REFUSALS):
+            raise CatalogRefusedError.with_words(said) from error
         raise StepFailedError(
-            f"cannot {doing}: {first_line(error)}",
+            f"cannot {doing}: {said}",
             hint="what has landed is not lost, and nothing half-done is visible; check Spark, the catalog "
             "and the storage of the tables with `claude-analytics doctor`, then try again",
         ) from error

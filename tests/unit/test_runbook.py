@@ -66,6 +66,7 @@ RUN_BY = {
     "AlreadyRunningError": f"{DAY}::test_the_data_moves_to_another_machine",
     "LandingNotWritableError": f"{FAULTS}::test_a_folder_that_cannot_be_written_is_said",
     "StorageRefusedError": "integration/test_storage.py::test_a_bucket_that_is_not_there_is_refused",
+    "CatalogRefusedError": "lake/test_rest_catalog.py::test_what_a_catalog_refuses",
     "MicroBatchCorruptError": f"{FAULTS}::test_a_damaged_newest_file_stops_the_start "
     "integration/test_stream_position.py::test_a_newest_file_moved_away_is_read_again",
     "PurgeIncompleteError": "integration/test_purge.py::test_what_is_left_is_said",

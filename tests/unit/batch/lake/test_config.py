@@ -4,6 +4,7 @@ import pytest
 from pydantic import SecretStr
 
 from batch.lake.config import LakeConfig, require_catalog_uri
+from batch.settings import properties_of
 from stream.errors import SettingsError
 
 URI = "postgresql://ana:p%40ss@db.example:5433/lake?sslmode=verify-full"
@@ -29,12 +30,43 @@ def test_a_jdbc_catalog_is_the_same_for_both() -> None:
 
 
 def test_a_rest_catalog_is_the_same_for_both() -> None:
-    """Its address is all there is."""
-    config = LakeConfig(SecretStr("https://catalog.example/api"), "s3://bucket/lake")
+    """Address, warehouse and credentials; it may put tables in a bucket wherever the log is."""
+    said = {
+        "credential": "ana:keep-me",
+        "oauth2-server-uri": "https://accounts.example/token",
+        "s3.region": "eu-west-1",
+    }
+    config = LakeConfig(
+        SecretStr("https://catalog.example/api"),
+        "file:///var/lake",
+        warehouse="main",
+        catalog_properties=said,
+    )
 
-    assert "rest" == config.catalog_settings()["spark.sql.catalog.lake.type"]
-    assert "rest" == config.pyiceberg_settings()["type"]
-    assert not config.is_jdbc
+    spark, python = config.catalog_settings(), config.pyiceberg_settings()
+
+    expected = said | {"type": "rest", "uri": "https://catalog.example/api", "warehouse": "main"}
+    assert expected == python
+    assert expected == {name: spark[f"spark.sql.catalog.lake.{name}"] for name in expected}
+    assert (False, True) == (config.is_jdbc, config.is_remote)
+    assert "keep-me" not in repr(config) + str(config.session_settings())
+
+
+def test_a_rest_catalog_without_a_name_for_it_gets_the_place() -> None:
+    """As the clients send it; they ask the catalog itself for tokens unless something else is named."""
+    known = {"token": "keep-me"}
+    config = LakeConfig(SecretStr("https://catalog.example/"), "s3://bucket/lake", catalog_properties=known)
+    python = config.pyiceberg_settings()
+    assert "s3://bucket/lake" == python["warehouse"]
+    assert "https://catalog.example/v1/oauth/tokens" == python["oauth2-server-uri"]
+
+
+@pytest.mark.parametrize("text", ["keep-me", '["keep-me"]', '{"scope": 7}'])
+def test_other_properties_are_refused(text: str) -> None:
+    """Without a word of what they are."""
+    with pytest.raises(ValueError, match="JSON object") as found:
+        properties_of(SecretStr(text))
+    assert "keep-me" not in str(found.value)
 
 
 def test_nothing_secret_is_in_what_spark_starts_with() -> None:

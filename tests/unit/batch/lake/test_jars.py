@@ -53,8 +53,8 @@ def test_another_file_is_never_used(tmp_path: Path) -> None:
 
 def test_amazon_is_fetched_for_tables_on_s3_alone() -> None:
     """A folder needs 50 MB of libraries, a bucket 120."""
-    assert (ICEBERG, POSTGRESQL) == needed_jars("file:///var/lake")
-    assert (ICEBERG, POSTGRESQL, S3) == needed_jars("s3://bucket/lake")
+    assert (ICEBERG, POSTGRESQL) == needed_jars(is_remote=False)
+    assert (ICEBERG, POSTGRESQL, S3) == needed_jars(is_remote=True)
 
 
 @pytest.mark.parametrize(
