@@ -44,7 +44,20 @@ class LakePurgeSide:
 
     @contextmanager
     def keeping_loads_away(self) -> Iterator[None]:
-        """See `PurgeSide`; all is loaded before. Landed files that were replaced are registered as they are.
+        """See `PurgeSide`; landed files that were replaced are registered as they are.
+
+        Raises:
+            WarehouseBusyError: Another process has begun a load in between, or loads for too long.
+        """
+        with self._all_loaded():
+            replace_merged(self.loader.catalog, self.loader.landed)  # if a merge was killed
+            yield
+            replace_rewritten(self.loader.catalog, self.loader.landed)
+            move_position(self.loader)
+
+    @contextmanager
+    def _all_loaded(self) -> Iterator[None]:
+        """Load what waits and keep other loads away: what they register now would count as loaded.
 
         Raises:
             WarehouseBusyError: Another process has begun a load in between, or loads for too long.
@@ -55,12 +68,9 @@ class LakePurgeSide:
             if not is_all_loaded(self.loader):
                 raise WarehouseBusyError(
                     "another process has begun to load into the Iceberg tables",
-                    hint="nothing was removed; run the same command again",
+                    hint="what was not removed yet is still there; run the same command again",
                 )
-            replace_merged(self.loader.catalog, self.loader.landed)  # if a merge was killed
             yield
-            replace_rewritten(self.loader.catalog, self.loader.landed)
-            move_position(self.loader)
 
     def forget(self, target: Target) -> int:
         """See `PurgeSide`."""
@@ -112,8 +122,11 @@ class LakePurgeSide:
         )
         tables = catalog.every_name()
         for name in tables:
-            self._rewrite(name)
-        move_position(self.loader)
+            if name != _LANDED:
+                self._rewrite(name)
+        with self._all_loaded():
+            self._rewrite(_LANDED)
+            move_position(self.loader)
         upkeep.keep_position()
         found = current(catalog)
         kept = tag_of(found[0]) if found else ""

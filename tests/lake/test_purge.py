@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from batch.lake.purged import LakePurgeSide
 from batch.purge.target import Target
 from stream.clock import utc_now
 from stream.core.normalise import DeadLetter
@@ -18,6 +19,10 @@ from tests.support.landing import delete, land, land_in, upsert
 from tests.support.objects import objects_with, unpacked
 
 GONE = "session-that-goes"
+
+
+class Killed(BaseException):
+    """In place of a signal."""
 
 
 def build(lake: Lake) -> None:
@@ -72,6 +77,25 @@ def test_a_conversation_is_removed_everywhere(lake: Lake) -> None:
     assert 0 == lake.loader().load(timeout_seconds=5).micro_batches
     land(lake.folder, [upsert(5, 30, sessionId="stays")])
     assert 1 == lake.loader().load(timeout_seconds=5).rows_upserted
+
+
+def test_what_a_killed_load_has_registered_is_not_taken_for_loaded(lake: Lake) -> None:
+    """A load that dies while older snapshots are removed has its rows loaded."""
+
+    def dies_at(name: str) -> None:
+        if name == "files_registered":
+            raise Killed
+
+    land(lake.folder, [upsert(1, 10)])
+    lake.load()
+    land(lake.folder, [upsert(2, 11)])
+    with pytest.raises(Killed):
+        lake.loader(dies_at).load(timeout_seconds=5)
+
+    LakePurgeSide(lake.loader(), lease_timeout_seconds=5).wipe()
+
+    lake.load()
+    assert [("i:1",), ("i:2",)] == lake.rows("select _id from raw.conversations order by 1")
 
 
 CANARY = "canary-of-the-content"
@@ -136,10 +160,6 @@ def test_a_conversation_is_in_no_object_of_a_bucket_any_more(bucket_lake: Lake) 
     land_in(successor, [upsert(6, 31, sessionId="stays")])
     assert 1 == bucket_lake.loader().load(timeout_seconds=5).rows_upserted
     assert [(3,)] == bucket_lake.rows("select count(*) from raw.landed where op = 'upsert'")
-
-
-class Killed(BaseException):
-    """In place of a signal."""
 
 
 @pytest.mark.fault(
