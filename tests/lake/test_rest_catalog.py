@@ -60,15 +60,23 @@ def program(mongo: MongoSettings, rest_lake: Lake, s3_server: S3Server, tmp_path
     )
 
 
-def test_marts_on_a_rest_catalog(program: Program, rest_lake: Lake) -> None:
-    """Loaded, built, checked and published, they are DuckDB's, row for row."""
+def landed_sample(program: Program) -> None:
+    """Let a worker, which begins at the present, land the sample."""
+    program.done("stream", "--until-idle", "0.5")
     program.done("import", str(sample_logs()))
     program.done("stream", "--until-idle", "0.5")
+
+
+def test_marts_on_a_rest_catalog(program: Program, rest_lake: Lake) -> None:
+    """Loaded, built, checked and published, they are DuckDB's, row for row."""
+    landed_sample(program)
     said = program.done("load")
     rest_lake.load()  # of DuckDB alone: nothing is left for the other
     both = BothMarts(rest_lake)
     both.build_unchecked()
     assert [] == both.differences()
+    [(sessions,)] = rest_lake.rows("select count(*) from lake.marts.dim_sessions")
+    assert sessions > 0
     rest_lake.assert_same_raw()
 
     for command in ("validate", "publish", "doctor", "status"):
@@ -104,8 +112,7 @@ def test_upkeep_on_a_rest_catalog(program: Program, rest_lake: Lake) -> None:
 
 def test_two_loads_at_once(program: Program, rest_lake: Lake) -> None:
     """Nobody keeps the other away: one may have to be run again, and each micro-batch counts once."""
-    program.done("import", str(sample_logs()))
-    program.done("stream", "--until-idle", "0.5")
+    landed_sample(program)
     both = [program.start("load") for _ in range(2)]
     ended = [each.communicate(timeout=patience(300)) for each in both]
     said = "".join(text for pair in ended for text in pair)
