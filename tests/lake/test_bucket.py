@@ -119,6 +119,36 @@ def test_the_program_streams_loads_verifies_and_repairs_in_a_bucket(
             assert secret.encode() not in (bucket_lake.storage.get(stored.key) or b"")
 
 
+def test_a_profile_of_aws_opens_log_and_tables(
+    bucket_lake: Lake, s3_server: S3Server, tmp_path: Path
+) -> None:
+    """What reads the log, Spark and PyIceberg find the same keys in its files; the environment has none."""
+    bucket_lake.land([upsert(1, 10)])
+    (tmp_path / "config").write_text(
+        f"[profile logs]\nregion = {s3_server.region}\nendpoint_url = {s3_server.endpoint}\n"
+    )
+    (tmp_path / "credentials").write_text(
+        f"[logs]\naws_access_key_id = {s3_server.access_key}\n"
+        f"aws_secret_access_key = {s3_server.secret_key}\n"
+    )
+    program = Program(
+        tmp_path,
+        SPARK_MASTER="local[2]",
+        SPARK_DRIVER_MEMORY="1500m",
+        AWS_PROFILE="logs",
+        AWS_CONFIG_FILE=str(tmp_path / "config"),
+        AWS_SHARED_CREDENTIALS_FILE=str(tmp_path / "credentials"),
+        **bucket_lake.settings(),
+    )
+    assert ": 1 documents inserted or replaced" in " ".join(program.done("load").split())
+    assert [("i:1",)] == bucket_lake.rows("select _id from raw.conversations")
+    # Without MongoDB: the lines of the bucket and of the tables are what counts.
+    said = program.done("doctor", code=2)
+    assert "profile `logs` (shared-credentials-file)" in said
+    assert f"tables: `{bucket_lake.config.location}` can be written" in said
+    assert s3_server.secret_key not in said
+
+
 @pytest.mark.fault(
     2, "nobody reaches the bucket of the Iceberg tables", "`load` exits with 1; the next one goes on"
 )
