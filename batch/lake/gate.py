@@ -11,12 +11,11 @@ from batch.lake.spark_sql import from_duckdb
 from batch.validate.checkpoint import Outcome
 from batch.validate.project import EXAMPLES
 from batch.validate.rules import ROW_COUNT, Rule, Suite
-from batch.validate.validate import UNCHECKED_FIX, Finding, Validation, require_checked
+from batch.validate.validate import NamedValues, Validation, finding_of, require_checked
 from stream.errors import StepFailedError
 
 _SCHEMAS = re.compile(r"(?<![\w.])(raw|ops|staging|intermediate|marts)\.(?=\w)")
 _IDENTIFIER = re.compile(r'"((?:[^"]|"")*)"')
-_SHOWN_CHARACTERS = 60
 
 
 def for_spark(query: str) -> str:
@@ -55,7 +54,11 @@ def validate(
         for rule in suite.rules
     ]
     require_checked(outcomes)
-    findings = [_finding(spark, each, least=least) for each in outcomes if not each.holds]
+    findings = [
+        finding_of(each, least=least, rows_of=lambda query: _examples(spark, query))
+        for each in outcomes
+        if not each.holds
+    ]
     return Validation(
         layers=tuple(suite.layer for suite in chosen),
         checked=len(outcomes),
@@ -79,35 +82,11 @@ def _ask(spark: Spark, suite: Suite, rule: Rule, *, documents: int, least: int) 
     return Outcome(suite, rule, not rows, rows=int(rows))
 
 
-def _finding(spark: Spark, outcome: Outcome, *, least: int) -> Finding:
-    examples: tuple[str, ...] = ()
-    if outcome.problem is None and outcome.rows is None:
-        found = f"there are {outcome.observed:,} documents, fewer than {least:,}"
-    elif outcome.problem is None:
-        found = f"{outcome.rows:,} {'row breaks' if outcome.rows == 1 else 'rows break'} it"
-        examples = _examples(spark, for_spark(outcome.suite.broken_rows(outcome.rule) or ""))
-    else:
-        found = f"it could not be checked: {outcome.problem}"
-    return Finding(
-        layer=outcome.suite.layer,
-        rule=outcome.rule.name,
-        severity=outcome.rule.severity,
-        description=outcome.rule.description,
-        found=found,
-        examples=examples,
-        fix=outcome.rule.fix if outcome.problem is None else UNCHECKED_FIX,
-    )
-
-
-def _examples(spark: Spark, query: str) -> tuple[str, ...]:
-    """Write some rows as `name=value` pairs, values cut short: a report is no place for texts."""
-    frame = spark.run(f"select * from ({query}) limit {EXAMPLES}", doing="look for examples")
+def _examples(spark: Spark, query: str) -> list[NamedValues]:
+    frame = spark.run(f"select * from ({for_spark(query)}) limit {EXAMPLES}", doing="look for examples")
     with spark_errors("look for examples"):
         # As texts: Python has no instant outside of the years 1 to 9999, and documents may.
         rows = frame.selectExpr(
             *(f"cast(`{name}` as string) as `{name}`" for name in frame.columns)
         ).collect()
-    return tuple(
-        " ".join(f"{name}={str(value)[:_SHOWN_CHARACTERS]}" for name, value in row.asDict().items())
-        for row in rows
-    )
+    return [row.asDict().items() for row in rows]

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import duckdb
 
 from batch.validate.checkpoint import Gate, Outcome
 from batch.validate.project import EXAMPLES
+from batch.validate.rules import ROW_COUNT
 from batch.validate.suites import SUITES
 from stream.errors import ChecksFailedError, StepFailedError
 from stream.warehouse.load import one_row
@@ -18,7 +19,9 @@ from stream.warehouse.warehouse import Warehouse
 LAYERS = tuple(suite.layer for suite in SUITES)
 VOLUME_RUNS = 7
 _SHOWN_CHARACTERS = 60
-UNCHECKED_FIX = "run `claude-analytics transform`, then validate again; if it stays, please report it"
+NamedValues = Iterable[tuple[str, object]]
+"""A row: names of columns and their values."""
+_UNCHECKED_FIX = "run `claude-analytics transform`, then validate again; if it stays, please report it"
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,10 @@ def validate(
     findings: list[Finding] = []
     if broken:
         with warehouse.opened(timeout_seconds=timeout_seconds) as connection:
-            findings = [_finding(outcome, least_documents, connection) for outcome in broken]
+            findings = [
+                finding_of(outcome, least=least_documents, rows_of=lambda query: _examples(query, connection))
+                for outcome in broken
+            ]
     return Validation(
         layers=tuple(layer for layer in LAYERS if layer in layers),
         checked=len(outcomes),
@@ -168,12 +174,19 @@ def least_documents(history: Sequence[int], *, ratio: float) -> int:
     return math.ceil(min(history[:VOLUME_RUNS], default=0) * ratio)
 
 
-def _finding(outcome: Outcome, least: int, connection: duckdb.DuckDBPyConnection) -> Finding:
+def finding_of(outcome: Outcome, *, least: int, rows_of: Callable[[str], Iterable[NamedValues]]) -> Finding:
+    """Say of a rule that does not hold what was found, with examples.
+
+    Args:
+        outcome: Of that rule.
+        least: How many documents there must be at least.
+        rows_of: Returns the rows of a query in DuckDB's SQL; some are enough.
+    """
     rule = outcome.rule
     query = outcome.suite.broken_rows(rule)
     if outcome.problem is not None:
         found = f"it could not be checked: {outcome.problem}"
-    elif rule.name == "volume":
+    elif rule.type == ROW_COUNT:
         found = f"there are {outcome.observed:,} documents, fewer than {least:,}"
     else:
         found = f"{outcome.rows:,} {'row breaks' if outcome.rows == 1 else 'rows break'} it"
@@ -183,16 +196,17 @@ def _finding(outcome: Outcome, least: int, connection: duckdb.DuckDBPyConnection
         severity=rule.severity,
         description=rule.description,
         found=found,
-        examples=_examples(query, connection) if query and outcome.problem is None else (),
-        fix=rule.fix if outcome.problem is None else UNCHECKED_FIX,
+        examples=tuple(map(_example, rows_of(query))) if query and outcome.problem is None else (),
+        fix=rule.fix if outcome.problem is None else _UNCHECKED_FIX,
     )
 
 
-def _examples(query: str, connection: duckdb.DuckDBPyConnection) -> tuple[str, ...]:
-    """Write some rows as `name=value` pairs, values cut short: a report is no place for texts."""
+def _example(row: NamedValues) -> str:
+    """Write a row as `name=value` pairs, values cut short: a report is no place for texts."""
+    return " ".join(f"{name}={str(value)[:_SHOWN_CHARACTERS]}" for name, value in row)
+
+
+def _examples(query: str, connection: duckdb.DuckDBPyConnection) -> Iterator[NamedValues]:
     found = connection.execute(f"select * from ({query}) limit {EXAMPLES}")
     names = [column[0] for column in found.description]
-    return tuple(
-        " ".join(f"{name}={str(value)[:_SHOWN_CHARACTERS]}" for name, value in zip(names, row, strict=True))
-        for row in found.fetchall()
-    )
+    return (zip(names, row, strict=True) for row in found.fetchall())

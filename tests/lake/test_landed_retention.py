@@ -17,14 +17,10 @@ from stream.landing.landed_file import Failpoint, no_failpoint
 from stream.landing.places import AnyZone
 from stream.landing.retention import low_water_mark
 from stream.landing.zone import LandingZone
-from tests.support.laking import Lake
+from tests.support.laking import Killed, Lake
 from tests.support.landing import delete, land_in, upsert
 
 EVERYTHING = f"select {', '.join(DOCUMENTS)} from raw.documents order by _id"
-
-
-class Killed(BaseException):
-    """In place of a signal."""
 
 
 def zone_of(lake: Lake) -> AnyZone:

@@ -11,14 +11,10 @@ from batch.maintenance.object_merges import ObjectCompaction
 from stream.clock import utc_now
 from stream.landing.fenced import FencedZone
 from stream.landing.landed_file import Failpoint, no_failpoint
-from tests.support.laking import Lake
+from tests.support.laking import Killed, Lake
 from tests.support.landing import delete, upsert
 
 MERGED = "stream/000000000000-000000000002"
-
-
-class Killed(BaseException):
-    """In place of a signal."""
 
 
 def upkeep_of(lake: Lake, at_failpoint: Failpoint = no_failpoint, *, grace_hours: int = 0) -> LandedUpkeep:

@@ -14,15 +14,11 @@ from stream.errors import AlreadyRunningError
 from stream.landing.dead_letters import DeadLetterStore
 from stream.landing.fenced import FencedZone
 from stream.storage.prefixed import Prefixed
-from tests.support.laking import Lake, publisher_of, purge_of
+from tests.support.laking import Killed, Lake, publisher_of, purge_of
 from tests.support.landing import delete, land, land_in, upsert
 from tests.support.objects import objects_with, unpacked
 
 GONE = "session-that-goes"
-
-
-class Killed(BaseException):
-    """In place of a signal."""
 
 
 def build(lake: Lake) -> None:

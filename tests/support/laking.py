@@ -40,6 +40,10 @@ from tests.support.objects import copy_landed
 from tests.support.streaming import make_warehouse
 
 
+class Killed(BaseException):
+    """Raised at a failpoint, in place of a signal."""
+
+
 class Lake:
     """One catalog and its tables, below a folder with a landing zone.
 
