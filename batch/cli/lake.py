@@ -8,6 +8,7 @@ from batch.doctor.check import Check, failed
 from batch.lake.builds import BuiltTable
 from batch.lake.catalog import Catalog
 from batch.lake.checks import examine
+from batch.lake.clouds import table_url
 from batch.lake.config import LakeConfig, require_catalog_uri
 from batch.lake.cycle import LakeCycleSide
 from batch.lake.landed_files import Landed, LandedBucket, LandedFolder
@@ -24,7 +25,7 @@ from batch.lake.verified import LakeSide
 from batch.maintenance.object_merges import ObjectCompaction
 from batch.settings import properties_of
 from stream.clock import utc_now
-from stream.errors import SettingsError
+from stream.errors import SettingsError, StorageRefusedError
 from stream.settings import DataSettings
 
 
@@ -48,19 +49,10 @@ def lake_config(context: Context) -> LakeConfig:
 
 
 def _location(data: DataSettings) -> str:
-    """Return the URL of the folder of all tables: in the bucket of DATA_URL, else in DATA_DIR.
-
-    Raises:
-        SettingsError: DATA_URL is in a store that tables are not kept in.
-    """
+    """Return the URL of the folder of all tables: in the bucket of DATA_URL, else in DATA_DIR."""
     if not data.is_remote:
         return f"file://{(data.data_dir / 'tables').resolve()}"
-    if data.url is None or not data.url.startswith("s3://"):
-        raise SettingsError(
-            f"with WAREHOUSE=iceberg DATA_URL must be a folder or begin with s3://; it is `{data.url}`",
-            hint="Google Cloud Storage and Azure take the log, not the tables yet (docs/lake.md)",
-        )
-    return f"{data.url}/tables"
+    return table_url(f"{data.url}/tables")
 
 
 def _landed(context: Context) -> Landed:
@@ -73,7 +65,7 @@ def examine_lake(context: Context) -> list[Check]:
     """Return the lines of `doctor` about Spark, the catalog and the tables."""
     try:
         return examine(lake_config(context))
-    except SettingsError as error:
+    except (SettingsError, StorageRefusedError) as error:
         return [failed("catalog", error)]
 
 

@@ -1,5 +1,6 @@
 """The catalog as PyIceberg sees it: metadata, small appends and reads that need no Spark."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -29,6 +30,7 @@ _PASSING = (
     HTTPStatus.TOO_EARLY,
     HTTPStatus.TOO_MANY_REQUESTS,
 )
+_REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 _REFUSALS = ("ACCESS_DENIED", "INVALID_ACCESS_KEY_ID", "SIGNATURE", "NO_SUCH_BUCKET")
 """Words of Amazon's client for what trying again does not help."""
 
@@ -210,8 +212,14 @@ def catalog_errors() -> Iterator[None]:
             f"the catalog of the Iceberg tables does not answer: {words}",
             hint="check that the server of CATALOG_URI runs and takes this user; what has landed is not lost",
         ) from error
-    except OSError as error:
+    except _storage_errors() as error:
         raise _storage_error(error) from error
+
+
+def _storage_errors() -> tuple[type[Exception], ...]:
+    """Return what PyArrow raises of the tables' storage, and Azure's own client, if anything has used it."""
+    module = sys.modules.get("azure.core.exceptions")
+    return (OSError, module.AzureError) if module else (OSError,)
 
 
 def _is_refusal(error: Exception) -> bool:
@@ -221,10 +229,15 @@ def _is_refusal(error: Exception) -> bool:
     return HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _PASSING
 
 
-def _storage_error(error: OSError) -> StorageUnavailableError | StorageRefusedError:
-    """Return the error for what PyArrow says of a bucket, or the system of a folder."""
+def _storage_error(error: Exception) -> StorageUnavailableError | StorageRefusedError:
+    """Return the error for what PyArrow or Azure's client says of a bucket, or the system of a folder."""
     text = (str(error).splitlines() or [type(error).__name__])[0]
-    if isinstance(error, (FileNotFoundError, PermissionError)) or any(word in text for word in _REFUSALS):
+    is_refusal = getattr(error, "status_code", None) in _REFUSED
+    if (
+        is_refusal
+        or isinstance(error, (FileNotFoundError, PermissionError))
+        or any(word in text for word in _REFUSALS)
+    ):
         return StorageRefusedError(
             f"the storage of the Iceberg tables refuses: {text}",
             hint="check the address, and the keys and rights that the environment gives for it; "

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 
 from batch.doctor.check import Check, failed
-from batch.lake.catalog import Catalog
+from batch.lake.catalog import Catalog, catalog_errors
 from batch.lake.config import LakeConfig
 from batch.lake.jars import needed_jars, require_java
 from batch.lake.session import Spark, require_extra, spark_errors
@@ -47,7 +47,7 @@ def _java() -> Check:
 
 
 def _jars(config: LakeConfig) -> Check:
-    jars = needed_jars(is_remote=config.is_remote)
+    jars = needed_jars(config.scheme)
     missing = [jar.file_name for jar in jars if not (config.jars_dir / jar.file_name).exists()]
     if not missing:
         return Check("Spark's libraries", "ok", f"{', '.join(jar.file_name for jar in jars)}")
@@ -84,18 +84,11 @@ def _storage(config: LakeConfig) -> Check:
         return Check("tables", "ok", "the catalog says where they are, once the first `load` makes them")
     location = table.location() if table else config.location
     url = f"{location}/.probe-{secrets.token_hex(4)}"
-    try:
+    with catalog_errors():
         storage = table.io if table else load_file_io(config.pyiceberg_settings(), location)
         with storage.new_output(url).create() as file:
             file.write(b"probe")
         storage.delete(url)
-    except (OSError, ValueError) as error:
-        return Check(
-            "tables",
-            "fail",
-            f"`{location}` cannot be written: {str(error).splitlines()[0]}",
-            "check the address, and the keys and rights that the environment gives for it",
-        )
     return Check("tables", "ok", f"`{location}` can be written")
 
 

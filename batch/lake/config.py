@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
+from batch.lake.clouds import pyiceberg_storage, spark_storage
 from stream.errors import SettingsError
 
 CATALOG = "lake"
@@ -23,7 +24,7 @@ class LakeConfig:
 
     Attributes:
         catalog_uri: `postgresql://…` or `http(s)://…`.
-        location: URL of the folder of all tables: `file:///…` or `s3://…`.
+        location: URL of the folder of all tables: `file:///…`, `s3://…`, `gs://…` or `abfss://…`.
         spark_master: Where tasks run.
         spark_remote: Spark Connect in its place.
         warehouse: What a REST catalog calls the place of the tables; it decides where that is.
@@ -49,9 +50,15 @@ class LakeConfig:
         return self.catalog_uri.get_secret_value().startswith("postgresql://")
 
     @property
+    def scheme(self) -> str:
+        """Of the tables' URLs; a REST catalog decides it, and in S3 unless the log is in another store."""
+        scheme = urlsplit(self.location).scheme
+        return "s3" if scheme == "file" and not self.is_jdbc else scheme
+
+    @property
     def is_remote(self) -> bool:
-        """Whether tables may be in a bucket; a REST catalog says so only when one is made."""
-        return self.location.startswith("s3://") or not self.is_jdbc
+        """Whether tables may be in a bucket."""
+        return self.scheme != "file"
 
     def with_jars(self, folder: Path) -> "LakeConfig":
         """Return the same with another cache of Spark's libraries."""
@@ -98,20 +105,14 @@ class LakeConfig:
             }
         else:
             settings |= {f"{prefix}.{name}": value for name, value in self._rest().items()}
-        if self.is_remote:
-            # By each file's own scheme: landed files may be in a folder, the tables in a bucket.
-            settings[f"{prefix}.io-impl"] = "org.apache.iceberg.io.ResolvingFileIO"
-            mine = settings.keys()
-            s3 = {f"{prefix}.{name}": value for name, value in _s3().items()}
-            settings |= {name: value for name, value in s3.items() if name not in mine}
-        return settings
+        # What a REST catalog was given counts before what the environment says.
+        storage = {f"{prefix}.{name}": value for name, value in spark_storage(self.scheme).items()}
+        return storage | settings
 
     def pyiceberg_settings(self) -> dict[str, Any]:
         """Return the properties of PyIceberg's catalog."""
         uri = self.catalog_uri.get_secret_value()
-        settings = {"warehouse": self.location}
-        if self.is_remote:
-            settings |= _s3()
+        settings = {"warehouse": self.location, **pyiceberg_storage(self.scheme)}
         if self.is_jdbc:
             uri = uri.replace("postgresql://", "postgresql+psycopg2://", 1)
             # Connections are looked at before they are used: the server may have been started again.
@@ -145,18 +146,3 @@ def require_catalog_uri(uri: SecretStr | None) -> SecretStr:
 
 def _host(netloc: str) -> str:
     return netloc.rpartition("@")[2]
-
-
-def _s3() -> dict[str, str]:
-    """Return endpoint and region; keys stay where Spark and PyArrow find them by themselves."""
-    from stream.storage.aws import find_account  # noqa: PLC0415 - an extra
-
-    account = find_account()
-    endpoint = account.endpoint
-    # Another S3 has no regions, but clients want one.
-    region = account.region or ("us-east-1" if endpoint else None)
-    found = {"s3.endpoint": endpoint, "s3.region": region, "client.region": region}
-    settings = {name: value for name, value in found.items() if value}
-    if endpoint:
-        settings["s3.path-style-access"] = "true"
-    return settings

@@ -34,17 +34,19 @@ class Jar:
         artifact: Of its Maven coordinates.
         version: Of its Maven coordinates.
         sha256: Checksum of the file.
+        classifier: Of its Maven coordinates, if it has one.
     """
 
     group: str
     artifact: str
     version: str
     sha256: str
+    classifier: str = ""
 
     @property
     def file_name(self) -> str:
         """Name of its file."""
-        return f"{self.artifact}-{self.version}.jar"
+        return "-".join(filter(None, (self.artifact, self.version, self.classifier))) + ".jar"
 
 
 ICEBERG_VERSION = "1.12.0"
@@ -66,15 +68,30 @@ POSTGRESQL = Jar(
     "42.7.8",
     "2a32a9dcbc42d67a50ad3a0de5efd102c8d2be46720045f2cbd6689f160ab7c7",
 )
+GOOGLE = Jar(
+    "com.google.cloud.bigdataoss",
+    "gcs-connector",
+    "4.0.0",
+    "784efd5e56df22245dac765402320f586c364cddbe3cfc80338ec554f00cf05f",
+    classifier="shaded",
+)
+AZURE = tuple(
+    Jar(group, artifact, version, sha256)
+    for line in Path(__file__).with_name("azure_jars.txt").read_text(encoding="utf-8").splitlines()
+    for sha256, group, artifact, version in [re.split(r"[\s:]+", line)]
+)
+"""Azure's clients with the HTTP client of Java itself, and all they need that Spark has not."""
+OF_CLOUD = {"s3": (S3,), "gs": (GOOGLE,), "abfss": AZURE}
+"""More libraries, by the scheme of the tables' URLs."""
 
 
-def needed_jars(*, is_remote: bool) -> tuple[Jar, ...]:
+def needed_jars(*schemes: str) -> tuple[Jar, ...]:
     """Return the libraries that Spark needs.
 
     Args:
-        is_remote: Whether tables may be in a bucket.
+        schemes: Of the URLs of tables: `file`, `s3`, `gs` or `abfss`.
     """
-    return (ICEBERG, POSTGRESQL, S3) if is_remote else (ICEBERG, POSTGRESQL)
+    return (ICEBERG, POSTGRESQL, *(jar for scheme in schemes for jar in OF_CLOUD.get(scheme, ())))
 
 
 def fetched(jars: Iterable[Jar], folder: Path, *, fetch: Fetch | None = None) -> list[Path]:
@@ -165,7 +182,9 @@ def _fetch_with_maven(jars: Sequence[Jar], folder: Path) -> None:
 def _project(jars: Sequence[Jar]) -> str:
     dependencies = "".join(
         f"<dependency><groupId>{jar.group}</groupId><artifactId>{jar.artifact}</artifactId>"
-        f"<version>{jar.version}</version></dependency>"
+        f"<version>{jar.version}</version>"
+        + (f"<classifier>{jar.classifier}</classifier>" if jar.classifier else "")
+        + "</dependency>"
         for jar in jars
     )
     return (
@@ -177,7 +196,7 @@ def _project(jars: Sequence[Jar]) -> str:
 
 def main() -> None:
     """Put all that Spark may need into the folder that is named; images fetch nothing later."""
-    for path in fetched(needed_jars(is_remote=True), Path(sys.argv[1])):
+    for path in fetched(needed_jars(*OF_CLOUD), Path(sys.argv[1])):
         print(path)  # noqa: T201 - a program
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from batch.lake.clouds import table_url
 from batch.verify.pending import Pending, PendingFiles
 from stream.errors import MicroBatchCorruptError, SettingsError
 from stream.landing.fenced import FencedZone, LandedObject, read_object_footer
@@ -169,6 +170,7 @@ class LandedBucket:
 
     def __init__(self, zone: FencedZone) -> None:
         self._zone = zone
+        self._url = table_url(zone.storage.url)
 
     @property
     def state(self) -> Storage:
@@ -177,11 +179,12 @@ class LandedBucket:
 
     def files(self, known_to: Mapping[str, int] = ALL) -> list[LandedFile]:
         """List each lane, a request for a thousand objects."""
-        url = self._zone.storage.url
         # The stream's first: with a truncate marker in it, what the resnapshot read before is found as well.
         by_lane = [list(lane.landed(known_to.get(lane.name, 0) - 1)) for lane in reversed(self._zone.lanes())]
         return [
-            LandedFile(name_of(each.key), each.lane, each.sequence, f"{url}/{each.key}", each.size_bytes)
+            LandedFile(
+                name_of(each.key), each.lane, each.sequence, f"{self._url}/{each.key}", each.size_bytes
+            )
             for found in reversed(by_lane)
             for each in found
         ]
@@ -239,7 +242,7 @@ class LandedBucket:
             ) from error
 
     def _object(self, file: LandedFile) -> LandedObject:
-        key = file.url.removeprefix(f"{self._zone.storage.url}/")
+        key = file.url.removeprefix(f"{self._url}/")
         return LandedObject(key, file.lane, file.sequence, file.size_bytes or 0)
 
 

@@ -15,7 +15,7 @@ from stream.clock import Clock
 _ORPHAN_AGE = timedelta(days=3)
 """Younger files may be those of a commit under way; Iceberg itself refuses less than a day."""
 _ORPHANS_EACH = timedelta(days=1)
-_LOOKED_AT = "claude-analytics.orphans-looked-for-at"
+LOOKED_AT = "claude-analytics.orphans-looked-for-at"
 """Property of `ops.published_builds`."""
 _WRITTEN_BY_SPARK = ("documents", "loads", "changed_lines", "micro_batches")
 
@@ -113,11 +113,11 @@ class LakeMaintenance:
     def _remove_all_orphans(self, tables: Sequence[str]) -> int:
         """Look for orphans once a day: it lists every file there is."""
         noted = self.catalog.table(TABLE)
-        now, at = self.clock(), noted.properties.get(_LOOKED_AT) if noted else None
+        now, at = self.clock(), noted.properties.get(LOOKED_AT) if noted else None
         if at is not None and now - datetime.fromisoformat(at) < _ORPHANS_EACH:
             return 0
         removed = sum(map(self._remove_orphans, tables))
-        self.catalog.commit(TABLE, lambda table: _set_property(table, _LOOKED_AT, now.isoformat()))
+        self.catalog.commit(TABLE, lambda table: _set_property(table, LOOKED_AT, now.isoformat()))
         return removed
 
     def _remove_orphans(self, table: str) -> int:

@@ -151,7 +151,7 @@ def _opened(config: LakeConfig) -> Session:
     jars: list[str] = []
     if config.spark_remote is None:
         require_java()
-        jars = [str(path) for path in fetched(needed_jars(is_remote=config.is_remote), config.jars_dir)]
+        jars = [str(path) for path in fetched(needed_jars(config.scheme), config.jars_dir)]
     with spark_errors("start Spark"):
         session = _connected(config) if config.spark_remote else _started(config, jars)
         for name, value in config.catalog_settings().items():

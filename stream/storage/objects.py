@@ -1,7 +1,7 @@
 """An object store as storage, through `obstore`: S3 and what speaks like it, Google Cloud Storage, Azure.
 
 Credentials are found as obstore finds them: the clouds' usual environment variables, the identity of a pod, a
-container or a virtual machine; for S3 in a profile of `~/.aws`, too.
+container or a virtual machine; for S3 in a profile of `~/.aws`, too, for Azure as its command line does.
 """
 
 import os
@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import obstore
 from obstore import exceptions
-from obstore.store import S3Store, from_url
+from obstore.store import AzureStore, S3Store, from_url
 
 from stream.errors import StorageRefusedError, StorageUnavailableError
-from stream.storage.aws import find_account
+from stream.storage import aws, azure
 from stream.storage.storage import Stored
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, ObjectStore, RetryConfig, S3Config
+    from obstore.store import AzureConfig, ClientConfig, ObjectStore, RetryConfig, S3Config
 
 _CONNECT_TIMEOUT = timedelta(seconds=5)
 _REQUEST_TIMEOUT = timedelta(seconds=30)
@@ -60,8 +60,6 @@ class ObjectStorage:
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         client: ClientConfig = {
-            # An endpoint without TLS is somebody's own choice, and never the default.
-            "allow_http": os.environ.get("AZURE_STORAGE_ENDPOINT", "").startswith("http://"),
             "connect_timeout": _CONNECT_TIMEOUT,
             "timeout": _REQUEST_TIMEOUT,
         }
@@ -153,22 +151,49 @@ class ObjectStorage:
 
 
 def _opened(url: str, client: "ClientConfig") -> "ObjectStore":
-    if not url.startswith("s3://"):
-        return from_url(url, config=None, client_options=client, retry_config=_RETRIES)
-    account = find_account()
+    opened = {"s3": _opened_s3, "az": _opened_azure}.get(url.partition("://")[0], _opened_google)
+    return opened(url, client)
+
+
+def _opened_s3(url: str, client: "ClientConfig") -> "ObjectStore":
+    account = aws.find_account()
     config: S3Config = {}
     if account.region:
         config["region"] = account.region
     if account.endpoint:
         config["endpoint"] = account.endpoint
-        client["allow_http"] = account.endpoint.startswith("http://")
     return S3Store.from_url(
         url,
         config=config,
-        client_options=client,
+        client_options=client | {"allow_http": _is_plain(account.endpoint)},
         retry_config=_RETRIES,
         credential_provider=account.credentials,
     )
+
+
+def _opened_azure(url: str, client: "ClientConfig") -> "ObjectStore":
+    account = azure.find_account()
+    config: AzureConfig = {"account_name": account.name, "endpoint": account.endpoint}
+    if account.key:
+        config["account_key"] = account.key
+    if account.sas_token:
+        config["sas_key"] = account.sas_token
+    return AzureStore.from_url(
+        url,
+        config=config,
+        client_options=client | {"allow_http": _is_plain(account.endpoint)},
+        retry_config=_RETRIES,
+    )
+
+
+def _opened_google(url: str, client: "ClientConfig") -> "ObjectStore":
+    is_plain = _is_plain(os.environ.get("GOOGLE_BASE_URL"))
+    return from_url(url, client_options=client | {"allow_http": is_plain}, retry_config=_RETRIES)
+
+
+def _is_plain(endpoint: str | None) -> bool:
+    """Whether an endpoint has no TLS: somebody's own choice, and never the default."""
+    return (endpoint or "").startswith("http://")
 
 
 def _first_line(error: Exception) -> str:

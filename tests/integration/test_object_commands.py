@@ -51,10 +51,10 @@ def test_what_needs_a_folder_says_so(program: Program, command: list[str]) -> No
     assert "this command needs landed files in a folder" in said
 
 
-def test_tables_are_kept_in_s3_alone(program: Program) -> None:
-    """Other stores take the log; with Iceberg that is said before anything is asked."""
-    settings = {"WAREHOUSE": "iceberg", "CATALOG_URI": "postgresql://nowhere/none", "DATA_URL": "gs://logs"}
-    assert "DATA_URL must be a folder or begin with s3://" in program.done("load", code=2, **settings)
+def test_azure_without_an_account_is_refused(program: Program) -> None:
+    """Before anything is asked."""
+    settings = {"WAREHOUSE": "iceberg", "CATALOG_URI": "postgresql://nowhere/none", "DATA_URL": "az://logs"}
+    assert "no storage account is named" in program.done("load", code=2, **settings)
 
 
 def test_a_backfill_lands_beside_the_stream(

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,12 @@ import pytest
 from pydantic import SecretStr
 
 from batch.lake.config import LakeConfig
+from batch.lake.jars import OF_CLOUD, fetched, needed_jars
 from batch.lake.postgres_server import PostgresServer
 from batch.lake.s3_server import S3Server
 from batch.lake.session import Spark, partitions_on
+from tests.support.azurite import Azurite
+from tests.support.google_server import GoogleServer
 from tests.support.laking import Lake, new_database
 
 pytest.importorskip("pyspark")
@@ -27,16 +31,36 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
-def base(postgres: PostgresServer, s3_server: S3Server) -> Iterator[Any]:
-    """Start Spark, which takes seconds; it finds the keys of the S3 server in its environment."""
+def google_account(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where Spark looks for the account; it is there once the server runs."""
+    return tmp_path_factory.mktemp("account") / "account.json"
+
+
+@pytest.fixture(scope="session")
+def google(tmp_path_factory: pytest.TempPathFactory, google_account: Path) -> Iterator[GoogleServer]:
+    with GoogleServer(tmp_path_factory.mktemp("google"), google_account) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azurite]:
+    with Azurite(tmp_path_factory.mktemp("azure")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def base(postgres: PostgresServer, s3_server: S3Server, google_account: Path) -> Iterator[Any]:
+    """Start Spark, which takes seconds; it finds what opens S3 and Google's store in its environment."""
+    config = LakeConfig(SecretStr(postgres.uri), "s3://tests", "local[2]", driver_memory="1500m")
+    jars = fetched(needed_jars(*OF_CLOUD), config.jars_dir)
+    # The parts of one session are set behind its start, of all others here before it.
+    parts = str(partitions_on(2))
+    more = {"spark.jars": ",".join(map(str, jars)), "spark.sql.shuffle.partitions": parts}
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(google_account))
         for name, value in s3_server.environment().items():
             patch.setenv(name, value)
-        # Of one session it is set behind its start, of all others here before it.
-        few = {"spark.sql.shuffle.partitions": str(partitions_on(2))}
-        spark = Spark(
-            LakeConfig(SecretStr(postgres.uri), "s3://tests", "local[2]", driver_memory="1500m", spark=few)
-        )
+        spark = Spark(replace(config, spark=more))
         yield spark.session()
         spark.stop()
 

@@ -5,7 +5,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,124 +14,12 @@ from pydantic import SecretStr
 
 from batch.lake.catalog import Catalog
 from batch.lake.config import LakeConfig
-from batch.lake.maintain import LakeMaintenance
 from batch.lake.s3_server import S3Server
 from batch.lake.session import spark_errors
-from batch.purge.target import Target
-from batch.shipped import sample_logs
-from stream.clock import utc_now
 from stream.errors import CatalogRefusedError, CatalogUnreachableError, SettingsError
-from stream.settings import MongoSettings
-from tests.lake.test_purge import build
-from tests.support.lake_marts import BothMarts
-from tests.support.laking import Lake, publisher_of, purge_of
-from tests.support.landing import delete, upsert
-from tests.support.patience import patience
 from tests.support.program import Program
-from tests.support.rest_catalog import RestCatalog
 
 CREDENTIAL = "ana:do-not-print-me"
-
-
-@pytest.fixture
-def rest(database: str, bucket_url: str, s3_server: S3Server, tmp_path: Path) -> Iterator[RestCatalog]:
-    jars = LakeConfig(SecretStr(database), bucket_url).jars_dir
-    place = f"{bucket_url}/chosen-by-the-catalog"
-    with RestCatalog(tmp_path / "rest", jars, database=database, place=place, s3=s3_server) as server:
-        yield server
-
-
-@pytest.fixture
-def rest_lake(rest: RestCatalog, base: Any, bucket_url: str, tmp_path: Path) -> Lake:
-    return Lake(tmp_path, rest.uri, bucket=bucket_url, session=base.newSession())
-
-
-@pytest.fixture
-def program(mongo: MongoSettings, rest_lake: Lake, s3_server: S3Server, tmp_path: Path) -> Program:
-    return Program.on(
-        mongo,
-        tmp_path / "data",
-        SPARK_MASTER="local[2]",
-        SPARK_DRIVER_MEMORY="1500m",
-        CATALOG_PROPERTIES=json.dumps({"credential": CREDENTIAL}),
-        **rest_lake.settings(),
-        **s3_server.environment(),
-    )
-
-
-def landed_sample(program: Program) -> None:
-    """Let a worker, which begins at the present, land the sample."""
-    program.done("stream", "--until-idle", "0.5")
-    program.done("import", str(sample_logs()))
-    program.done("stream", "--until-idle", "0.5")
-
-
-def test_marts_on_a_rest_catalog(program: Program, rest_lake: Lake) -> None:
-    """Loaded, built, checked and published, they are DuckDB's, row for row."""
-    landed_sample(program)
-    said = program.done("load")
-    rest_lake.load()  # of DuckDB alone: nothing is left for the other
-    both = BothMarts(rest_lake)
-    both.build_unchecked()
-    assert [] == both.differences()
-    [(sessions,)] = rest_lake.rows("select count(*) from lake.marts.dim_sessions")
-    assert sessions > 0
-    rest_lake.assert_same_raw()
-
-    for command in ("validate", "publish", "doctor", "status"):
-        said += program.done(command)
-    assert "/chosen-by-the-catalog/raw/documents` can be written" in said
-    assert len(both.published()) > 10
-    assert CREDENTIAL.partition(":")[2] not in said
-
-
-def test_upkeep_on_a_rest_catalog(program: Program, rest_lake: Lake) -> None:
-    """What is loaded is verified, made again, compacted and purged."""
-    rest_lake.land([upsert(1, 10, sessionId="goes"), upsert(2, 11, sessionId="stays")])
-    rest_lake.load()
-    build(rest_lake)
-    publisher_of(rest_lake).publish("20260101", timeout_seconds=5)
-    rest_lake.land([upsert(1, 20, sessionId="goes"), delete(2, 21), upsert(3, 22, sessionId="stays")])
-    rest_lake.load()
-    rest_lake.assert_same_raw()
-    program.done("load", "--full-refresh")
-    keys = "select _id from lake.raw.conversations order by 1"
-    assert [("i:1",), ("i:3",)] == rest_lake.rows(keys)
-
-    upkeep = LakeMaintenance(rest_lake.spark, rest_lake.catalog, utc_now, snapshots_kept=timedelta(0))
-    assert any("files of old snapshots removed" in each for each in upkeep.run())
-    assert [("i:1",), ("i:3",)] == rest_lake.rows(keys)
-    purge = purge_of(rest_lake, lambda: build(rest_lake))
-    target = Target("session", "goes")
-    purge.run(target).require_complete(target)
-    assert [("stays",)] == rest_lake.rows("select session_id from lake.raw.conversations")
-    assert [("stays", 1)] == rest_lake.rows("select * from lake.marts.dim_sessions")
-    assert 0 == rest_lake.loader().load(timeout_seconds=5).micro_batches
-
-
-def test_two_loads_at_once(program: Program, rest_lake: Lake) -> None:
-    """Nobody keeps the other away: one may have to be run again, and each micro-batch counts once."""
-    landed_sample(program)
-    both = [program.start("load") for _ in range(2)]
-    ended = [each.communicate(timeout=patience(300)) for each in both]
-    said = "".join(text for pair in ended for text in pair)
-    assert {each.returncode for each in both} <= {0, 1}, said
-    assert "Traceback" not in said
-    program.done("load")
-
-    rest_lake.load()
-    everything = "select * from raw.conversations order by _id"
-    assert len(rest_lake.duckdb_rows(everything)) == len(rest_lake.rows(everything))
-    counts = "count(*), count(distinct {})"
-    for table, key in (
-        ("raw.landed", "_file, _pos"),
-        ("raw.documents", "_id"),
-        ("raw.loads", "load_id"),
-        ("raw.micro_batches", "micro_batch_id"),
-    ):
-        [(rows, keys)] = rest_lake.rows(f"select {counts.format(key)} from lake.{table}")
-        assert rows == keys > 0, table
-    assert "verdict: same" in program.done("verify")
 
 
 class Answering(ThreadingHTTPServer):

@@ -11,6 +11,7 @@ import psycopg2
 from pydantic import SecretStr
 
 from batch.lake.catalog import Catalog
+from batch.lake.clouds import table_url
 from batch.lake.config import LakeConfig
 from batch.lake.landed_files import LandedBucket, LandedFolder
 from batch.lake.load import LakeLoader
@@ -71,7 +72,7 @@ class Lake:
         self.storage = ObjectStorage(bucket) if bucket else None
         self.config = LakeConfig(
             SecretStr(catalog_uri),
-            f"{bucket or f'file://{folder}'}/tables",
+            table_url(f"{bucket or f'file://{folder}'}/tables"),
             master,
             driver_memory="1500m",
             spark=dict(spark),

@@ -21,6 +21,8 @@ Fault = Literal["none", "500", "503", "lost", "slow", "cut"]
 """
 Chooser = Callable[[str], Fault]
 """Chooses by the method of a request."""
+Answer = tuple[int, list[tuple[str, str]], bytes]
+"""Status, headers, content."""
 _SLOW_SECONDS = 0.4
 _DROPPED = {"connection", "expect", "keep-alive", "transfer-encoding"}
 
@@ -46,19 +48,20 @@ class S3Proxy:
 
     Args:
         endpoint: URL of the server.
+        port: Its own, any that is free if 0.
 
     Attributes:
         endpoint: Its own URL; kept.
         counts: Requests by what became of them.
     """
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, *, port: int = 0) -> None:
         parts = urlsplit(endpoint)
         self._server = (parts.hostname or "", parts.port or 80)
         self._choose: Chooser = always("none")
         self.counts: Counter[Fault] = Counter()
         self._http: ThreadingHTTPServer | None = None
-        self._port = 0
+        self._port = port
         self._listen()
         self.endpoint = f"http://127.0.0.1:{self._port}"
 
@@ -89,7 +92,7 @@ class S3Proxy:
             self._listen()
 
     def _listen(self) -> None:
-        handler = type("Handler", (_Handler,), {"proxy": self})
+        handler = type("Handler", (Request,), {"proxy": self})
         self._http = ThreadingHTTPServer(("127.0.0.1", self._port), handler)
         self._port = self._http.server_address[1]
         threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True).start()
@@ -100,7 +103,7 @@ class S3Proxy:
             self._http.server_close()
             self._http = None
 
-    def answer(self, request: "_Handler") -> None:
+    def answer(self, request: "Request") -> None:
         """Do with one request what is chosen for it."""
         body = request.body()
         # Connections that were there before it hung up are of no use either.
@@ -115,7 +118,7 @@ class S3Proxy:
         status, headers, content = self._ask(request, body)
         return request.hang_up() if fault == "lost" else request.reply(status, headers, content)
 
-    def _ask(self, request: "_Handler", body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+    def _ask(self, request: "Request", body: bytes) -> Answer:
         connection = http.client.HTTPConnection(*self._server, timeout=60)
         try:
             connection.putrequest(request.command, request.path, skip_host=True, skip_accept_encoding=True)
@@ -131,7 +134,9 @@ class S3Proxy:
             connection.close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Request(BaseHTTPRequestHandler):
+    """What is asked on one connection, and the means to answer it."""
+
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     proxy: ClassVar[S3Proxy]

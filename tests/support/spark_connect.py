@@ -49,7 +49,7 @@ class SparkConnectServer(GuardedServer):
     def _command(self) -> list[str]:
         spec = find_spec("pyspark")
         home = Path(str(spec.origin)).parent if spec else Path()
-        jars = fetched(needed_jars(is_remote=True), self._jars)
+        jars = fetched(needed_jars("s3"), self._jars)
         settings = {
             "spark.connect.grpc.binding.address": LOOPBACK,
             "spark.connect.grpc.binding.port": str(self._port),

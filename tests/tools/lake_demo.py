@@ -304,7 +304,7 @@ def main(logs: str | None = None) -> None:
         require_extra()
         require_java()
         with console.status("fetching Spark's libraries …"):
-            fetched(needed_jars(is_remote=True), Path.home() / ".cache" / "claude-analytics" / "jars")
+            fetched(needed_jars("s3"), Path.home() / ".cache" / "claude-analytics" / "jars")
         folder = Path(logs).expanduser() if logs else shipped.sample_logs()
         Demo(_FOLDER.resolve(), folder.resolve(), console).run()
     except AnalyticsError as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from batch.lake.jars import ICEBERG, POSTGRESQL, S3, Jar, fetched, needed_jars, require_java
+from batch.lake.jars import AZURE, GOOGLE, ICEBERG, POSTGRESQL, S3, Jar, fetched, needed_jars, require_java
 from stream.errors import SettingsError, StepFailedError
 
 CONTENT = b"a library"
@@ -53,8 +53,10 @@ def test_another_file_is_never_used(tmp_path: Path) -> None:
 
 def test_amazon_is_fetched_for_tables_on_s3_alone() -> None:
     """A folder needs 50 MB of libraries, a bucket 120."""
-    assert (ICEBERG, POSTGRESQL) == needed_jars(is_remote=False)
-    assert (ICEBERG, POSTGRESQL, S3) == needed_jars(is_remote=True)
+    assert (ICEBERG, POSTGRESQL) == needed_jars("file")
+    assert (ICEBERG, POSTGRESQL, S3) == needed_jars("s3")
+    assert (ICEBERG, POSTGRESQL, GOOGLE) == needed_jars("gs")
+    assert (ICEBERG, POSTGRESQL, *AZURE) == needed_jars("abfss")
 
 
 @pytest.mark.parametrize(
