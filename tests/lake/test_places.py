@@ -1,5 +1,6 @@
 """Every step wherever tables may be: named by a REST catalog, in Azure, in Google Cloud Storage."""
 
+import base64
 import json
 import uuid
 from collections.abc import Iterator
@@ -162,6 +163,19 @@ def test_upkeep(program: Program, lake: Lake, place: Place) -> None:
     assert [("stays",)] == lake.rows("select session_id from lake.raw.conversations")
     assert [("stays", 1)] == lake.rows("select * from lake.marts.dim_sessions")
     assert 0 == lake.loader().load(timeout_seconds=5).micro_batches
+
+
+def test_a_wrong_key_of_azure(azure: Place, mongo: MongoSettings, tmp_path: Path) -> None:
+    """Log and tables are both refused, in words that show no key."""
+    wrong = base64.b64encode(b"not the secret one, but as long!").decode()
+    settings = {"DATA_URL": azure.bucket, "WAREHOUSE": "iceberg", "CATALOG_URI": azure.catalog_uri}
+    settings |= azure.settings | {"AZURE_STORAGE_ACCOUNT_KEY": wrong}
+    program = Program.on(mongo, tmp_path, SPARK_MASTER="local[2]", **settings)
+    said = program.done("doctor", code=2)
+    assert "cannot write `doctor" in said
+    assert "the storage of the Iceberg tables refuses: " in said
+    assert wrong not in said
+    assert "Traceback" not in said
 
 
 def test_two_loads_at_once(program: Program, lake: Lake) -> None:
