@@ -38,18 +38,23 @@ def nested(levels: int) -> bytes:
     return b'{"v":' + b"[" * levels + b"]" * levels + b"}"
 
 
-def test_a_line_becomes_a_document_as_it_is() -> None:
-    """Every field stays what it is in the line; three fields and the `_id` are added."""
-    [document] = documents([LINE])
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        (LINE, {"type": "user", "timestamp": "2025-06-25T10:17:07.201Z"}),
+        (
+            b'{"_id": 1, "sourceFile": "x", "original_sourceFile": "y"}',
+            {"original__id": 1, "original_sourceFile": "y", "original_original_sourceFile": "x"},
+        ),
+    ],
+    ids=["usual", "own fields step aside"],
+)
+def test_a_line_becomes_a_document_as_it_is(line: bytes, kept: dict[str, Any]) -> None:
+    """Every field stays, under another name if the import needs its own; three and the `_id` are added."""
+    [document] = documents([line])
 
-    assert {
-        "_id": document["_id"],
-        "type": "user",
-        "timestamp": "2025-06-25T10:17:07.201Z",
-        "projectId": "app",
-        "sourceFile": "app/one.jsonl",
-        "ingestedAt": NOW,
-    } == document
+    assert isinstance(document.pop("_id"), ObjectId)
+    assert kept | {"projectId": "app", "sourceFile": "app/one.jsonl", "ingestedAt": NOW} == document
 
 
 @pytest.mark.parametrize(
@@ -145,22 +150,6 @@ def test_nesting_beyond_the_limit_becomes_text() -> None:
     assert {"deep": [1, "é"]} == json.loads(value)
 
 
-def test_own_fields_of_a_line_step_aside() -> None:
-    """A line's own `_id` and the names that the import needs are kept under another name."""
-    [document] = documents([b'{"_id": 1, "sourceFile": "x", "original_sourceFile": "y"}'])
-
-    assert {
-        "_id": document["_id"],
-        "original__id": 1,
-        "original_sourceFile": "y",
-        "original_original_sourceFile": "x",
-        "projectId": "app",
-        "sourceFile": "app/one.jsonl",
-        "ingestedAt": NOW,
-    } == document
-    assert isinstance(document["_id"], ObjectId)
-
-
 @pytest.mark.parametrize(
     ("line", "seconds"),
     [
@@ -201,12 +190,8 @@ def test_a_line_without_time_takes_the_last_one_before() -> None:
 
 
 def test_equal_lines_all_survive() -> None:
-    """Equal lines of one log get different `_id`s."""
+    """Within a log as in two: the name of the log is part of the `_id`."""
     assert 50 == len(set(ids([LINE] * 50)))
-
-
-def test_equal_lines_of_two_logs_both_survive() -> None:
-    """The name of the log is part of the `_id`."""
     assert ids([LINE], "app/one.jsonl") != ids([LINE], "app/two.jsonl")
 
 
