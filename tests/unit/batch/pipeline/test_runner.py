@@ -148,19 +148,16 @@ def test_a_passing_error_is_tried_again(tmp_path: Path) -> None:
     ]
 
 
-def test_an_error_that_stays(tmp_path: Path) -> None:
-    """After the last retry it is the run's."""
+@pytest.mark.parametrize(
+    ("error", "slept"),
+    [(UNREACHABLE, [30, 60, 120]), (ChecksFailedError("wrong", hint="mend it"), [])],
+    ids=["passing", "terminal"],
+)
+def test_an_error_that_stays(tmp_path: Path, error: AnalyticsError, slept: list[float]) -> None:
+    """After the last retry it is the run's; where trying again would not help, at once."""
     bench = Bench(tmp_path, {"load": RetryPolicy(3, 30)})
-    assert bench.run(load=raising(UNREACHABLE)).error is UNREACHABLE
-    assert [30, 60, 120] == bench.slept
-
-
-def test_a_terminal_error_is_not_tried_again(tmp_path: Path) -> None:
-    """Trying again would not help."""
-    bench = Bench(tmp_path, {"load": RetryPolicy(3, 30)})
-    error = ChecksFailedError("wrong", hint="mend it")
     assert bench.run(load=raising(error)).error is error
-    assert [] == bench.slept
+    assert slept == bench.slept
 
 
 def test_a_defect_is_said_to_be_one(bench: Bench) -> None:

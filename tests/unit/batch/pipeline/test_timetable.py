@@ -190,25 +190,22 @@ def test_runs_that_come_due_during_a_run_are_made_up_for_once() -> None:
     assert [at("03T04:00"), at("03T07:30"), at("03T08:00")] == [begun for _, begun in world.started]
 
 
-def test_sleep_is_made_up_for_once() -> None:
-    """A machine that wakes after days begins with one run: the daily one."""
-    world = World("03T10:30", timedelta(days=4), 2)
-    world.scheduler().run(world.now)
-    assert [DAILY, DAILY] == [name for name, _ in world.started]
-
-
-def test_a_clock_that_is_set_back() -> None:
-    """Runs are due by the new time; nothing waits for the old one to come again."""
-    world = World("03T10:30", timedelta(minutes=20), 3)
-    world.scheduler().run(at("07T00:00"))
-    assert [at("03T11:10")] == [begun for _, begun in world.started]
-
-
-def test_a_run_at_once() -> None:
-    """Asked for, the first run does not wait for its time."""
-    world = World("03T10:30", timedelta(minutes=1), 2)
-    world.scheduler().run(at("01T00:00"), at_once=HOURLY)
-    assert [(HOURLY, at("03T10:30"))] == world.started
+@pytest.mark.parametrize(
+    ("since", "step", "looks", "at_once", "started"),
+    [
+        ("03T10:30", timedelta(days=4), 2, None, [(DAILY, "07T10:30"), (DAILY, "11T10:30")]),
+        ("07T00:00", timedelta(minutes=20), 3, None, [(HOURLY, "03T11:10")]),
+        ("01T00:00", timedelta(minutes=1), 2, HOURLY, [(HOURLY, "03T10:30")]),
+    ],
+    ids=["sleep is made up for once", "a clock that is set back", "the first run at once"],
+)
+def test_odd_times(
+    since: str, step: timedelta, looks: int, at_once: str | None, started: list[tuple[str, str]]
+) -> None:
+    """One run makes up for days asleep, nothing waits for an old time to come again, or for its own."""
+    world = World("03T10:30", step, looks)
+    world.scheduler().run(at(since), at_once=at_once)
+    assert [(name, at(begun)) for name, begun in started] == world.started
 
 
 @pytest.mark.parametrize(

@@ -11,19 +11,10 @@ from stream.core.change_event import parse_reply
 from stream.core.changes import Changes, read_changes
 from stream.core.cluster_time import cluster_time_of
 from stream.core.collection_event import InvalidationPolicy
-from stream.core.normalise import deletion, normalise
+from stream.core.normalise import normalise
 from stream.core.schema import Row
 from stream.decode import compiled
-from tests.support.replies import (
-    BEGINNING,
-    SOURCE,
-    event,
-    insert,
-    poisoned,
-    position_at,
-    raw_reply,
-    token_at,
-)
+from tests.support.replies import BEGINNING, SOURCE, event, insert, poisoned, position_at, raw_reply, token_at
 from tests.support.rows import rows_of
 
 NOW = 1_767_434_400_000_000
@@ -41,11 +32,7 @@ def changes_of(
     found = read_changes(reply, behind=BEGINNING, extracted_at=NOW, policy=policy)
     if compiled.problem() is None:
         same = read_changes(
-            reply,
-            behind=BEGINNING,
-            extracted_at=NOW,
-            policy=policy,
-            transcribe=compiled.transcribe_events,
+            reply, behind=BEGINNING, extracted_at=NOW, policy=policy, transcribe=compiled.transcribe_events
         )
         assert found == replace(same, compiled=0, ended_by=found.ended_by)
         assert str(found.ended_by) == str(same.ended_by)
@@ -71,20 +58,17 @@ def test_a_written_document_becomes_its_row(operation: str) -> None:
     assert changes.ended_by is None
 
 
-def test_a_delete_becomes_a_row_that_says_so() -> None:
-    """Only the key is known of a deleted document."""
-    changes = changes_of([event("delete", 50, documentKey={"_id": "x"})], token=token_at(60))
+@pytest.mark.parametrize(
+    ("operation", "fields"),
+    [("delete", {}), ("update", {}), ("update", {"fullDocument": None})],
+    ids=["delete", "update, absent", "update, null"],
+)
+def test_a_document_that_is_gone_becomes_a_row_that_says_so(operation: str, fields: dict[str, None]) -> None:
+    """Only the key is known of it, whether the event says so or the look-up: never an empty document."""
+    changes = changes_of([event(operation, 50, documentKey={"_id": "x"}, **fields)], token=token_at(60))
 
-    assert [deletion("x", source_version=cluster_time_of(50, 1))] == rows_of(changes.batch.table)
-
-
-@pytest.mark.parametrize("fields", [{}, {"fullDocument": None}], ids=["absent", "null"])
-def test_an_update_whose_document_is_gone_is_a_delete(fields: dict[str, None]) -> None:
-    """The look-up found nothing: never an empty document."""
-    changes = changes_of([event("update", 50, documentKey={"_id": 1}, **fields)], token=token_at(60))
-
-    assert [Row("i:1", "delete", cluster_time_of(50, 1))] == rows_of(changes.batch.table)
-    assert {"update": 1} == changes.operations
+    assert [Row("s:x", "delete", cluster_time_of(50, 1))] == rows_of(changes.batch.table)
+    assert {operation: 1} == changes.operations
 
 
 def test_the_stream_order_is_kept() -> None:
@@ -108,13 +92,9 @@ def test_the_stream_order_is_kept() -> None:
 
 
 def test_the_position_is_the_one_behind_the_reply() -> None:
-    """The server's token counts, not the last event's: it may be further."""
+    """The server's token counts, which may be further than the last event's; with neither it stays."""
     assert position_at(60) == changes_of([insert(document(1), 50)], token=token_at(60)).batch.position
     assert position_at(60) == changes_of([], token=token_at(60)).batch.position
-
-
-def test_without_a_token_the_position_is_behind_the_last_event() -> None:
-    """And with neither it stays."""
     assert position_at(50, 3) == changes_of([insert(document(1), 50, 3)]).batch.position
     assert changes_of([]).batch.position is BEGINNING
 
@@ -206,25 +186,20 @@ def test_a_rename_says_where_to() -> None:
     assert changes.ended_by.message.endswith("`rename` to `a.b.c`")
 
 
-def test_events_about_no_document_are_passed_over() -> None:
-    """An operation that a later server adds neither makes a row nor stops the stream."""
-    changes = changes_of([event("createIndexes", 50), insert(document(1), 51)], token=token_at(60))
-
-    assert ["i:1"] == [row.id for row in rows_of(changes.batch.table)]
-    assert {"insert": 1} == changes.operations
-
-
-def test_bad_documents_become_dead_letters() -> None:
-    """They do not stop the stream, and keep their order."""
-    events = [insert({"_id": 1}, 50), insert(document(2), 51), insert(document(3, message=1.5), 52)]
+def test_what_is_no_row_does_not_stop_the_stream() -> None:
+    """Bad documents become dead letters in their order; an operation of a later server is passed over."""
+    events = [
+        insert({"_id": 1}, 50),
+        event("createIndexes", 50),
+        insert(document(2), 51),
+        insert(document(3, message=1.5), 52),
+    ]
 
     changes = changes_of(events, token=token_at(60))
 
     assert ["i:2"] == [row.id for row in rows_of(changes.batch.table)]
-    assert [
-        ("i:1", "missing_type"),
-        ("i:3", "bad_message"),
-    ] == [(letter.document_id, letter.reason) for letter in changes.batch.dead_letters]
+    letters = [(letter.document_id, letter.reason) for letter in changes.batch.dead_letters]
+    assert [("i:1", "missing_type"), ("i:3", "bad_message")] == letters
     assert {"insert": 3} == changes.operations
 
 

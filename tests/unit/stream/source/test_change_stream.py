@@ -150,10 +150,8 @@ def test_the_server_splits_large_events_if_it_can() -> None:
     assert able.ids() == unable.ids() == [10]
     stages = [next(iter(one)) for one in able.server.commands[0]["pipeline"]]
     assert ["$changeStream", "$project", "$changeStreamSplitLargeEvent"] == stages
-    assert [
-        3,
-        2,
-    ] == [len(command["pipeline"]) for command in unable.server.commands if "aggregate" in command]
+    opened = [command["pipeline"] for command in unable.server.commands if "aggregate" in command]
+    assert [3, 2] == [len(pipeline) for pipeline in opened]
     assert 0 == unable.reconnects
 
 
@@ -206,29 +204,24 @@ def test_what_may_pass_is_waited_out(error: Exception) -> None:
     assert ["source_unavailable"] * 3 == [entry["event"] for entry in fixture.logged]
 
 
-def test_a_reply_that_cannot_be_read_opens_the_stream_again() -> None:
-    """Something between us and the server may have damaged it."""
-    fixture = Fixture(reply(10), bson.encode({"ok": 1.0}), reply(11))
+@pytest.mark.parametrize(
+    ("answers", "ids", "reconnects"),
+    [
+        ([reply(10), bson.encode({"ok": 1.0}), reply(11)], [10, 11], 1),
+        ([reply(10, cursor_id=0), reply(11)], [10, 11], 0),
+        ([reply(10), reply(11, token=False), AutoReconnect("closed"), reply(12)], [10, 11, 12], 1),
+    ],
+    ids=["a reply that cannot be read", "a cursor that the server closed", "a reply without a token"],
+)
+def test_the_stream_is_opened_again_behind_the_last_token(
+    answers: list[bytes | Exception], ids: list[int], reconnects: int
+) -> None:
+    """Something between us and the server may have damaged a reply; a closed cursor is no reconnect."""
+    fixture = Fixture(*answers)
 
-    assert [10, 11] == fixture.ids()
+    assert ids == fixture.ids()
     assert [token_at(5), token_at(10)] == fixture.server.starts()
-
-
-def test_a_cursor_that_the_server_closed_is_opened_again() -> None:
-    """Behind the last reply."""
-    fixture = Fixture(reply(10, cursor_id=0), reply(11))
-
-    assert [10, 11] == fixture.ids()
-    assert [token_at(5), token_at(10)] == fixture.server.starts()
-    assert 0 == fixture.reconnects
-
-
-def test_a_reply_without_a_token_leaves_the_position() -> None:
-    """The next opening begins where the last token was."""
-    fixture = Fixture(reply(10), reply(11, token=False), AutoReconnect("closed"), reply(12))
-
-    assert [10, 11, 12] == fixture.ids()
-    assert [token_at(5), token_at(10)] == fixture.server.starts()
+    assert reconnects == fixture.reconnects
 
 
 @pytest.mark.parametrize(

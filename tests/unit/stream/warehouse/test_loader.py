@@ -58,6 +58,14 @@ class Fixture:
             is_given_up=is_given_up,
         )
 
+    @classmethod
+    def started(cls, *ends: Any) -> "Fixture":
+        """Return one that has begun its first load."""
+        fixture = cls(*ends)
+        fixture.loader.start()
+        wait_until(lambda: fixture.warehouse.loads > 0)
+        return fixture
+
     def events(self) -> list[str]:
         """Return the names of the log lines."""
         return [entry["event"] for entry in self.logged]
@@ -82,9 +90,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_it_begins_with_what_was_pending() -> None:
     """Without any notice, and the last time at the end."""
-    fixture = Fixture(ONE, LoadResult())
-    fixture.loader.start()
-    wait_until(lambda: fixture.warehouse.loads == 1)
+    fixture = Fixture.started(ONE, LoadResult())
 
     fixture.loader.finish(timeout_seconds=5)
 
@@ -102,9 +108,7 @@ def test_it_loads_after_a_notice() -> None:
         go_on.wait(patience())
         return ONE
 
-    fixture = Fixture(LoadResult(), slow, LoadResult())
-    fixture.loader.start()
-    wait_until(lambda: fixture.warehouse.loads == 1)
+    fixture = Fixture.started(LoadResult(), slow, LoadResult())
     fixture.loader.notify()
     wait_until(lambda: fixture.warehouse.loads == 2)
     fixture.loader.notify()
@@ -120,9 +124,7 @@ def test_it_loads_after_a_notice() -> None:
 
 def test_it_loads_when_enough_has_landed() -> None:
     """Few large loads cost less than many small ones; the end takes what is left."""
-    fixture = Fixture(LoadResult(), ONE, LoadResult())
-    fixture.loader.start()
-    wait_until(lambda: fixture.warehouse.loads == 1)
+    fixture = Fixture.started(LoadResult(), ONE, LoadResult())
     fixture.loader.notify(share=0.4)
     fixture.loader.notify(share=0.4)
     assert 1 == fixture.warehouse.loads
@@ -192,19 +194,14 @@ def test_a_new_trouble_is_said_anew() -> None:
     wait_until(lambda: "load_recovered" in fixture.events())
     fixture.loader.finish(timeout_seconds=5)
 
-    assert [
-        BUSY.message,
-        CORRUPT.message,
-        BUSY.message,
-    ] == [entry["problem"] for entry in fixture.logged if entry["event"] == "load_waits"]
+    told = [entry["problem"] for entry in fixture.logged if entry["event"] == "load_waits"]
+    assert [BUSY.message, CORRUPT.message, BUSY.message] == told
 
 
 @pytest.mark.parametrize("trouble", [CORRUPT, ValueError("unforeseen")], ids=["known", "unforeseen"])
 def test_a_trouble_at_the_end_is_raised(trouble: Exception) -> None:
     """By the one who waits for the end."""
-    fixture = Fixture(LoadResult(), trouble)
-    fixture.loader.start()
-    wait_until(lambda: fixture.warehouse.loads == 1)
+    fixture = Fixture.started(LoadResult(), trouble)
 
     with pytest.raises((WarehouseCorruptError, loader.StepFailedError), match=str(trouble)):
         fixture.loader.finish(timeout_seconds=5)
@@ -212,36 +209,27 @@ def test_a_trouble_at_the_end_is_raised(trouble: Exception) -> None:
 
 def test_at_the_end_others_are_waited_for() -> None:
     """As long as told."""
-    fixture = Fixture(LoadResult(), BUSY, BUSY, BUSY, ONE)
-    fixture.loader.start()
-    wait_until(lambda: fixture.warehouse.loads == 1)
+    fixture = Fixture.started(LoadResult(), BUSY, BUSY, BUSY, ONE)
 
     fixture.loader.finish(timeout_seconds=5)
 
     assert ONE == fixture.loader.total
 
 
-def test_at_the_end_others_are_not_waited_for_longer() -> None:
-    """What has landed is left for the next load."""
-    fixture = Fixture(BUSY)
-    fixture.loader.start()
-
-    begun = time.monotonic()
-    with pytest.raises(WarehouseBusyError, match="in use by dbt"):
-        fixture.loader.finish(timeout_seconds=0.2)
-    assert time.monotonic() - begun < patience(5)
-
-
-def test_in_a_hurry_nobody_is_waited_for() -> None:
-    """A signal while it waits for ten minutes ends the waiting."""
+@pytest.mark.parametrize(
+    ("timeout_seconds", "is_told"), [(0.2, False), (600, True)], ids=["timeout", "hurry"]
+)
+def test_at_the_end_others_are_not_waited_for_longer(timeout_seconds: float, *, is_told: bool) -> None:
+    """What has landed is left for the next load; a signal ends a wait of ten minutes."""
     fixture = Fixture(BUSY)
     fixture.loader.start()
     told = threading.Event()
-    threading.Timer(0.05, told.set).start()
+    if is_told:
+        threading.Timer(0.05, told.set).start()
 
     begun = time.monotonic()
-    with pytest.raises(WarehouseBusyError):
-        fixture.loader.finish(timeout_seconds=600, is_hurried=told.is_set)
+    with pytest.raises(WarehouseBusyError, match="in use by dbt"):
+        fixture.loader.finish(timeout_seconds=timeout_seconds, is_hurried=told.is_set)
     assert time.monotonic() - begun < patience(5)
 
 
@@ -252,9 +240,7 @@ def test_in_a_hurry_a_long_load_is_broken_off() -> None:
         assert fixture.warehouse.interrupted.wait(patience())
         raise WarehouseBusyError("the load was interrupted", hint="later")
 
-    fixture = Fixture(long)
-    fixture.loader.start()
-    wait_until(lambda: fixture.warehouse.loads == 1)
+    fixture = Fixture.started(long)
 
     with pytest.raises(WarehouseBusyError, match="the load was interrupted"):
         fixture.loader.finish(timeout_seconds=600, is_hurried=lambda: True)
