@@ -38,6 +38,16 @@ def insert(document: dict[str, Any], second: int, increment: int = 1) -> dict[st
     return event("insert", second, increment, documentKey=key, fullDocument=document)
 
 
+def fragments(document: dict[str, Any], second: int, of: int = 3) -> list[dict[str, Any]]:
+    """Return an insert as that many fragments, each with a token of its own and some of the fields."""
+    fields = list(insert(document, second).items())[1:]
+    return [
+        {"_id": token_at(second, number), "splitEvent": {"fragment": number, "of": of}}
+        | dict(fields[number - 1 :: of])
+        for number in range(1, of + 1)
+    ]
+
+
 def raw_reply(
     events: list[Any],
     *,

@@ -47,11 +47,7 @@ class Queue:
     def replay(self, **options: Any) -> Replay:
         """Replay all of it, and load what has landed."""
         found = replay(
-            self.store.list(self.landing),
-            store=self.store,
-            landing=self.landing,
-            clock=utc_now,
-            **options,
+            self.store.list(self.landing), store=self.store, landing=self.landing, clock=utc_now, **options
         )
         self.warehouse.load(timeout_seconds=5)
         return found

@@ -24,27 +24,20 @@ def test_folders_are_spelled_as_in_the_marts(
 
 
 @pytest.mark.parametrize(
-    ("value", "reason"),
+    ("name", "value", "reason"),
     [
-        ("/srv/1=/home/ana/shop", "must be a json object"),
-        ('["/srv/1"]', "must be a json object"),
-        ('{"/srv/1": 1}', "must be a json object"),
-        ('{"/srv/1": ""}', "must name a folder and its project in each entry"),
-        ('{"/": "shop"}', "must name a folder and its project in each entry"),
+        ("PROJECT_ALIASES", "/srv/1=/home/ana/shop", "must be a json object"),
+        ("PROJECT_ALIASES", '["/srv/1"]', "must be a json object"),
+        ("PROJECT_ALIASES", '{"/srv/1": 1}', "must be a json object"),
+        ("PROJECT_ALIASES", '{"/srv/1": ""}', "must name a folder and its project in each entry"),
+        ("PROJECT_ALIASES", '{"/": "shop"}', "must name a folder and its project in each entry"),
+        *(("USAGE_WEEK_START_HOUR", value, "USAGE_WEEK_START_HOUR") for value in ("-1", "168", "monday")),
     ],
 )
-def test_aliases_that_are_none_are_refused(
-    value: str, reason: str, clean_environment: Path, monkeypatch: pytest.MonkeyPatch
+def test_aliases_that_are_none_and_hours_of_no_week_are_refused(
+    name: str, value: str, reason: str, clean_environment: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The message says what is wanted."""
-    monkeypatch.setenv("PROJECT_ALIASES", value)
+    monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match=reason):
-        read(PipelineSettings)
-
-
-@pytest.mark.parametrize("value", ["-1", "168", "monday"])
-def test_a_week_has_168_hours(value: str, clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hours outside it are refused."""
-    monkeypatch.setenv("USAGE_WEEK_START_HOUR", value)
-    with pytest.raises(SettingsError, match="USAGE_WEEK_START_HOUR"):
         read(PipelineSettings)

@@ -84,11 +84,7 @@ def test_a_file_may_hold_the_value(clean_environment: Path, monkeypatch: pytest.
     assert "mongodb://app:geheim@db/?replicaSet=rs0" == read(MongoSettings).uri.get_secret_value()
     assert 5 == read(StreamSettings).max_rows
 
-
-def test_an_empty_file_setting_is_none(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compose files pass on variables that nobody has set as empty ones."""
-    monkeypatch.setenv("MONGO_URI_FILE", "")
-
+    monkeypatch.setenv("MONGO_URI_FILE", "")  # compose files pass on what nobody has set
     assert "mongodb://localhost:27017" == read(MongoSettings).uri.get_secret_value()
 
 
@@ -104,29 +100,26 @@ def test_a_value_and_a_file_are_too_much(clean_environment: Path, monkeypatch: p
     assert "geheim" not in f"{caught.value.message} {caught.value.hint}"
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["missing", "not text"])
-def test_a_file_that_cannot_be_read_is_named(
-    clean_environment: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
+@pytest.mark.parametrize(
+    ("content", "said", "hint"),
+    [
+        (None, "the file that `MONGO_URI_FILE` names, `uri`", "readable for this user"),
+        (b"\xff\xfe", "the file that `MONGO_URI_FILE` names, `uri`", "readable for this user"),
+        (b"geheim", "must begin with mongodb://", ""),
+    ],
+    ids=["missing", "not text", "no address"],
+)
+def test_a_file_that_cannot_be_used_is_said(
+    clean_environment: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None, said: str, hint: str
 ) -> None:
-    """Neither the default nor half a value takes its place."""
+    """Neither the default nor half a value takes its place, and what is in it is not printed."""
     if content is not None:
         (clean_environment / "uri").write_bytes(content)
     monkeypatch.setenv("MONGO_URI_FILE", "uri")
 
-    with pytest.raises(SettingsError, match="the file that `MONGO_URI_FILE` names, `uri`") as caught:
+    with pytest.raises(SettingsError, match=said) as caught:
         read(MongoSettings)
-    assert "readable for this user" in caught.value.hint
-
-
-def test_a_wrong_value_in_a_file_is_not_printed(
-    clean_environment: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As with values in the environment."""
-    (clean_environment / "uri").write_text("geheim", "utf-8")
-    monkeypatch.setenv("MONGO_URI_FILE", "uri")
-
-    with pytest.raises(SettingsError, match="must begin with mongodb://") as caught:
-        read(MongoSettings)
+    assert hint in caught.value.hint
     assert "geheim" not in caught.value.message
 
 

@@ -162,16 +162,12 @@ def test_questions_read_only_what_is_published(shipped: list[Question]) -> None:
         assert schema == "marts" or {table.split(".")[1] for table in tables} <= set(PUBLISHED), question.name
 
 
-def test_only_questions_about_the_platform_may_know_no_projects() -> None:
+def test_only_questions_about_the_platform_or_all_projects_may_know_none() -> None:
     """Everywhere else a filter by project must find something to filter by."""
     head = HEAD.replace('project = "project"\n', "")
     with pytest.raises(SettingsError, match="a column `project` of kind `project`"):
         parse("errors", written(head))
-    question = parse("errors", written(head.replace("AI Interaction Patterns", "Pipeline Health")))
-    assert (False, ["day", "tool"]) == (question.has_projects, question.dimensions)
-
-
-def test_a_question_may_span_all_projects() -> None:
-    """A limit that holds for all of them together cannot be told apart by them."""
-    question = parse("errors", written("spans_projects = true" + HEAD.replace('project = "project"\n', "")))
-    assert (False, ["day", "tool"]) == (question.has_projects, question.dimensions)
+    of_platform = head.replace("AI Interaction Patterns", "Pipeline Health")
+    for may in (of_platform, f"spans_projects = true{head}"):
+        question = parse("errors", written(may))
+        assert (False, ["day", "tool"]) == (question.has_projects, question.dimensions)

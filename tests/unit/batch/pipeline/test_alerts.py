@@ -26,15 +26,9 @@ def runs(*outcomes: str) -> list[StepRun]:
     for number, told in enumerate(outcomes):
         outcome, _, reason = told.partition(":")
         at = START + timedelta(hours=number)
-        common: dict[str, Any] = {
-            "run_id": f"run-{number}",
-            "trigger": "schedule",
-            "started_at": at,
-            "ended_at": at,
-        }
-        hint = "do this" if reason else ""
-        steps.append(StepRun(step="pipeline", outcome=outcome, error=reason, hint=hint, **common))
-        steps.append(StepRun(step="load", outcome=outcome, error=reason, hint=hint, **common))
+        facts = {"error": reason, "hint": "do this" if reason else ""}
+        for step in ("pipeline", "load"):
+            steps += [StepRun(f"run-{number}", step, "schedule", at, at, outcome, **facts)]
     return steps
 
 
@@ -114,15 +108,23 @@ def test_a_webhook_gets_what_slack_understands(posted: tuple[str, list[Any]], lo
     assert ["alert"] == [entry["event"] for entry in log.entries]
 
 
-@pytest.mark.parametrize("path", ["/broken", None], ids=["an error", "nobody there"])
-def test_a_webhook_that_does_not_work(
-    posted: tuple[str, list[Any]], log: LogCapture, path: str | None
+@pytest.mark.parametrize(
+    ("webhook", "command"),
+    [
+        ("{address}/broken", None),
+        ("http://127.0.0.1:9/secret", None),
+        *((None, each) for each in ("/no/such/program", f"{sys.executable} -c 1/0", "'unbalanced")),
+    ],
+    ids=["an error", "nobody there", "no program", "a program that fails", "no command"],
+)
+def test_a_way_that_does_not_work(
+    posted: tuple[str, list[Any]], log: LogCapture, webhook: str | None, command: str | None
 ) -> None:
     """It harms nothing; the log says so, without the address, which is a secret."""
-    address = f"{posted[0]}{path}" if path else "http://127.0.0.1:9/secret"
-    notifier(log, address).send(FAILED)
+    address = webhook and webhook.format(address=posted[0])
+    notifier(log, address, command).send(FAILED)
     assert ["alert", "alert_not_delivered"] == [entry["event"] for entry in log.entries]
-    assert address not in str(log.entries)
+    assert address is None or address not in str(log.entries)
 
 
 def test_a_command_gets_the_facts(tmp_path: Path, log: LogCapture) -> None:
@@ -133,10 +135,3 @@ def test_a_command_gets_the_facts(tmp_path: Path, log: LogCapture) -> None:
     )
     notifier(log, command=f"{sys.executable} {script} '{tmp_path / 'the facts'}'").send(FAILED)
     assert "loadfree some space" == (tmp_path / "the facts").read_text()
-
-
-@pytest.mark.parametrize("command", ["/no/such/program", f"{sys.executable} -c 1/0", "'unbalanced"])
-def test_a_command_that_does_not_work(log: LogCapture, command: str) -> None:
-    """It harms nothing; the log says so."""
-    notifier(log, command=command).send(FAILED)
-    assert ["alert", "alert_not_delivered"] == [entry["event"] for entry in log.entries]

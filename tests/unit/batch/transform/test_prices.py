@@ -11,6 +11,7 @@ from batch.shipped import price_list
 from batch.transform.prices import Price, merged, model_family, read_terms
 from stream.errors import SettingsError
 
+PRICE = "[[prices]]\nmodel = 'a'\n"
 TWO_PRICES = """
 [[prices]]
 model = "A"
@@ -90,15 +91,9 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     )
     terms = read_terms(path, price_list())
     [own] = [row for row in terms.prices if row["model_family"] == "gpt-9.5"]
-    kinds = (
-        "valid_from",
-        "input_usd",
-        "cache_write_5m_usd",
-        "cache_write_1h_usd",
-        "cache_read_usd",
-        "input_long_usd",
-    )
-    assert ["2026-02-01", "4.0", "5.0", "8.0", "1.0", None] == [own[kind] for kind in kinds]
+    kinds = ("input", "cache_write_5m", "cache_write_1h", "cache_read", "input_long")
+    assert "2026-02-01" == own["valid_from"]
+    assert ["4.0", "5.0", "8.0", "1.0", None] == [own[f"{kind}_usd"] for kind in kinds]
     assert len(terms.prices) > 20
     assert [{"share": 0.15, "valid_from": "0001-01-01", "valid_to": "9999-12-31"}] == terms.variables()[
         "discounts"
@@ -118,27 +113,12 @@ def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (
-            "[[prices]]\nmodel = 'a'\ninput = -1\noutput = 1",
-            "prices 1, input: Input should be greater than or equal",
-        ),
-        ("[[prices]]\nmodel = 'a'\ninput = 1", "prices 1, output: Field required"),
-        (
-            "[[prices]]\nmodel = 'a'\ninput = nan\noutput = 1",
-            "prices 1, input: Input should be a finite number",
-        ),
-        (
-            "[[prices]]\nmodel = 'a'\ninput = 1\noutput = 1\nprice = 2",
-            "prices 1, price: Extra inputs are not permitted",
-        ),
-        (
-            "[[prices]]\nmodel = 'a'\ninput = 1\noutput = 1\nfrom = 2026-02-01\nto = 2026-01-01",
-            "prices 1: `to` is before `from`",
-        ),
-        (
-            TWO_PRICES,
-            "two prices of `a` hold on 2026-01-01",
-        ),
+        (f"{PRICE}input = -1\noutput = 1", "prices 1, input: Input should be greater than or equal"),
+        (f"{PRICE}input = 1", "prices 1, output: Field required"),
+        (f"{PRICE}input = nan\noutput = 1", "prices 1, input: Input should be a finite number"),
+        (f"{PRICE}input = 1\noutput = 1\nprice = 2", "prices 1, price: Extra inputs are not permitted"),
+        (f"{PRICE}input = 1\noutput = 1\nfrom = 2026-02-01\nto = 2026-01-01", "prices 1: `to` is before"),
+        (TWO_PRICES, "two prices of `a` hold on 2026-01-01"),
         ("[[discounts]]\nshare = 1.5", "discounts 1, share: Input should be less than or equal to 1"),
         ("[[discounts]]\nshare = 0.1\n[[discounts]]\nshare = 0.2", "two discounts hold on 0001-01-01"),
         ("[[subscriptions]]\nname = 'x'", "subscriptions 1, usd_per_month: Field required"),

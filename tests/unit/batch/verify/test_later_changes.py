@@ -13,7 +13,7 @@ from stream.core.collection_event import InvalidationPolicy
 from stream.errors import CollectionInvalidatedError, HistoryLostError
 from stream.settings import MongoSettings
 from stream.source.change_stream import ChangeCursor
-from tests.support.replies import event, insert, poisoned, position_at, raw_reply, token_at
+from tests.support.replies import event, fragments, insert, poisoned, position_at, raw_reply, token_at
 
 SETTINGS = MongoSettings(
     MONGO_URI="mongodb://nowhere", MONGO_DB="claude_logs", MONGO_COLLECTION="conversations"
@@ -57,17 +57,6 @@ def look(server: FakeServer, policy: InvalidationPolicy | None = None) -> LaterC
     )
 
 
-def fragments(document: dict[str, Any], second: int) -> list[dict[str, Any]]:
-    """Return an insert as the server documents it: an event a fragment, each with the token of its own."""
-    whole = insert(document, second)
-    names = [["operationType", "clusterTime", "documentKey"], ["fullDocument"]]
-    return [
-        {"_id": token_at(second, number), "splitEvent": {"fragment": number, "of": len(names)}}
-        | {name: whole[name] for name in part}
-        for number, part in enumerate(names, start=1)
-    ]
-
-
 def test_it_is_opened_with_the_stages_of_the_stream() -> None:
     """A token behind a fragment is of no use to another pipeline."""
     server, other = FakeServer(raw_reply([], token=token_at(20))), FakeServer()
@@ -79,7 +68,7 @@ def test_it_is_opened_with_the_stages_of_the_stream() -> None:
 
 def test_changes_are_known_by_their_keys() -> None:
     """Writes of any kind, documents that cannot be decoded, and events in fragments across replies."""
-    first, second = fragments({"_id": 4, "type": "user"}, 14)
+    first, second = fragments({"_id": 4, "type": "user"}, 14, of=2)
     server = FakeServer(
         raw_reply(
             [insert({"_id": 1.0}, 11), event("delete", 12, documentKey={"_id": "a"})], token=token_at(12)

@@ -108,15 +108,8 @@ def test_dates_are_naive_utc_and_never_out_of_range() -> None:
 
 @pytest.mark.parametrize(
     ("operation", "expected"),
-    [
-        ("insert", True),
-        ("update", True),
-        ("replace", True),
-        ("delete", True),
-        ("drop", False),
-        ("invalidate", False),
-        ("createIndexes", False),
-    ],
+    [(each, True) for each in ("insert", "update", "replace", "delete")]
+    + [(each, False) for each in ("drop", "invalidate", "createIndexes")],
 )
 def test_writes_are_told_from_the_rest(operation: str, expected: bool) -> None:  # noqa: FBT001
     """Only four operations concern a document."""

@@ -9,17 +9,7 @@ from bson import Int64
 from stream.core.change_event import Reply, decode_batch, parse_reply
 from stream.core.split_event import SplitEvents
 from stream.errors import StepFailedError
-from tests.support.replies import insert, poisoned, raw_reply, token_at
-
-
-def fragments(document: dict[str, Any], second: int, of: int = 3) -> list[dict[str, Any]]:
-    """Return an insert as that many fragments, each with a token of its own and some of the fields."""
-    fields = list(insert(document, second).items())[1:]
-    return [
-        {"_id": token_at(second, number), "splitEvent": {"fragment": number, "of": of}}
-        | dict(fields[number - 1 :: of])
-        for number in range(1, of + 1)
-    ]
+from tests.support.replies import fragments, insert, poisoned, raw_reply, token_at
 
 
 def reply(*events: Any) -> Reply:

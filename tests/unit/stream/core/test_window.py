@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.core.normalise import DeadLetter, deletion
+from stream.core.position import Position
 from stream.core.schema import Row, to_table
 from stream.core.window import ClosedWindow, FlushPolicy, NormalisedBatch, Window
 from tests.support.replies import position_at
@@ -38,8 +39,7 @@ def sizes(closed: list[ClosedWindow]) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize(
-    ("rows", "size_bytes", "expected"),
-    [(9, 999, False), (10, 0, True), (0, 1000, True), (50, 5000, True)],
+    ("rows", "size_bytes", "expected"), [(9, 999, False), (10, 0, True), (0, 1000, True), (50, 5000, True)]
 )
 def test_a_policy_says_when_it_is_full(rows: int, size_bytes: int, expected: bool) -> None:  # noqa: FBT001
     """Rows or bytes, whichever comes first."""
@@ -89,38 +89,32 @@ def test_a_tick_closes_what_is_old() -> None:
     assert [] == waiting.add(batch(1), 9.9)
 
 
-def test_rows_and_dead_letters_close_it_together() -> None:
-    """Both count."""
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        (batch(1, rows=5, letters=4), batch(2, letters=1), [(5, 5, position_at(2))]),
+        (batch(1, letters=9), batch(2, letters=1), [(0, 10, position_at(2))]),
+        (batch(1, rows=1, size_bytes=600), batch(2, rows=1, size_bytes=500), [(1, 0, position_at(1))]),
+        (batch(1, rows=4), batch(2, rows=25), [(4, 0, position_at(1)), (25, 0, position_at(2))]),
+    ],
+    ids=["rows and dead letters", "dead letters alone", "bytes", "what is too large alone"],
+)
+def test_what_closes_it(
+    first: NormalisedBatch, second: NormalisedBatch, expected: list[tuple[int, int, Position]]
+) -> None:
+    """A batch is never divided: what does not fit opens the next file."""
     waiting = window()
-    assert [] == waiting.add(batch(1, rows=5, letters=4), 0.0)
-    assert 9 == len(waiting)
+    assert [] == waiting.close(0.0)
+    assert [] == waiting.add(first, 0.0)
+    assert len(first) == len(waiting)
 
-    assert [(5, 5)] == sizes(waiting.add(batch(2, letters=1), 0.0))
-    assert 0 == len(waiting)
+    closed = waiting.add(second, 0.5)
 
-
-def test_bytes_close_it() -> None:
-    """Large documents make small files."""
-    waiting = window()
-    waiting.add(batch(1, rows=1, size_bytes=600), 0.0)
-
-    closed = waiting.add(batch(2, rows=1, size_bytes=500), 0.0)
-
-    assert [("s:1-0", position_at(1))] == [(one.table["_id"][0].as_py(), one.position) for one in closed]
-    assert [(1, 0)] == sizes(waiting.close(0.0))
-
-
-def test_a_batch_is_never_divided() -> None:
-    """What does not fit opens the next file; what is too large alone is a file of its own."""
-    waiting = window()
-    waiting.add(batch(1, rows=4), 0.0)
-
-    closed = waiting.add(batch(2, rows=25), 0.5)
-
-    assert [
-        (4, position_at(1)),
-        (25, position_at(2)),
-    ] == [(one.table.num_rows, one.position) for one in closed]
+    assert expected == [(one.table.num_rows, len(one.dead_letters), one.position) for one in closed]
+    assert not any(one.is_empty for one in closed)
+    rest = len(first) + len(second) - sum(rows + letters for rows, letters, _ in expected)
+    assert rest == len(waiting) == sum(one.table.num_rows for one in waiting.close(0.5))
+    assert [] == waiting.close(0.5)
 
 
 def test_the_position_moves_on_with_an_open_window() -> None:
@@ -150,23 +144,6 @@ def test_an_idle_position_is_handed_on_from_time_to_time() -> None:
     assert [(1, 0)] == sizes(waiting.add(batch(4), 33.0))
     assert [] == waiting.add(batch(5), 40.0)
     assert [True] == [one.is_empty for one in waiting.add(batch(5), 43.0)]
-
-
-def test_closing_nothing_gives_nothing() -> None:
-    """A stop right after the start, or after a flush, writes no file."""
-    waiting = window()
-    assert [] == waiting.close(0.0)
-    waiting.add(batch(1, rows=1), 0.0)
-    assert 1 == len(waiting.close(0.0))
-    assert [] == waiting.close(0.0)
-
-
-def test_a_closed_window_of_dead_letters_is_not_empty() -> None:
-    """They have to become durable too."""
-    [closed] = (waiting := window()).add(batch(1, letters=10), 0.0)
-
-    assert not closed.is_empty
-    assert 0 == len(waiting)
 
 
 STEPS = st.lists(

@@ -19,7 +19,7 @@ from stream.landing.footer import footer_of
 from stream.landing.micro_batch import MicroBatch
 from stream.storage.local import LocalStorage
 from stream.storage.storage import Stored
-from tests.support.landing import position_at, upsert
+from tests.support.landing import land_in, position_at, upsert
 
 NOON = datetime(2026, 1, 3, 12, tzinfo=UTC)
 LETTER = DeadLetter("missing_type", "the document has no `type`", None, "{}")
@@ -73,11 +73,8 @@ def lane_in(storage: LocalStorage) -> FencedLane:
     return FencedZone(storage, clock=lambda: NOON).lane("stream")
 
 
-def land(lane: FencedLane, *, at: int, sequence: int | None = None) -> MicroBatch:
-    newest = lane.newest()
-    named = lane.new_name(sequence if sequence is not None else newest.sequence + 1 if newest else 0)
-    table = to_table([upsert(at, at)])
-    return lane.land(named, table, footer_of(named.id, table, landed_at=NOON, position=position_at(at)))
+def land(lane: FencedLane, *, at: int) -> MicroBatch:
+    return land_in(lane, [upsert(at, at)], clock=lambda: NOON)
 
 
 def test_the_position_travels_with_the_object(storage: Flaky) -> None:
@@ -87,10 +84,9 @@ def test_the_position_travels_with_the_object(storage: Flaky) -> None:
     landed = [land(first, at=10), land(first, at=20)]
     later = lane_in(storage)
     assert (later.newest(), later.position()) == (landed[1], position_at(20))
-    assert [
-        ("landing/stream/000000000000.parquet", 0),
-        ("landing/stream/000000000001.parquet", 1),
-    ] == [(each.key, each.sequence) for each in later.landed()]
+    assert [("landing/stream/000000000000.parquet", 0), ("landing/stream/000000000001.parquet", 1)] == [
+        (each.key, each.sequence) for each in later.landed()
+    ]
     assert [1] == [each.sequence for each in later.landed(after=0)]
     footers = [read_object_footer(storage, each) for each in later.landed()]
     assert [footer.micro_batch_id for footer in footers] == [each.id for each in landed]

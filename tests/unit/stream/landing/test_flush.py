@@ -1,6 +1,7 @@
 """What happens to a closed window: dead letters, micro-batch, position, in this order."""
 
 import errno
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -167,21 +168,18 @@ def test_a_full_disk_is_waited_for_by_an_idle_stream_too(fixture: Fixture) -> No
     assert position_at(70) == fixture.flusher.durable
 
 
-def test_told_to_stop_it_gives_up(fixture: Fixture) -> None:
-    """What could not land is read again later; the position has not moved."""
-    fixture.stop.interrupt(15)
-    fixture.problems["file_written"] = [OSError(errno.ENOSPC, "No space left on device")] * 9
+@pytest.mark.parametrize(
+    ("number", "is_told", "expected"),
+    [(errno.ENOSPC, True, LandingFullError), (errno.EROFS, False, LandingNotWritableError)],
+    ids=["told to stop", "a folder that cannot be written"],
+)
+def test_when_it_gives_up(fixture: Fixture, number: int, expected: type[Exception], *, is_told: bool) -> None:
+    """Once told to stop, or where a person must act: it is read again later; the position has not moved."""
+    if is_told:
+        fixture.stop.interrupt(15)
+    fixture.problems["file_written"] = [OSError(number, os.strerror(number))] * 9
 
-    with pytest.raises(LandingFullError, match="No space left on device"):
+    with pytest.raises(expected, match=os.strerror(number)):
         fixture.flusher.flush(window(upsert(1, 10)))
     assert position_at(1) == fixture.flusher.durable
     assert [] == fixture.lane.micro_batches()
-
-
-def test_a_folder_that_cannot_be_written_is_not_waited_for(fixture: Fixture) -> None:
-    """A person must act."""
-    fixture.problems["file_written"] = [OSError(errno.EROFS, "Read-only file system")]
-
-    with pytest.raises(LandingNotWritableError):
-        fixture.flusher.flush(window(upsert(1, 10)))
-    assert position_at(1) == fixture.flusher.durable

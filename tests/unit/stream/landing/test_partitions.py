@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from stream.core.schema import to_table
 from stream.errors import AlreadyRunningError, SettingsError
 from stream.landing.fenced import FencedZone
-from stream.landing.footer import footer_of
 from stream.landing.lane_writer import LaneWriter
 from stream.landing.partitions import (
     StreamLanes,
@@ -20,7 +18,7 @@ from stream.landing.partitions import (
 )
 from stream.landing.zone import LandingZone
 from stream.storage.local import LocalStorage
-from tests.support.landing import position_at, upsert
+from tests.support.landing import land_in, position_at, upsert
 
 NOON = datetime(2026, 1, 3, 12, tzinfo=UTC)
 Zone = LandingZone | FencedZone
@@ -35,10 +33,7 @@ def zone(request: pytest.FixtureRequest, tmp_path: Path) -> Zone:
 
 
 def land(lane: LaneWriter, at: int) -> None:
-    newest = lane.newest()
-    named = lane.new_name(newest.sequence + 1 if newest else 0)
-    table = to_table([upsert(at, at)])
-    lane.land(named, table, footer_of(named.id, table, landed_at=NOON, position=position_at(at)))
+    land_in(lane, [upsert(at, at)], clock=lambda: NOON)
 
 
 def test_one_partition_needs_no_choice(zone: Zone) -> None:
@@ -58,11 +53,8 @@ def test_several_begin_at_one_point(zone: Zone) -> None:
         found = choose_partition(zone, number, 3)
         assert found is not None
         assert position_at(10) == found[1]
-    assert [
-        "stream-0001-0-of-3",
-        "stream-0001-1-of-3",
-        "stream-0001-2-of-3",
-    ] == [each.lane for each in current_partitions(zone)]
+    lanes = [each.lane for each in current_partitions(zone)]
+    assert ["stream-0001-0-of-3", "stream-0001-1-of-3", "stream-0001-2-of-3"] == lanes
 
 
 def test_another_number_is_a_step_of_its_own(zone: Zone) -> None:

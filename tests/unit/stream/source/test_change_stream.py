@@ -19,7 +19,7 @@ from stream.settings import MongoSettings
 from stream.source import change_stream
 from stream.source.change_stream import ChangeCursor, ChangeStream
 from stream.stop import StopSignal
-from tests.support.replies import insert, position_at, raw_reply, token_at
+from tests.support.replies import fragments, insert, position_at, raw_reply, token_at
 
 SETTINGS = MongoSettings(MONGO_URI="mongodb://nowhere", MONGO_DB="a", MONGO_COLLECTION="b")
 
@@ -157,12 +157,7 @@ def test_the_server_splits_large_events_if_it_can() -> None:
 
 def test_fragments_come_again_behind_the_last_whole_event() -> None:
     """A connection lost amid a split event: it is read from its beginning, and comes once."""
-    whole = insert({"_id": 11}, 11)
-    parts = [
-        {"_id": token_at(11, 1), "splitEvent": {"fragment": 1, "of": 2}} | dict([*whole.items()][1:3]),
-        {"_id": token_at(11, 2), "splitEvent": {"fragment": 2, "of": 2}} | dict([*whole.items()][3:]),
-    ]
-    first, second = (raw_reply([part], token=part["_id"]) for part in parts)
+    first, second = (raw_reply([part], token=part["_id"]) for part in fragments({"_id": 11}, 11, of=2))
     fixture = Fixture(reply(10), first, AutoReconnect("closed"), first, second, reply(12))
 
     assert [10, 11, 12] == fixture.ids()

@@ -103,11 +103,18 @@ def test_replies_come_in_their_order(stop: StopSignal) -> None:
         next_batch()
 
 
-def test_an_always_on_source_never_ends_by_itself(stop: StopSignal) -> None:
-    """However idle it is."""
-    next_batch, _ = partition_of([reply()] * 30, stop)
+@pytest.mark.parametrize(
+    ("replies", "until_idle_seconds"),
+    [([reply()] * 30, None), ([reply(events=1), reply()], 3)],
+    ids=["always on", "silence"],
+)
+def test_it_does_not_end_by_itself(
+    stop: StopSignal, replies: list[Reply], until_idle_seconds: float | None
+) -> None:
+    """However idle it is, if it is always on; nor if the server is down, who has to confirm the end."""
+    next_batch, _ = partition_of(replies, stop, until_idle_seconds=until_idle_seconds)
 
-    for _ in range(30):
+    for _ in range(30 if until_idle_seconds is None else 8):
         next_batch()
     assert not stop.is_set
 
@@ -123,15 +130,6 @@ def test_it_ends_when_idle_for_long_enough(stop: StopSignal) -> None:
     assert (None, None) == (stop.error, stop.signal_number)
 
 
-def test_silence_is_not_idleness(stop: StopSignal) -> None:
-    """A server that is down says nothing; so the end has to be confirmed by the server."""
-    next_batch, _ = partition_of([reply(events=1), reply()], stop, until_idle_seconds=3)
-
-    for _ in range(8):
-        next_batch()
-    assert not stop.is_set
-
-
 def test_an_empty_reply_from_the_past_is_not_idleness(stop: StopSignal) -> None:
     """A long oplog of other collections gives empty replies long before the end of it."""
     behind = [reply(reached=second, server=1000) for second in range(10, 40)]
@@ -144,28 +142,24 @@ def test_an_empty_reply_from_the_past_is_not_idleness(stop: StopSignal) -> None:
     assert 30 < len(found) <= 35
 
 
-def test_the_goal_is_where_the_server_was_at_first(stop: StopSignal) -> None:
-    """A server that is busy elsewhere never stands still, which must not keep the source from ending."""
-    racing = [reply(reached=100 + second, server=100 + second * 2) for second in range(30)]
-    next_batch, _ = partition_of(racing, stop, until_idle_seconds=3)
-
-    assert len(until_the_end(next_batch)) <= 5
-
-
-def test_a_token_of_unknown_form_does_not_keep_it_from_ending(stop: StopSignal) -> None:
-    """Then an empty reply has to do."""
-    unknown = parse_reply(raw_reply([], token={"_data": "new form"}))
-    next_batch, _ = partition_of([unknown] * 10, stop, until_idle_seconds=3)
+@pytest.mark.parametrize(
+    "replies",
+    [
+        [reply(reached=100 + second, server=100 + second * 2) for second in range(30)],
+        [parse_reply(raw_reply([], token={"_data": "new form"}))] * 10,
+    ],
+    ids=["a busy server", "a token of unknown form"],
+)
+def test_what_does_not_keep_it_from_ending(stop: StopSignal, replies: list[Reply]) -> None:
+    """The goal is where the server was at first: it may never stand still. Else an empty reply has to do."""
+    next_batch, _ = partition_of(replies, stop, until_idle_seconds=3)
 
     assert len(until_the_end(next_batch)) <= 5
 
 
 @pytest.mark.parametrize(
     ("error", "expected"),
-    [
-        (HistoryLostError("gone", hint="act"), HistoryLostError),
-        (ValueError("unforeseen"), StepFailedError),
-    ],
+    [(HistoryLostError("gone", hint="act"), HistoryLostError), (ValueError("unforeseen"), StepFailedError)],
     ids=["known", "unforeseen"],
 )
 def test_an_error_of_the_stream_stops_the_worker(

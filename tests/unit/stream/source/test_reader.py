@@ -134,16 +134,10 @@ def test_lags_are_told_by_the_server_s_clock(fixture: Fixture) -> None:
     assert 130 == fixture.value("last_event_timestamp_seconds")
 
 
-def test_an_idle_stream_has_no_durable_lag(fixture: Fixture) -> None:
-    """The position is saved only now and then, but there is nothing that could get lost."""
-    fixture.reader.read(reply(reached=500, server=500))
-
-    assert 0 == fixture.value("durable_lag_seconds")
-
-
-def test_lags_are_never_negative(fixture: Fixture) -> None:
-    """Tokens may be ahead of the reply's own time."""
-    fixture.reader.read(reply(reached=130, server=120))
+@pytest.mark.parametrize(("reached", "server"), [(500, 500), (130, 120)], ids=["idle", "a token ahead"])
+def test_lags_that_are_none(fixture: Fixture, reached: int, server: int) -> None:
+    """Nothing could get lost of an idle stream; tokens ahead of the reply's own time make none negative."""
+    fixture.reader.read(reply(reached=reached, server=server))
 
     assert (0, 0) == (fixture.value("source_lag_seconds"), fixture.value("durable_lag_seconds"))
 

@@ -17,21 +17,18 @@ def paths(groups: list[list[FileIds]]) -> list[list[str]]:
     return [[file.path for file in group] for group in groups]
 
 
-def test_files_apart_are_groups_of_their_own() -> None:
-    """In the order of their ids."""
-    assert [["a-b"], ["c-d"]] == paths(group_by_overlap(ids(("c", "d"), ("a", "b"))))
-
-
-def test_files_that_share_an_id_are_one_group() -> None:
-    """Both ends belong to an interval."""
-    assert [["a-c", "c-d"]] == paths(group_by_overlap(ids(("a", "c"), ("c", "d"))))
-
-
-def test_a_wide_file_joins_those_within() -> None:
-    """Also such as have nothing in common with each other."""
-    assert [["a-x", "b-c", "d-e"], ["y-z"]] == paths(
-        group_by_overlap(ids(("b", "c"), ("d", "e"), ("a", "x"), ("y", "z")))
-    )
+@pytest.mark.parametrize(
+    ("intervals", "groups"),
+    [
+        (["cd", "ab"], [["a-b"], ["c-d"]]),
+        (["ac", "cd"], [["a-c", "c-d"]]),
+        (["bc", "de", "ax", "yz"], [["a-x", "b-c", "d-e"], ["y-z"]]),
+    ],
+    ids=["apart, in the order of their ids", "both ends belong to it", "a wide one joins those within"],
+)
+def test_files_that_share_an_id_are_one_group(intervals: list[str], groups: list[list[str]]) -> None:
+    """Also such as have nothing in common with each other, but with a third."""
+    assert groups == paths(group_by_overlap(ids(*((each[0], each[1]) for each in intervals))))
 
 
 @given(st.lists(st.tuples(st.text("abcd", max_size=3), st.text("abcd", max_size=3)).map(sorted).map(tuple)))
