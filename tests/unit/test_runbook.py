@@ -134,14 +134,10 @@ def terminal_errors(kind: type[errors.AnalyticsError] = errors.TerminalError) ->
         yield from terminal_errors(each)
 
 
-def test_every_alert_has_a_section() -> None:
-    """The links of the rules lead to them."""
+def test_every_alert_and_every_refusal_has_a_section() -> None:
+    """The links of the rules lead to them; a refusal is an error with exit code 2."""
     assert alerts()
     assert alerts() <= set(chapter("Alerts"))
-
-
-def test_every_refusal_has_a_section() -> None:
-    """Each error with exit code 2."""
     assert set(terminal_errors()) <= set(chapter("Errors with exit code 2"))
 
 

@@ -4,7 +4,10 @@ import math
 import socket
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -25,27 +28,15 @@ def test_the_names_are_those_of_the_contract() -> None:
 
     kinds = {metric.name: metric.type for metric in registry.collect()}
     prefix = "claude_analytics_stream_"
-    assert {
-        "events": "counter",
-        "rows_landed": "counter",
-        "rows_loaded": "counter",
-        "dead_letters": "counter",
-        "redactions": "counter",
-        "documents_decoded": "counter",
-        "compiled_way": "gauge",
-        "flush_seconds": "histogram",
-        "source_lag_seconds": "gauge",
-        "durable_lag_seconds": "gauge",
-        "oplog_window_seconds": "gauge",
-        "oplog_headroom_seconds": "gauge",
-        "majority_lag_seconds": "gauge",
-        "pending_micro_batches": "gauge",
-        "reconnects": "counter",
-        "last_event_timestamp_seconds": "gauge",
-        "last_reply_timestamp_seconds": "gauge",
-        "load_lag_seconds": "gauge",
-        "source_timestamp_seconds": "gauge",
-        "position_timestamp_seconds": "gauge",
+    counters = ["events", "rows_landed", "rows_loaded", "dead_letters", "redactions", "documents_decoded"]
+    gauges = [
+        "compiled_way", "source_lag_seconds", "durable_lag_seconds", "oplog_window_seconds",
+        "oplog_headroom_seconds", "majority_lag_seconds", "pending_micro_batches", "load_lag_seconds",
+        "last_event_timestamp_seconds", "last_reply_timestamp_seconds", "source_timestamp_seconds",
+        "position_timestamp_seconds",
+    ]  # fmt: skip
+    assert dict.fromkeys([*counters, "reconnects"], "counter") | dict.fromkeys(gauges, "gauge") | {
+        "flush_seconds": "histogram"
     } == {name.removeprefix(prefix): kind for name, kind in kinds.items()}
     exposed = generate_latest(registry).decode()
     for name in ("events", "rows_landed", "rows_loaded", "dead_letters", "reconnects"):
@@ -85,19 +76,41 @@ def test_the_disk_is_asked_at_each_scrape(tmp_path: Path) -> None:
     assert 0 < free <= size
 
 
+@contextmanager
+def served(registry: CollectorRegistry, **options: Any) -> Iterator[int]:
+    """Serve a registry within the block, at the port that it is given."""
+    port = free_port()
+    server = serve(registry, **{"host": "127.0.0.1", **options}, port=port)
+    assert server is not None
+    try:
+        yield port
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def ask(port: int, *, authorization: str | None = None, host: str = "127.0.0.1") -> tuple[int, str]:
+    """Return status and body of a scrape."""
+    request = urllib.request.Request(f"http://{host}:{port}/metrics")
+    if authorization is not None:
+        request.add_header("Authorization", authorization)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
 def test_a_registry_is_served_over_http() -> None:
-    """On the given address only, until it is shut down."""
+    """Beside what is known of the process."""
     registry = CollectorRegistry()
     StreamMetrics(registry).rows_landed.inc(3)
-    port = free_port()
 
-    server = serve(registry, host="127.0.0.1", port=port)
-    assert server is not None
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
-        said = answer.read().decode()
-    server.shutdown()
-    server.server_close()
+    with served(registry) as port:
+        status, said = ask(port)
 
+    assert 200 == status
     assert "claude_analytics_stream_rows_landed_total 3.0" in said
     assert "process_start_time_seconds" in said
 
@@ -118,46 +131,20 @@ def test_a_taken_port_is_said() -> None:
     assert "METRICS_PORT" in caught.value.hint
 
 
-def ask(port: int, *, authorization: str | None = None, host: str = "127.0.0.1") -> tuple[int, str]:
-    """Return status and body of a scrape."""
-    request = urllib.request.Request(f"http://{host}:{port}/metrics")
-    if authorization is not None:
-        request.add_header("Authorization", authorization)
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-
-
 @pytest.mark.parametrize(
     ("authorization", "status"),
     [
-        ("Bearer geheim-geheim", 200),
-        (None, 401),
-        ("", 401),
-        ("Bearer", 401),
-        ("Bearer geheim-geheiM", 401),
-        ("Bearer geheim-geheim2", 401),
-        ("bearer geheim-geheim", 401),
-        ("Basic geheim-geheim", 401),
-        ("geheim-geheim", 401),
-        ("Bearer gehe\u00efm-geheim", 401),
+        ("Bearer geheim-geheim", 200), (None, 401), ("", 401), ("Bearer", 401), ("Bearer geheim-geheiM", 401),
+        ("Bearer geheim-geheim2", 401), ("bearer geheim-geheim", 401), ("Basic geheim-geheim", 401),
+        ("geheim-geheim", 401), ("Bearer gehe\u00efm-geheim", 401),
     ],
-)
+)  # fmt: skip
 def test_with_a_token_only_those_who_know_it_are_answered(authorization: str | None, status: int) -> None:
     """Everybody else learns which setting it takes, and not one figure."""
     registry = CollectorRegistry()
     StreamMetrics(registry)
-    port = free_port()
-    server = serve(registry, host="127.0.0.1", port=port, token=SecretStr("geheim-geheim"))
-    assert server is not None
-    try:
+    with served(registry, token=SecretStr("geheim-geheim")) as port:
         found, said = ask(port, authorization=authorization)
-    finally:
-        server.shutdown()
-        server.server_close()
 
     assert status == found
     assert (status == 200) == ("claude_analytics_stream_rows_landed_total" in said)
@@ -167,13 +154,7 @@ def test_with_a_token_only_those_who_know_it_are_answered(authorization: str | N
 
 def test_other_addresses_of_this_machine_are_not_served() -> None:
     """The default is loopback: what does not come to that address finds nobody."""
-    port = free_port()
-    server = serve(CollectorRegistry(), host=MetricsSettings().host, port=port)
-    assert server is not None
-    try:
+    with served(CollectorRegistry(), host=MetricsSettings().host) as port:
         assert 200 == ask(port)[0]
         with pytest.raises(urllib.error.URLError):
             ask(port, host="127.0.0.2")
-    finally:
-        server.shutdown()
-        server.server_close()

@@ -17,23 +17,12 @@ NOON = datetime(2026, 1, 3, 12, tzinfo=UTC)
 RANGES = [Range(number, None, None) for number in range(3)]
 
 
-class Clock:
-    """Seconds that pass when they are told to."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        """Return the present."""
-        return self.seconds
-
-
 class Process:
     """One of the processes, with a clock of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.lane: FencedLane = FencedZone(LocalStorage(folder), clock=lambda: NOON).lane("backfill-1")
-        self.clock = Clock()
+        self.seconds = 0.0
         self.stop = StopSignal()
         self.seen: list[int] = []
         self.ranges = SharedRanges(
@@ -42,7 +31,7 @@ class Process:
             lease_seconds=10,
             stop=self.stop,
             on_landed=self.seen.append,
-            monotonic=self.clock,
+            monotonic=lambda: self.seconds,
         )
 
     def take(self) -> int | None:
@@ -90,9 +79,9 @@ def test_a_claim_without_a_sign_of_life_is_void_after_its_lease(one: Process, ot
     for _ in RANGES:
         one.take()
     assert other.try_to_take() is None
-    other.clock.seconds = 9.9
+    other.seconds = 9.9
     assert other.try_to_take() is None
-    other.clock.seconds = 10
+    other.seconds = 10
     assert 0 == other.try_to_take()
 
 
@@ -101,7 +90,7 @@ def test_a_claim_that_is_renewed_holds(one: Process, other: Process) -> None:
     for _ in RANGES:
         one.take()
     for seconds in (5, 10, 15, 20, 25):
-        other.clock.seconds = seconds
+        other.seconds = seconds
         for key in one.ranges._mine.values():
             one.lane.state.put(key, b"alive")
         assert other.try_to_take() is None

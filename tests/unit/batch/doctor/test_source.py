@@ -1,6 +1,7 @@
 """What the doctor sees of a server that shows nothing, or nothing at all."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,13 +17,6 @@ NOW = datetime(2026, 1, 3, 10, tzinfo=UTC)
 MONGO = MongoSettings(MONGO_DB="claude_logs", MONGO_COLLECTION="conversations")
 
 
-class Session:
-    """Does nothing."""
-
-    def end_session(self) -> None:
-        """Do nothing."""
-
-
 class Refusing:
     """A client, database and collection in one: says hello, and refuses all else."""
 
@@ -33,9 +27,9 @@ class Refusing:
     def __getitem__(self, _name: str) -> "Refusing":
         return self
 
-    def start_session(self, **_options: Any) -> Session:
+    def start_session(self, **_options: Any) -> Any:
         """Return one."""
-        return Session()
+        return SimpleNamespace(end_session=lambda: None)
 
     def command(self, command: object, *_arguments: Any, **_options: Any) -> dict[str, Any]:
         """Answer `hello` alone."""

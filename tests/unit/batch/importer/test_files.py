@@ -49,41 +49,36 @@ def test_the_project_is_the_first_folder_of_the_name() -> None:
     assert "-home-me-app" == LogFile(Path("/x"), "-home-me-app/one.jsonl", 0).project_id
 
 
-def test_every_way_to_name_a_folder_agrees(tmp_path: Path) -> None:
-    """The home folder of Claude Code, its `projects` and one project in it lead to the same names."""
-    logs_in(tmp_path, ".claude/projects/app/one.jsonl", ".claude/projects/app/one/subagents/a.jsonl")
-    claude = tmp_path / ".claude"
-    expected = ["app/one.jsonl", "app/one/subagents/a.jsonl"]
-
-    assert expected == names_at(claude)
-    assert expected == names_at(claude / "projects")
-    assert expected == names_at(claude / "projects" / "app")
-    assert names_at(claude / "projects" / "app" / "one.jsonl") == expected[:1]
+CLAUDE = [".claude/projects/app/one.jsonl", ".claude/projects/app/one/subagents/a.jsonl"]
+BOTH = ["app/one.jsonl", "app/one/subagents/a.jsonl"]
+MIXED = ["app/one.jsonl", "app/one.meta.json", "app/notes.txt"]
 
 
-def test_beside_projects_nothing_is_searched(tmp_path: Path) -> None:
-    """The prompt history beside `projects` is no conversation."""
-    logs_in(tmp_path, "projects/app/one.jsonl", "history.jsonl")
+@pytest.mark.parametrize(
+    ("files", "given", "expected"),
+    [
+        (CLAUDE, [".claude"], BOTH),
+        (CLAUDE, [".claude/projects"], BOTH),
+        (CLAUDE, [".claude/projects/app"], BOTH),
+        (CLAUDE, [".claude/projects/app/one.jsonl"], ["app/one.jsonl"]),
+        (["projects/app/one.jsonl", "history.jsonl"], ["."], ["app/one.jsonl"]),
+        (MIXED, ["."], ["app/one.jsonl"]),
+        (MIXED, ["app/notes.txt"], ["app/notes.txt"]),
+        (["app/1.jsonl", "app/2.jsonl"], [".", "app", "app/1.jsonl"], ["app/1.jsonl", "app/2.jsonl"]),
+    ],
+    ids=[
+        "home folder of Claude Code", "its `projects`", "one project", "one log",
+        "the history beside `projects`", "other files", "a file that is named itself may be called anything",
+        "paths that overlap",
+    ],
+)  # fmt: skip
+def test_every_way_to_name_logs_agrees(
+    tmp_path: Path, files: list[str], given: list[str], expected: list[str]
+) -> None:
+    """They lead to the same names, each once, and to nothing that is no conversation."""
+    logs_in(tmp_path, *files)
 
-    assert ["app/one.jsonl"] == names_at(tmp_path)
-
-
-def test_other_files_are_no_logs(tmp_path: Path) -> None:
-    """Only `*.jsonl` counts in a folder; a file that is named itself may be called anything."""
-    logs_in(tmp_path, "app/one.jsonl", "app/one.meta.json", "app/notes.txt")
-
-    assert ["app/one.jsonl"] == names_at(tmp_path)
-    assert ["app/notes.txt"] == names_at(tmp_path / "app" / "notes.txt")
-
-
-def test_a_log_is_found_once(tmp_path: Path) -> None:
-    """Paths that overlap lead to each log once."""
-    logs_in(tmp_path, "app/one.jsonl", "app/two.jsonl")
-
-    assert [
-        "app/one.jsonl",
-        "app/two.jsonl",
-    ] == names_at(tmp_path, tmp_path / "app", tmp_path / "app" / "one.jsonl")
+    assert expected == names_at(*(tmp_path / path for path in given))
 
 
 def test_links_that_lead_out_are_refused(tmp_path: Path) -> None:

@@ -68,11 +68,8 @@ def test_objects_of_a_closed_day_become_one(bucket: Bucket) -> None:
 
     bucket.merge()
 
-    assert [
-        "stream/000000000000-000000000001",
-        "stream/000000000002",
-        "stream/000000000003",
-    ] == bucket.names()
+    expected = ["stream/000000000000-000000000001", "stream/000000000002", "stream/000000000003"]
+    assert expected == bucket.names()
     rows = [(row["_id"], row["op"], row["source_version"]) for row in landed_rows(bucket.zone.storage)]
     assert [("i:1", "upsert", 12), ("i:2", "upsert", 11), ("i:3", "delete", 13)] == rows[:3]
     merged = next(bucket.lane.landed())

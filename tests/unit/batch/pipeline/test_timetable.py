@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import structlog
 from pydantic import ValidationError
+from structlog.testing import LogCapture
 
 from batch.pipeline.scheduler import Scheduler, last_look
 from batch.pipeline.timetable import DAILY, HOURLY, Due, Timetable
@@ -141,9 +142,7 @@ class World:
             look_seconds=0,
             poll_seconds=0.001,
             grace_seconds=0.05,
-            log=structlog.wrap_logger(
-                None, processors=[lambda *_: (_ for _ in ()).throw(structlog.DropEvent)]
-            ),
+            log=structlog.wrap_logger(None, processors=[LogCapture()]),
         )
 
     def _start(self, name: str) -> FakeChild:

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,21 +121,11 @@ def test_a_stream_that_never_ran_needs_no_fence(zone: FencedZone) -> None:
 
 def test_an_unfinished_backfill_is_in_the_way(zone: FencedZone) -> None:
     """A process that reads for it may have rows in hand; once it has ended, nothing is in the way."""
-    plan = Plan(
-        id="1",
-        source=SOURCE,
-        collection_id=None,
-        filters=Filters(),
-        bounds=[],
-        documents=1,
-        size_bytes=1,
-        created_at="2026-01-03",
-    )
+    sizes: dict[str, Any] = {"bounds": [], "documents": 1, "size_bytes": 1, "created_at": "2026-01-03"}
+    plan = Plan(id="1", source=SOURCE, collection_id=None, filters=Filters(), **sizes)
     PlanStore(zone).save(plan)
-    with (
-        pytest.raises(AlreadyRunningError, match="the backfill `1` is unfinished"),
-        ObjectsPurge(zone).alone(),
-    ):
+    alone = ObjectsPurge(zone).alone()
+    with pytest.raises(AlreadyRunningError, match="the backfill `1` is unfinished"), alone:
         pass
     PlanStore(zone).finish(plan, {})
     with ObjectsPurge(zone).alone():

@@ -1,6 +1,7 @@
 """The journal of steps: what it tells after each kind of end."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -18,24 +19,19 @@ from batch.runs.journal import (
     last_of,
     new_run_id,
 )
+from stream.clock import Clock
 from stream.errors import LandingNotWritableError
 
 
-class Clock:
-    """Every look is a second later."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 1, 3, 10, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        """Return the time."""
-        self.now += timedelta(seconds=1)
-        return self.now
+def ticking() -> Clock:
+    """Return a clock of which every look is a second later."""
+    begin = datetime(2026, 1, 3, 10, tzinfo=UTC)
+    return (begin + timedelta(seconds=number) for number in count(1)).__next__
 
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Journal:
-    return Journal(tmp_path / "data" / "runs.jsonl", clock=Clock())
+    return Journal(tmp_path / "data" / "runs.jsonl", clock=ticking())
 
 
 def test_a_journal_that_is_not_there(journal: Journal) -> None:
@@ -50,7 +46,7 @@ def test_a_step_that_ended(journal: Journal) -> None:
     assert begun.seconds is None
     ended = journal.end(begun, outcome=SUCCEEDED, rows=7, details={"a": [1]})
 
-    assert [ended] == Journal(journal.path, clock=Clock()).steps()
+    assert [ended] == Journal(journal.path, clock=ticking()).steps()
     assert (SUCCEEDED, 7, 1.0, {"a": [1]}) == (ended.outcome, ended.rows, ended.seconds, ended.details)
 
 
@@ -90,7 +86,7 @@ def test_a_long_journal_is_trimmed(journal: Journal) -> None:
     journal.trim()
     assert before == journal.steps()
 
-    Journal(journal.path, clock=Clock(), kept_steps=2, trim_from_bytes=1).trim()
+    Journal(journal.path, clock=ticking(), kept_steps=2, trim_from_bytes=1).trim()
     assert before[-2:] == journal.steps()
     assert 2 == len(journal.path.read_text().splitlines())
 
@@ -115,7 +111,7 @@ def test_a_journal_that_cannot_be_written(tmp_path: Path) -> None:
     """The message says so, with what to do."""
     (tmp_path / "file").touch()
     with pytest.raises(LandingNotWritableError, match="cannot write"):
-        Journal(tmp_path / "file" / "runs.jsonl", clock=Clock()).begin("run-1", "load", "manual")
+        Journal(tmp_path / "file" / "runs.jsonl", clock=ticking()).begin("run-1", "load", "manual")
 
 
 def test_run_ids_sort_by_time() -> None:

@@ -23,13 +23,9 @@ def test_checks_are_asked_from_the_sources_on() -> None:
         result("staging_is_unique", "staging"),
     ]
     assert [
-        "source_is_unique",
-        "of_nothing",
-        "staging_is_unique",
-        "mart_refers_to_staging",
-        "mart_is_unique",
+        "source_is_unique", "of_nothing", "staging_is_unique", "mart_refers_to_staging", "mart_is_unique",
         "agree",
-    ] == [each.node.unique_id for each in upstream_first(checks, built)]
+    ] == [each.node.unique_id for each in upstream_first(checks, built)]  # fmt: skip
 
 
 def check(number: int) -> Check:

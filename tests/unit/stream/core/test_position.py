@@ -5,8 +5,6 @@ from datetime import UTC, datetime
 
 import pytest
 from bson import Binary, ObjectId
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from stream.core.cluster_time import cluster_time_of, instant_of
@@ -17,16 +15,6 @@ WRITTEN = TypeAdapter(Position)
 """As in the files that hold a position."""
 
 OURS = Fingerprint("6507", "rs0", "claude_logs.conversations", "1")
-
-
-@given(
-    st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1)),
-    st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1)),
-)
-def test_cluster_times_order_like_the_server_s(one: tuple[int, int], other: tuple[int, int]) -> None:
-    """The packed number orders first by second, then by increment."""
-    assert (one < other) == (cluster_time_of(*one) < cluster_time_of(*other))
-    assert (one == other) == (cluster_time_of(*one) == cluster_time_of(*other))
 
 
 def test_the_instant_of_a_cluster_time_is_its_second_in_utc() -> None:

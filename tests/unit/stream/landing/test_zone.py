@@ -4,7 +4,7 @@ import errno
 import json
 import os
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -21,13 +21,7 @@ from stream.errors import (
     SchemaTooNewError,
 )
 from stream.landing.footer import Footer, make_footer
-from stream.landing.micro_batch import (
-    NAME,
-    MicroBatch,
-    check_content,
-    checksum_of,
-    read_footer,
-)
+from stream.landing.micro_batch import NAME, MicroBatch, check_content, checksum_of, read_footer
 from stream.landing.zone import LandingZone, Lane
 from tests.support.landing import delete, land, lane_of, position_at, upsert
 
@@ -59,11 +53,7 @@ def test_a_landed_file_holds_the_rows_in_order(tmp_path: Path) -> None:
     assert [10, 11, 12] == table["source_version"].to_pylist()
     assert ['{"cwd":"/home"}', None, None] == table["extra"].to_pylist()
     assert datetime(2026, 1, 3, 10, tzinfo=UTC) == table["timestamp"].to_pylist()[0]
-    assert [
-        datetime(2026, 1, 3, tzinfo=UTC).date(),
-        None,
-        table["date"][2].as_py(),
-    ] == table["date"].to_pylist()
+    assert [date(2026, 1, 3), None, date(2026, 1, 3)] == table["date"].to_pylist()
 
 
 def test_no_rows_make_a_file_too(tmp_path: Path) -> None:
@@ -106,21 +96,38 @@ def test_the_footer_comes_back(tmp_path: Path) -> None:
 
 
 def test_a_footer_without_a_position_comes_back() -> None:
-    """Backfill lanes have none."""
+    """Backfill lanes have none; schema version 1 had no truncate marker."""
     assert EMPTY == Footer.from_metadata(EMPTY.to_metadata(), what="it")
+
+    old = EMPTY.model_copy(update={"schema_version": 1})
+    fields = json.loads(old.to_metadata()[b"claude_analytics"])
+    del fields["truncate_marker"]
+    assert old == Footer.from_metadata({b"claude_analytics": json.dumps(fields).encode()}, what="it")
+
+
+NEWER = EMPTY.model_copy(update={"schema_version": 99}).to_metadata()
 
 
 @pytest.mark.parametrize(
-    "metadata",
-    [None, {}, {b"claude_analytics": b"no json"}, {b"claude_analytics": b"[]"}, {b"claude_analytics": b"{}"}],
-    ids=["none", "empty", "no json", "list", "no fields"],
+    ("metadata", "error", "said"),
+    [
+        (None, MicroBatchCorruptError, "x.parquet` is corrupt"),
+        ({}, MicroBatchCorruptError, "x.parquet` is corrupt"),
+        ({b"claude_analytics": b"no json"}, MicroBatchCorruptError, "x.parquet` is corrupt"),
+        ({b"claude_analytics": b"[]"}, MicroBatchCorruptError, "x.parquet` is corrupt"),
+        ({b"claude_analytics": b"{}"}, MicroBatchCorruptError, "x.parquet` is corrupt"),
+        (NEWER, SchemaTooNewError, f"version 99, .* knows {LANDING_SCHEMA_VERSION}"),
+    ],
+    ids=["none", "empty", "no json", "list", "no fields", "of a newer program"],
 )
-def test_a_parquet_file_of_somebody_else_is_said(tmp_path: Path, metadata: dict[bytes, bytes] | None) -> None:
-    """It is no landed file, whatever its name."""
-    path = tmp_path / "000000000000-00000000-00000000.parquet"
+def test_a_parquet_file_of_another_program_is_said(
+    tmp_path: Path, metadata: dict[bytes, bytes] | None, error: type[Exception], said: str
+) -> None:
+    """It is no landed file, whatever its name; a newer one is told apart."""
+    path = tmp_path / "x.parquet"
     pq.write_table(LANDING_SCHEMA.empty_table().replace_schema_metadata(metadata), path)
 
-    with pytest.raises(MicroBatchCorruptError, match=f"`{path}` is corrupt"):
+    with pytest.raises(error, match=said):
         read_footer(MicroBatch(path, "stream", 0))
 
 
@@ -136,25 +143,6 @@ def test_what_is_no_parquet_is_said(tmp_path: Path, content: bytes) -> None:
         read_footer(MicroBatch(path, "stream", 0))
     with pytest.raises(MicroBatchCorruptError, match="its checksum is"):
         check_content(MicroBatch(path, "stream", 0))
-
-
-def test_a_file_of_a_newer_program_is_said(tmp_path: Path) -> None:
-    """Exit code 2, and which program to run."""
-    footer = EMPTY.model_copy(update={"schema_version": 99})
-    path = tmp_path / "x.parquet"
-    pq.write_table(LANDING_SCHEMA.empty_table().replace_schema_metadata(footer.to_metadata()), path)
-
-    with pytest.raises(SchemaTooNewError, match=f"version 99, .* knows {LANDING_SCHEMA_VERSION}"):
-        read_footer(MicroBatch(path, "stream", 0))
-
-
-def test_a_file_from_before_truncate_markers_is_read(tmp_path: Path) -> None:
-    """Schema version 1 had no such field."""
-    footer = EMPTY.model_copy(update={"schema_version": 1})
-    fields = json.loads(footer.to_metadata()[b"claude_analytics"])
-    del fields["truncate_marker"]
-
-    assert footer == Footer.from_metadata({b"claude_analytics": json.dumps(fields).encode()}, what="it")
 
 
 def test_a_truncate_marker_is_a_row_and_in_the_footer(tmp_path: Path) -> None:
@@ -180,9 +168,9 @@ def test_the_content_is_checked_as_a_whole(tmp_path: Path) -> None:
 
 
 def test_files_are_listed_in_their_order(lane: Lane, tmp_path: Path) -> None:
-    """Across midnight, and whatever else lies about."""
+    """Across midnight, and whatever else lies about; the position is the newest one's."""
     days = [datetime(2026, 1, day, tzinfo=UTC) for day in (9, 10, 1)]  # the clock was set back
-    landed = [land(tmp_path, [upsert(1, 10)], clock=lambda day=day: day) for day in days]  # type: ignore[misc]
+    landed = [land(tmp_path, [upsert(1, day.day)], clock=lambda day=day: day) for day in days]  # type: ignore[misc]
     other = lane.folder / "date=2026-01-09"
     (other / ".000000000009-00000000-00000000.parquet.inflight").touch()
     (other / "notes.txt").touch()
@@ -191,7 +179,7 @@ def test_files_are_listed_in_their_order(lane: Lane, tmp_path: Path) -> None:
     (lane.folder / "date=no date").mkdir()
 
     assert landed == lane.micro_batches()
-    assert lane.newest() == landed[-1]
+    assert (landed[-1], position_at(1)) == (lane.newest(), lane.position())
 
 
 def test_an_absent_lane_is_empty(lane: Lane) -> None:
@@ -248,14 +236,6 @@ def test_a_writer_clears_away_what_a_crash_left(lane: Lane) -> None:
     assert [] == list(lane.folder.glob(".position*"))
 
 
-def test_the_position_is_the_newest_files(lane: Lane, tmp_path: Path) -> None:
-    """Without idle times in between."""
-    land(tmp_path, [upsert(1, 10)])
-    land(tmp_path, [upsert(1, 20)])
-
-    assert position_at(20) == lane.position()
-
-
 def test_an_idle_position_counts_behind_the_newest_file(lane: Lane, tmp_path: Path) -> None:
     """Until the next one lands; and before the first one."""
     lane.save_position(position_at(5), behind=None)
@@ -283,22 +263,15 @@ def test_a_damaged_position_file_is_said(lane: Lane, content: str) -> None:
         lane.position()
 
 
-def test_a_position_file_without_a_version_is_one_of_the_first(lane: Lane) -> None:
-    """Version 1 did not write its number."""
+def test_a_position_file_tells_its_version(lane: Lane) -> None:
+    """Version 1 did not write its number; what a newer one means is not for this program to guess."""
     lane.save_position(position_at(15), behind=None)
     path = lane.folder / "position.json"
     now = json.loads(path.read_text())
     path.write_text(json.dumps({"behind": now["behind"]} | now["position"]))
-
     assert position_at(15) == lane.position()
 
-
-def test_a_position_file_of_a_newer_version_is_refused(lane: Lane) -> None:
-    """What it means is not for this program to guess."""
-    lane.save_position(position_at(15), behind=None)
-    path = lane.folder / "position.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
-
+    path.write_text(json.dumps(now | {"schema_version": 99}))
     with pytest.raises(SchemaTooNewError, match="has schema version 99, this program knows 2") as caught:
         lane.position()
     assert "newer version" in caught.value.hint

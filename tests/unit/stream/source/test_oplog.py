@@ -1,6 +1,6 @@
 """The watch over the oplog's headroom."""
 
-from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,19 +8,11 @@ import structlog
 from prometheus_client import CollectorRegistry
 from structlog.testing import LogCapture
 
-from stream.core.position import Position
 from stream.metrics import StreamMetrics
 from stream.source.client import Oplog
 from stream.source.oplog import OplogWatch
 from stream.stop import StopSignal
 from tests.support.replies import position_at
-
-
-@dataclass
-class FakeFlusher:
-    """Knows what is durable."""
-
-    durable: Position
 
 
 @pytest.mark.parametrize(
@@ -43,7 +35,7 @@ def test_the_headroom_is_measured_and_warned_of(
     registry, logged = CollectorRegistry(), LogCapture()
     watch = OplogWatch(
         None,  # type: ignore[arg-type]
-        FakeFlusher(position_at(max(0, durable))),  # type: ignore[arg-type]
+        SimpleNamespace(durable=position_at(max(0, durable))),  # type: ignore[arg-type]
         stop=StopSignal(),
         metrics=StreamMetrics(registry),
         log=structlog.wrap_logger(None, processors=[logged]),

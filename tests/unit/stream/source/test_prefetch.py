@@ -1,5 +1,6 @@
 """Reading ahead, ticks, and when the source is idle."""
 
+import itertools
 import threading
 from collections.abc import Callable, Iterator
 
@@ -39,18 +40,6 @@ class Replies(ChangeStream):
         self._signal.wait(60)
 
 
-class Ticking:
-    """A clock that goes on by a second with each look."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        """Tell the time."""
-        self.now += 1
-        return self.now
-
-
 @pytest.fixture
 def stop() -> Iterator[StopSignal]:
     """Return a signal that is set when the test is over, so that threads end."""
@@ -70,7 +59,7 @@ def partition_of(
         Prefetch(Replies(replies, stop, error=error), stop),
         stop,
         until_idle_seconds=until_idle_seconds,
-        monotonic=Ticking(),
+        monotonic=itertools.count(1.0).__next__,  # goes on by a second with each look
     )
     assert ["changes"] == source.list_parts()
     partition = source.build_part("read_changes", "changes", None)

@@ -1,7 +1,7 @@
 """The step behind the source: positions carried along, lags by the server's clock, the end of it all."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +14,6 @@ from stream.core.cluster_time import cluster_time_of
 from stream.core.collection_event import InvalidationPolicy
 from stream.core.dead_letter_limit import DeadLetterLimit
 from stream.core.normalise import truncate_marker
-from stream.core.position import Position
 from stream.core.schema import NO_ROWS, Row, to_table
 from stream.core.window import NormalisedBatch
 from stream.errors import CollectionInvalidatedError, TooManyDeadLettersError
@@ -24,13 +23,6 @@ from stream.source.reader import ChangeReader
 from stream.stop import StopSignal
 from tests.support.replies import event, insert, position_at, raw_reply, token_at
 from tests.support.rows import rows_of
-
-
-@dataclass
-class FakeFlusher:
-    """Knows what is durable."""
-
-    durable: Position
 
 
 class FakeResnapshot:
@@ -58,7 +50,7 @@ class Fixture:
         self.resnapshot = FakeResnapshot()
         self.registry = CollectorRegistry()
         self.stop = StopSignal()
-        self.flusher = FakeFlusher(position_at(100))
+        self.flusher = SimpleNamespace(durable=position_at(100))
         self.reader = ChangeReader(
             position_at(100),
             clock=lambda: datetime(2000, 1, 1, tzinfo=UTC),  # wrong by decades, on purpose

@@ -113,22 +113,15 @@ def test_filters_reach_every_card() -> None:
 
 def test_what_stands_elsewhere_does_not_move() -> None:
     """A foreign card beside ours keeps its place; a second place of one of our cards is the user's own."""
-    mine = {"row": 0, "col": 0, "size_x": 12, "size_y": 7, "parameter_mappings": []}
+    size = {"size_x": 12, "size_y": 7}
+    mine = {"row": 0, "col": 0, **size, "parameter_mappings": []}
     body = {"parameters": [], "dashcards": [{**mine, "card_id": 1}]}
     there = {
         "dashcards": [
-            {"id": 30, "card_id": 1, "row": 0, "col": 0, "size_x": 12, "size_y": 7},
-            {"id": 31, "card_id": 1, "row": 9, "col": 0, "size_x": 12, "size_y": 7},
-            {
-                "id": 32,
-                "card_id": 8,
-                "row": 0,
-                "col": 12,
-                "size_x": 12,
-                "size_y": 7,
-                "series": [{"id": 4, "name": "x"}],
-            },
-            {"id": 33, "card_id": 99, "row": 0, "col": 12, "size_x": 12, "size_y": 7},
+            {"id": 30, "card_id": 1, "row": 0, "col": 0, **size},
+            {"id": 31, "card_id": 1, "row": 9, "col": 0, **size},
+            {"id": 32, "card_id": 8, "row": 0, "col": 12, **size, "series": [{"id": 4, "name": "x"}]},
+            {"id": 33, "card_id": 99, "row": 0, "col": 12, **size},
         ]
     }
     after = merged(body, there, gone=frozenset({99}))["dashcards"]
