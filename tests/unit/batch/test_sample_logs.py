@@ -138,13 +138,8 @@ def _usage(line: dict[str, Any]) -> dict[str, Any]:
 
 def _blocks(kind: str) -> list[dict[str, Any]]:
     contents = [_message(line).get("content") for line in LINES]
-    return [
-        block
-        for content in contents
-        if isinstance(content, list)
-        for block in content
-        if block["type"] == kind
-    ]
+    blocks = [block for content in contents if isinstance(content, list) for block in content]
+    return [block for block in blocks if block["type"] == kind]
 
 
 def _said(text: str) -> list[dict[str, Any]]:
@@ -174,12 +169,8 @@ SHAPES = {
     "answers without a stop reason": [
         line for line in LINES if line["type"] == "assistant" and line["message"]["stop_reason"] is None
     ],
-    "requests above 200,000 tokens": [
-        line for line in LINES if _usage(line).get("cache_read_input_tokens", 0) > 200_000
-    ],
-    "sidechains inside a conversation": [
-        line for line in LINES if line.get("isSidechain") and line.get("version") == "1.0.128"
-    ],
+    "200,000 tokens": [each for each in LINES if _usage(each).get("cache_read_input_tokens", 0) > 200_000],
+    "inner sidechains": [each for each in LINES if each.get("isSidechain") and each["version"] == "1.0.128"],
     "files of sub-agents": [name for name, _ in NAMED_LINES if "/subagents/agent-" in name],
     "forks that name their origin": [line for line in LINES if line.get("forkedFrom")],
     "pull requests": [line for line in LINES if line["type"] == "pr-link"],
@@ -205,15 +196,10 @@ def test_the_sample_shows_every_shape(shape: str) -> None:
     assert SHAPES[shape]
 
 
-def test_questions_of_tools_that_wait_for_people_are_answered_and_refused() -> None:
-    """Plans and questions, approved and refused, are part of the sample."""
+def test_tools_that_wait_for_people_and_one_that_was_interrupted() -> None:
+    """Plans and questions, approved and refused, are part of the sample; one command never came back."""
     tools = count(SAMPLE)["tools"]
     assert tools["AskUserQuestion"]["calls"] > 0
     assert 0 < tools["ExitPlanMode"]["errors"] < tools["ExitPlanMode"]["calls"]
     assert {"Task", "Agent", "Skill", "WebFetch", "MultiEdit", "NotebookEdit"} <= set(tools)
-
-
-def test_a_call_that_was_interrupted_has_no_answer() -> None:
-    """One command never came back, so calls and results differ."""
-    bash = count(SAMPLE)["tools"]["Bash"]
-    assert bash["calls"] == bash["results"] + 1
+    assert tools["Bash"]["calls"] == tools["Bash"]["results"] + 1

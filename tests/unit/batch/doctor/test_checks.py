@@ -34,42 +34,23 @@ DAY = 86_400
 POSITION = position_at((NOW - 60) << 31)
 SERVER = Server("7.0.4", "rs0", is_sharded=False, skew_seconds=0.01)
 SOURCE = SourceFacts(
-    namespace="claude_logs.conversations",
-    server=SERVER,
-    documents=12_345,
-    majority_problem=None,
-    snapshot_problem=None,
-    stream_problem=None,
-    resume_problem=None,
-    has_split_stage=True,
-    has_partitions=True,
-    has_images=False,
-    oplog=Oplog(NOW - 3 * DAY, NOW, 1.0),
-)
+    namespace="claude_logs.conversations", server=SERVER, documents=12_345, majority_problem=None,
+    snapshot_problem=None, stream_problem=None, resume_problem=None, has_split_stage=True,
+    has_partitions=True, has_images=False, oplog=Oplog(NOW - 3 * DAY, NOW, 1.0),
+)  # fmt: skip
 LANDING = LandingFacts(
-    is_streaming=True,
-    position=POSITION,
-    position_problem=None,
-    landed=tuple(MicroBatch(Path("x"), "stream", number) for number in range(3)),
-    sizes=(1, 1, 1),
-    landed_problem=None,
-    letters=(),
-)
+    is_streaming=True, position=POSITION, position_problem=None, landed_problem=None, letters=(),
+    landed=tuple(MicroBatch(Path("x"), "stream", number) for number in range(3)), sizes=(1, 1, 1),
+)  # fmt: skip
 LETTER = StoredDeadLetter("stream/x#0", "2026-01-01", DeadLetter("bad_message", "", None, "{}"))
 WAREHOUSE = WarehouseFacts(
     path=Path("/data/analytics.duckdb"), exists=True, duckdb_version="1.5.5", problem=None, pending=0
 )
 LOCAL = LocalFacts(
-    now=datetime.fromtimestamp(NOW, tz=UTC),
-    data_dir=Path("/data"),
-    unwritable=None,
-    free_bytes=50_000_000_000,
-    landing=LANDING,
-    checked=3,
-    corrupt=(),
-    warehouse=WAREHOUSE,
+    now=datetime.fromtimestamp(NOW, tz=UTC), data_dir=Path("/data"), unwritable=None,
+    free_bytes=50_000_000_000, landing=LANDING, checked=3, corrupt=(), warehouse=WAREHOUSE,
     addresses=(Address("METRICS_PORT", "127.0.0.1", 9464), Address("BACKFILL_METRICS_PORT", "127.0.0.1", 0)),
-)
+)  # fmt: skip
 
 
 def of_source(position: Position | None = POSITION, **changes: Any) -> dict[str, Check]:

@@ -39,6 +39,11 @@ class Bucket:
         """Land an object."""
         land_in(self.zone.lane(lane), rows, dead_letters=dead_letters, clock=self.clock)
 
+    def land_each(self, *numbers: int, lane: str = "stream") -> None:
+        """Land an object for each of some documents."""
+        for number in numbers:
+            self.land(upsert(number, number + 1), lane=lane)
+
     def names(self) -> list[str]:
         """Name what is in sight."""
         return [each.name for each in self.lane.landed()]
@@ -82,8 +87,7 @@ def test_objects_of_a_closed_day_become_one(bucket: Bucket) -> None:
 
 def test_what_is_replaced_is_out_of_sight_until_it_is_removed(bucket: Bucket) -> None:
     """Whoever has begun with it can go on; afterwards the same is in sight as before."""
-    for at in range(4):
-        bucket.land(upsert(at, at + 1))
+    bucket.land_each(0, 1, 2, 3)
     bucket.now += DAY
     bucket.merge()
     before = bucket.names()
@@ -116,16 +120,13 @@ def test_a_worker_notices_nothing(bucket: Bucket) -> None:
 
 def test_days_and_what_must_stay_part_their_neighbours(bucket: Bucket) -> None:
     """A truncate marker keeps its place between older and newer rows, a dead letter its micro-batch."""
-    for at in range(2):
-        bucket.land(upsert(at, at + 1))
+    bucket.land_each(0, 1)
     bucket.land(upsert(2, 3), dead_letters=1)
-    bucket.land(upsert(3, 4))
+    bucket.land_each(3)
     bucket.now += DAY
-    for at in range(2):
-        bucket.land(upsert(4 + at, 5 + at))
+    bucket.land_each(4, 5)
     bucket.land(truncate_marker(source_version=7))
-    for at in range(2):
-        bucket.land(upsert(6 + at, 8 + at))
+    bucket.land_each(7, 8)
     bucket.now += DAY
     bucket.land(upsert(9, 20))
 
@@ -136,9 +137,8 @@ def test_days_and_what_must_stay_part_their_neighbours(bucket: Bucket) -> None:
 
 def test_what_is_not_loaded_and_backfills_are_left_alone(bucket: Bucket) -> None:
     """Nothing is merged that the tables do not have; objects of a backfill are large."""
-    for at in range(3):
-        bucket.land(upsert(at, at + 1))
-        bucket.land(upsert(at, at + 1), lane="backfill-1")
+    for lane in ("stream", "backfill-1"):
+        bucket.land_each(0, 1, 2, lane=lane)
     bucket.now += DAY
 
     assert [] == bucket.compaction.plan({"stream/000000000001"})
@@ -147,8 +147,7 @@ def test_what_is_not_loaded_and_backfills_are_left_alone(bucket: Bucket) -> None
 
 def test_a_merge_that_was_killed_is_found_done(bucket: Bucket) -> None:
     """The object is there, whole; another one under its name is not written."""
-    for at in range(3):
-        bucket.land(upsert(at, at + 1))
+    bucket.land_each(0, 1, 2)
     bucket.now += DAY
     [run] = bucket.compaction.plan(bucket.loaded())
     bucket.compaction.merge(run)

@@ -46,12 +46,6 @@ def test_a_policy_says_when_it_is_full(rows: int, size_bytes: int, expected: boo
     assert POLICY.is_full(rows, size_bytes) is expected
 
 
-def test_a_policy_says_when_it_is_due() -> None:
-    """Exactly at the age."""
-    assert not POLICY.is_due(100.0, 101.999)
-    assert POLICY.is_due(100.0, 102.0)
-
-
 def test_the_age_is_that_of_the_first_row() -> None:
     """A steady trickle does not put the flush off."""
     waiting = window()

@@ -115,12 +115,8 @@ def test_a_split_event_becomes_one_row(*, is_compiled: bool) -> None:
     rows: list[tuple[str, int]] = []
     behind: list[Mapping[str, Any]] = []
     for reply in replies_of(server):
-        batch = read_changes(
-            reply,
-            behind=position,
-            extracted_at=0,
-            transcribe=transcribe_way() if is_compiled else None,
-        ).batch
+        way = transcribe_way() if is_compiled else None
+        batch = read_changes(reply, behind=position, extracted_at=0, transcribe=way).batch
         rows += zip(batch.table["_id"].to_pylist(), batch.table["content_length"].to_pylist(), strict=True)
         position = batch.position
         behind.append(position.token)
@@ -147,13 +143,8 @@ def test_verify_reads_later_changes_through_a_split_event() -> None:
     server.exchanges = server.exchanges[4:]
     until = cluster_time_of_token(server.exchanges[-1]["reply"]["cursor"]["postBatchResumeToken"])
     assert until is not None
-    found = later_changes(
-        server,  # type: ignore[arg-type]
-        SETTINGS,
-        server.position,
-        until=until,
-        policy=InvalidationPolicy(),
-    )
+    client: Any = server
+    found = later_changes(client, SETTINGS, server.position, until=until, policy=InvalidationPolicy())
     assert {"i:3", "i:4"} == found.keys
     assert [{"$changeStreamSplitLargeEvent": {}}] == [stages[-1] for stages in server.pipelines]
     assert other.pipelines == server.pipelines * 2

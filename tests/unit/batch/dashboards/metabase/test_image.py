@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.paths import ROOT
 
+needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on the PATH")
 DOCKERFILE = (ROOT / "deploy" / "metabase" / "Dockerfile").read_text(encoding="utf-8")
 
 
@@ -20,51 +21,36 @@ def test_the_driver_brings_the_duckdb_that_wrote_the_file() -> None:
     assert f"{duckdb}." in "".join(re.findall(r"driver[^\n]*?(\d+\.\d+\.\d+\.)\d", DOCKERFILE))
 
 
-def fetching() -> str:
-    """Return the part of the build that downloads, as the shell sees it."""
+def fetched(folder: Path, **given: str) -> "subprocess.CompletedProcess[str]":
+    """Run the part of the build that downloads, with a file that stands for both."""
     (step,) = re.findall(r"RUN (set -eu;.*?)\n\n", DOCKERFILE, flags=re.DOTALL)
-    return step.replace("\\\n", "\n").replace("/jars", "jars")
+    script = step.replace("\\\n", "\n").replace("/jars", "jars")
+    jar = folder / "some.jar"
+    jar.write_bytes(b"jar")
+    addresses = dict.fromkeys(("METABASE_JAR_URL", "DUCKDB_DRIVER_URL"), jar.as_uri())
+    checks = {"METABASE_JAR_SHA256": "", "DUCKDB_DRIVER_SHA256": ""}
+    environment = {"PATH": "/usr/bin:/bin", **addresses, **checks, **given}
+    return subprocess.run(
+        ["/bin/sh", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on the PATH")
+@needs_curl
 @pytest.mark.parametrize("missing", ["METABASE_JAR_URL", "DUCKDB_DRIVER_URL"])
 def test_a_build_without_an_address_says_what_to_pass(missing: str, tmp_path: Path) -> None:
     """The argument and the file are named, before anything else happens."""
-    jar = tmp_path / "some.jar"
-    jar.write_bytes(b"jar")
-    arguments = dict.fromkeys(("METABASE_JAR_URL", "DUCKDB_DRIVER_URL"), jar.as_uri())
-    checks = {"METABASE_JAR_SHA256": "", "DUCKDB_DRIVER_SHA256": ""}
-    given = {**arguments, **checks, missing: "", "PATH": "/usr/bin:/bin"}
-    ran = subprocess.run(
-        ["/bin/sh", "-c", fetching()], cwd=tmp_path, env=given, capture_output=True, text=True, check=False
-    )
+    ran = fetched(tmp_path, **{missing: ""})
     assert 2 == ran.returncode, ran.stderr
     assert f"--build-arg {missing}=" in ran.stderr
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on the PATH")
+@needs_curl
 def test_files_are_fetched_and_checked(tmp_path: Path) -> None:
     """With both addresses the files are there; a checksum that does not fit ends the build."""
-    jar = tmp_path / "some.jar"
-    jar.write_bytes(b"jar")
-    given = {
-        "METABASE_JAR_URL": jar.as_uri(),
-        "DUCKDB_DRIVER_URL": jar.as_uri(),
-        "METABASE_JAR_SHA256": "",
-        "DUCKDB_DRIVER_SHA256": "0" * 64,
-        "PATH": "/usr/bin:/bin",
-    }
-    run = ["/bin/sh", "-c", fetching()]
-    refused = subprocess.run(run, cwd=tmp_path, env=given, capture_output=True, text=True, check=False)
+    refused = fetched(tmp_path, DUCKDB_DRIVER_SHA256="0" * 64)
     assert 0 != refused.returncode
     assert "FAILED" in refused.stdout
-    (tmp_path / "jars" / "metabase.jar").unlink()
-    for each in (tmp_path / "jars").iterdir():
-        each.unlink()
-    (tmp_path / "jars").rmdir()
-    subprocess.run(
-        run, cwd=tmp_path, env=given | {"DUCKDB_DRIVER_SHA256": ""}, capture_output=True, check=True
-    )
-    assert {"metabase.jar", "duckdb.metabase-driver.jar"} == {
-        each.name for each in (tmp_path / "jars").iterdir()
-    }
+    shutil.rmtree(tmp_path / "jars")
+    assert 0 == fetched(tmp_path).returncode
+    jars = {each.name for each in (tmp_path / "jars").iterdir()}
+    assert {"metabase.jar", "duckdb.metabase-driver.jar"} == jars
