@@ -25,11 +25,11 @@ def test_without_an_environment_the_documented_defaults_hold(clean_environment: 
     assert "mongodb://localhost:27017" == mongo.uri.get_secret_value()
     assert "claude_logs.conversations" == mongo.namespace
     assert Path("data") == data.data_dir
-    assert (
-        Path("data/landing"),
-        Path("data/dead_letter"),
-        Path("data/serving"),
-    ) == (data.landing_dir, data.dead_letter_dir, data.serving_dir)
+    assert (Path("data/landing"), Path("data/dead_letter"), Path("data/serving")) == (
+        data.landing_dir,
+        data.dead_letter_dir,
+        data.serving_dir,
+    )
     assert (10_000, timedelta(seconds=2)) == (stream.batch_size, stream.max_age)
     assert read(DuckDBSettings).path is None
     assert "127.0.0.1" == read(MetricsSettings).host
@@ -207,10 +207,10 @@ def test_places_are_a_folder_or_a_bucket(clean_environment: Path, monkeypatch: p
     """A folder takes the place of DATA_DIR for what lands; nothing is there of a bucket."""
     assert Path("data/landing") == read(DataSettings).landing_dir
     monkeypatch.setenv("DATA_URL", "/mnt/logs")
-    assert (
-        Path("/mnt/logs/landing"),
-        False,
-    ) == (read(DataSettings).landing_dir, read(DataSettings).is_remote)
+    assert (Path("/mnt/logs/landing"), False) == (
+        read(DataSettings).landing_dir,
+        read(DataSettings).is_remote,
+    )
     monkeypatch.setenv("DATA_URL", "gs://logs/claude/")
     assert ("gs://logs/claude", True) == (read(DataSettings).url, read(DataSettings).is_remote)
 

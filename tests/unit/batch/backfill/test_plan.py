@@ -41,10 +41,11 @@ def store(landing: LandingZone) -> PlanStore:
 
 
 def test_a_saved_plan_is_unfinished(store: PlanStore) -> None:
-    """What was saved comes back whole."""
+    """What was saved comes back whole, and may be resumed, also if the collection's id may not be seen."""
     store.save(PLAN)
 
     assert PLAN == store.unfinished()
+    PLAN.require(Origin(SOURCE, None), PLAN.filters)
     assert [0, 1, 2] == [piece.number for piece in PLAN.ranges]
 
 
@@ -104,16 +105,25 @@ def test_a_plan_of_other_documents_is_refused(origin: Origin, filters: Filters, 
     assert "--restart" in caught.value.hint
 
 
-def test_an_unknown_collection_id_matches(store: PlanStore) -> None:
-    """An account that may not list collections can resume all the same."""
-    PLAN.require(Origin(SOURCE, None), PLAN.filters)
-
-
-def test_a_damaged_plan_is_named_and_can_be_forgotten(store: PlanStore, landing: LandingZone) -> None:
-    """It is an error for a person, and `--restart` gets rid of it."""
+@pytest.mark.parametrize(
+    ("content", "error", "said"),
+    [
+        (b"{", BackfillMismatchError, "cannot read the plan"),
+        (
+            PLAN.model_copy(update={"schema_version": 99}).to_json(),
+            SchemaTooNewError,
+            "has schema version 99",
+        ),
+    ],
+    ids=["damaged", "of a newer version"],
+)
+def test_a_plan_that_cannot_be_read_is_named_and_can_be_forgotten(
+    store: PlanStore, landing: LandingZone, content: bytes, error: type[Exception], said: str
+) -> None:
+    """Rather than understood wrongly; `--restart` gets rid of it."""
     store.save(PLAN)
-    (landing.root / PLAN.lane / "plan.json").write_text("{")
-    with pytest.raises(BackfillMismatchError, match="cannot read the plan"):
+    (landing.root / PLAN.lane / "plan.json").write_bytes(content)
+    with pytest.raises(error, match=said):
         store.unfinished()
 
     store.abandon(at="now")
@@ -141,13 +151,3 @@ def test_a_plan_of_an_older_version_is_taken_over(
     path.write_text(json.dumps(fields | changed))
 
     assert PLAN.model_copy(update={"not_before": expected}) == store.unfinished()
-
-
-def test_a_plan_of_a_newer_version_is_refused(store: PlanStore, landing: LandingZone) -> None:
-    """Rather than understood wrongly."""
-    store.save(PLAN)
-    path = landing.root / PLAN.lane / "plan.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
-
-    with pytest.raises(SchemaTooNewError, match="has schema version 99"):
-        store.unfinished()

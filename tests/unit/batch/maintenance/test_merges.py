@@ -39,23 +39,19 @@ def landed(*sizes: int | None) -> list[LandedFile]:
 
 
 @pytest.mark.parametrize(
-    ("day", "expected"),
+    ("day", "max_size_bytes", "expected"),
     [
-        (landed(1, 1, 1), [[0, 1, 2]]),
-        (landed(3, 3, 3, 3), [[0, 1], [2, 3]]),
-        (landed(9, 1, 1), [[1, 2]]),
-        (landed(1, 1, None, 1, 1), [[0, 1], [3, 4]]),
-        (landed(1, None, 1), []),
-        (landed(1), []),
-        ([], []),
+        (landed(1, 1, 1), 1000, [[0, 1, 2]]),
+        (landed(3, 3, 3, 3), 1000, [[0, 1], [2, 3]]),
+        (landed(1, 1, 1, 1), 20, [[0, 1], [2, 3]]),
+        (landed(9, 1, 1), 1000, [[1, 2]]),
+        (landed(1, 1, None, 1, 1), 1000, [[0, 1], [3, 4]]),
+        (landed(1, None, 1), 1000, []),
+        (landed(1), 1000, []),
+        ([], 1000, []),
     ],
-    ids=["all", "rows", "one too large", "parted by one that stays", "nothing left", "one", "none"],
+    ids=["all", "rows", "bytes", "one too large", "parted by one that stays", "nothing left", "one", "none"],
 )
-def test_runs_of_neighbours(day: list[LandedFile], expected: list[list[int]]) -> None:
+def test_runs_of_neighbours(day: list[LandedFile], max_size_bytes: int, expected: list[list[int]]) -> None:
     """As many as a load takes in one transaction; the order of files never changes."""
-    assert expected == sequences(plan_merges(day, max_rows=6, max_size_bytes=1000))
-
-
-def test_runs_are_bounded_by_their_size() -> None:
-    """Bytes count as well as rows."""
-    assert [[0, 1], [2, 3]] == sequences(plan_merges(landed(1, 1, 1, 1), max_rows=100, max_size_bytes=20))
+    assert expected == sequences(plan_merges(day, max_rows=6, max_size_bytes=max_size_bytes))

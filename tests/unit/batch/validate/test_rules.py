@@ -40,16 +40,11 @@ def test_the_warehouse_is_opened_read_only() -> None:
 @pytest.mark.parametrize(
     ("history", "ratio", "expected"),
     [
-        ([], 0.5, 0),
-        ([100], 0.5, 50),
-        ([101], 0.5, 51),
-        ([100, 80, 120], 0.5, 40),
-        ([100] * 7 + [2], 0.5, 50),
-        ([100], 0, 0),
-        ([100], 1, 100),
+        ([], 0.5, 0), ([100], 0.5, 50), ([101], 0.5, 51), ([100, 80, 120], 0.5, 40),
+        ([100] * 7 + [2], 0.5, 50), ([100], 0, 0), ([100], 1, 100),
     ],
     ids=str,
-)
+)  # fmt: skip
 def test_the_least_volume(history: list[int], ratio: float, expected: int) -> None:
     """A share of the fewest documents of the last seven runs; nothing without history."""
     assert expected == least_documents(history, ratio=ratio)
@@ -88,6 +83,9 @@ def step(name: str, minute: int, outcome: str = "succeeded", layers: tuple[str, 
     return StepRun("run", name, "manual", at, at, outcome, error="no", details={"layers": list(layers)})
 
 
+BUILT_LATER = "the marts were built after the last validation"
+
+
 @pytest.mark.parametrize(
     ("steps", "expected"),
     [
@@ -95,12 +93,9 @@ def step(name: str, minute: int, outcome: str = "succeeded", layers: tuple[str, 
         ([step("transform", 1)], "nothing has been validated yet"),
         ([step("transform", 1), step("validate", 2)], None),
         ([step("validate", 2)], None),
-        ([step("validate", 1), step("transform", 2)], "the marts were built after the last validation"),
+        ([step("validate", 1), step("transform", 2)], BUILT_LATER),
         ([step("validate", 1), step("transform", 2, "skipped")], None),
-        (
-            [step("validate", 1), step("transform", 2, "failed")],
-            "the marts were built after the last validation",
-        ),
+        ([step("validate", 1), step("transform", 2, "failed")], BUILT_LATER),
         ([step("validate", 2, "failed")], "the last validation failed: no"),
         ([step("validate", 2, layers=("gold",))], "the last validation was of some layers only"),
     ],

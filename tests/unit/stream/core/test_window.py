@@ -148,9 +148,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-def test_every_row_lands_once_in_order_behind_its_position(
-    steps: list[tuple[int, int, int, float]],
-) -> None:
+def test_every_row_lands_once_in_order_behind_its_position(steps: list[tuple[int, int, int, float]]) -> None:
     """Whatever arrives when: windows together are the input, each ends where a batch and its position do."""
     waiting = window()
     now = 0.0

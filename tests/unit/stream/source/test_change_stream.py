@@ -25,13 +25,17 @@ SETTINGS = MongoSettings(MONGO_URI="mongodb://nowhere", MONGO_DB="a", MONGO_COLL
 
 
 class FakeServer:
-    """Client, database and server in one: answers commands from a list, then stops the reader."""
+    """Client, database and server in one: answers commands from a list, then stops the reader.
 
-    def __init__(self, answers: list[bytes | Exception], stop: StopSignal) -> None:
+    Opens every cursor, and cuts the connection if more events are asked for than it can send.
+    """
+
+    def __init__(self, answers: list[bytes | Exception], stop: StopSignal, at_most: int = 1000) -> None:
         self.commands: list[dict[str, Any]] = []
         self.open_sessions = 0
         self._answers = answers
         self._stop = stop
+        self._at_most = at_most
 
     def __getitem__(self, _name: str) -> "FakeServer":
         return self
@@ -50,6 +54,8 @@ class FakeServer:
             self.commands.append({command: arguments})
             return None
         self.commands.append(command)
+        if self._answers and command.get("batchSize", 0) > self._at_most:
+            raise AutoReconnect("connection closed")
         if not self._answers:
             self._stop.finish()
             return RawBSONDocument(raw_reply([], token=None))
@@ -60,6 +66,10 @@ class FakeServer:
         if isinstance(answer, Exception):
             raise answer
         return RawBSONDocument(answer)
+
+    def batch_sizes(self) -> list[int]:
+        """Return how many events were asked for, each time."""
+        return [command["batchSize"] for command in self.commands if "getMore" in command]
 
     def starts(self) -> list[Any]:
         """Return the tokens at which cursors were opened."""
@@ -73,9 +83,11 @@ class FakeServer:
 class Fixture:
     """A change stream on a fake server."""
 
-    def __init__(self, *answers: bytes | Exception, idle_seconds: float | None = None) -> None:
+    def __init__(
+        self, *answers: bytes | Exception, idle_seconds: float | None = None, at_most: int = 1000
+    ) -> None:
         self.stop = StopSignal()
-        self.server = FakeServer(list(answers), self.stop)
+        self.server = FakeServer(list(answers), self.stop, at_most)
         self.registry = CollectorRegistry()
         self.logged: list[Any] = (capture := LogCapture()).entries
         self.stream = ChangeStream(
@@ -175,8 +187,7 @@ def test_an_event_that_is_too_large_is_come_up_to_one_by_one() -> None:
         next(replies)
     assert 2 == caught.value.exit_code
     assert "upgrade" in caught.value.hint
-    asked = [command["batchSize"] for command in fixture.server.commands if "getMore" in command]
-    assert [250, 250, 1, 1] == asked
+    assert [250, 250, 1, 1] == fixture.server.batch_sizes()
 
 
 @pytest.mark.parametrize(
@@ -256,40 +267,19 @@ def test_a_cursor_without_a_token_begins_at_the_present() -> None:
     cursor.close()
 
 
-class Cutting(FakeServer):
-    """Opens every cursor, and cuts off replies that are too large."""
-
-    def __init__(self, answers: list[bytes | Exception], stop: StopSignal, *, at_most: int) -> None:
-        super().__init__(answers, stop)
-        self.batch_sizes: list[int] = []
-        self._at_most = at_most
-
-    def command(self, command: Any, *arguments: Any, **options: Any) -> Any:
-        """Cut the connection if more events are asked for than it can send."""
-        if "getMore" in command:
-            self.batch_sizes.append(command["batchSize"])
-            if self._answers and command["batchSize"] > self._at_most:
-                raise AutoReconnect("connection closed")
-        return super().command(command, *arguments, **options)
-
-
 def test_replies_that_the_server_cuts_off_are_asked_for_one_by_one() -> None:
     """Two events with giant `_id`s make no reply; each makes one, and then all is as usual."""
-    fixture = Fixture(reply(10), reply(11))
-    server = Cutting([reply(10), reply(11)], fixture.stop, at_most=1)
-    fixture.stream._client = server  # type: ignore[assignment]
+    fixture = Fixture(reply(10), reply(11), at_most=1)
 
     assert [10, 11] == fixture.ids()
-    assert [250, 250, 1, 250, 250, 1] == server.batch_sizes
+    assert [250, 250, 1, 250, 250, 1] == fixture.server.batch_sizes()
 
 
 def test_a_reply_that_is_always_cut_off_is_said() -> None:
     """Not even one event can be sent: a person must act, and learns why."""
-    fixture = Fixture()
-    server = Cutting([reply(10)], fixture.stop, at_most=0)
-    fixture.stream._client = server  # type: ignore[assignment]
+    fixture = Fixture(reply(10), at_most=0)
 
     with pytest.raises(EventTooLargeError) as caught:
         fixture.ids()
     assert "BSONObjectTooLarge" in caught.value.hint
-    assert [250, 250, 1, 1, 1, 1] == server.batch_sizes
+    assert [250, 250, 1, 1, 1, 1] == fixture.server.batch_sizes()

@@ -106,12 +106,7 @@ def test_a_window_is_what_lies_between_first_and_last() -> None:
 @pytest.mark.parametrize(
     ("fill", "second", "headroom"),
     [
-        (1.0, 1000, 1000),
-        (1.0, 500, 500),
-        (1.0, 0, 0),
-        (1.0, -500, 0),
-        (0.5, 1000, 2000),
-        (0.5, 0, 1000),
+        (1.0, 1000, 1000), (1.0, 500, 500), (1.0, 0, 0), (1.0, -500, 0), (0.5, 1000, 2000), (0.5, 0, 1000),
         (0.1, 1000, 10_000),
     ],
     ids=["full, newest", "full, middle", "full, oldest", "fallen off", "half full, newest",
