@@ -17,6 +17,7 @@ from stream.landing.zone import STREAM_LANE, Failpoint, LandingZone, Lane, no_fa
 
 SOURCE = Fingerprint("6507", "rs0", "claude_logs.conversations", "1")
 EXTRACTED_AT = 1_767_434_400_000_000
+LETTER = DeadLetter("missing_type", "the document has no `type`", None, "{}")
 
 
 def position_at(cluster_time: int) -> Position:

@@ -54,14 +54,8 @@ def test_secrets_are_masked_wherever_they_stand(form: str) -> None:
     output = configured(LOG_FORMAT=form)
     log = logs.logger("stream")
 
-    log.warning(
-        "lost mongodb://app:geheim@db:27017/x",
-        uri=URI,
-        uris=[URI, (URI,)],
-        nested={"uri": URI},
-        error=ValueError(URI),
-        n=1,
-    )
+    values = {"uri": URI, "uris": [URI, (URI,)], "nested": {"uri": URI}, "error": ValueError(URI), "n": 1}
+    log.warning("lost mongodb://app:geheim@db:27017/x", **values)
     try:
         MongoClient("mongodb://app:geheim@db:noport")
     except ValueError:

@@ -134,6 +134,11 @@ WRONG = [
     (DuckDBSettings, "DUCKDB_THREADS", "0", "`DUCKDB_THREADS`"),
     (DuckDBSettings, "DUCKDB_LEASE_TIMEOUT_SECONDS", "-1", "`DUCKDB_LEASE_TIMEOUT_SECONDS`"),
     (MongoSettings, "MONGO_URI", "http://app:geheim@db", "must begin with mongodb:// or mongodb+srv://"),
+    (DataSettings, "DATA_URL", "ftp://bucket", "must be a folder, or begin with"),
+    (DataSettings, "DATA_URL", "s3://", "name a bucket"),
+    (DataSettings, "DATA_URL", "s3://key:geheim@bucket/prefix", "must hold no credentials"),
+    (DataSettings, "DATA_URL", "az://container/prefix?sig=geheim", "must hold no credentials"),
+    (DataSettings, "DATA_URL", "data/*", "must not hold any of"),
 ]
 
 
@@ -181,26 +186,6 @@ def test_an_unreadable_file_is_an_error_with_a_sentence(clean_environment: Path)
     finally:
         os.seteuid(user)
         clean_environment.chmod(0o700)
-
-
-@pytest.mark.parametrize(
-    ("value", "reason"),
-    [
-        ("ftp://bucket", "must be a folder, or begin with"),
-        ("s3://", "name a bucket"),
-        ("s3://key:secret@bucket/prefix", "must hold no credentials"),
-        ("az://container/prefix?sig=secret", "must hold no credentials"),
-        ("data/*", "must not hold any of"),
-    ],
-)
-def test_a_place_that_cannot_be_is_refused(
-    value: str, reason: str, clean_environment: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The message says why, and shows no secret."""
-    monkeypatch.setenv("DATA_URL", value)
-    with pytest.raises(SettingsError, match=reason) as caught:
-        read(DataSettings)
-    assert "secret" not in caught.value.message
 
 
 def test_places_are_a_folder_or_a_bucket(clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:

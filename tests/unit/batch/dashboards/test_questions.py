@@ -137,14 +137,9 @@ def shipped() -> list[Question]:
 
 
 def test_every_dashboard_has_questions(shipped: list[Question]) -> None:
-    """At least twenty questions fill all dashboards."""
-    assert len(shipped) >= 20
+    """At least twenty fill all dashboards; a reader can name a chart by its title."""
     assert list(DASHBOARDS) == [name for name, _ in by_dashboard(shipped)]
-
-
-def test_no_title_stands_twice(shipped: list[Question]) -> None:
-    """A reader can name a chart by its title."""
-    assert len(shipped) == len({question.title for question in shipped})
+    assert 20 <= len(shipped) == len({question.title for question in shipped})
 
 
 def test_questions_read_only_what_is_published(shipped: list[Question]) -> None:

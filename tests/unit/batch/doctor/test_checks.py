@@ -161,15 +161,8 @@ def test_what_is_told_of_the_source(changes: dict[str, Any], name: str, level: s
 
 def test_what_cannot_be_seen_is_left_out_or_said() -> None:
     """Without privileges some lines are missing, and the version is said to be unknown."""
-    checks = of_source(
-        None,
-        server=replace(SERVER, version=""),
-        documents=None,
-        has_split_stage=None,
-        has_partitions=None,
-        has_images=None,
-        oplog=None,
-    )
+    unseen = dict.fromkeys(["documents", "has_split_stage", "has_partitions", "has_images", "oplog"])
+    checks = of_source(None, server=replace(SERVER, version=""), **unseen)
     assert {
         *("source", "clock", "proven", "collection", "majority"),
         *("find", "changeStream", "snapshot", "oplog"),

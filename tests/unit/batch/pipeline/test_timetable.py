@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 import structlog
@@ -160,24 +159,19 @@ class World:
 
 def test_it_runs_each_hour_and_each_night() -> None:
     """One after the other, for ever; a run that fails, or cannot be started, changes nothing."""
-    world = World("03T00:30", timedelta(minutes=10), 16)
-    codes = iter([1, -9, 0])
-    world.make = lambda: FakeChild(exit_code=next(codes))
+    world = World("03T00:30", timedelta(minutes=10), 22)
+    codes = iter([1, -9, None, 0])
+
+    def begin() -> FakeChild:
+        if (code := next(codes)) is None:
+            raise OSError("no processes left")
+        return FakeChild(exit_code=code)
+
+    world.make = begin
     world.scheduler().run(world.now)
-    assert [(HOURLY, at("03T01:00")), (DAILY, at("03T02:00")), (HOURLY, at("03T03:00"))] == world.started
-    assert [1, -9, 0] == world.ended
-
-
-def test_a_run_that_cannot_be_started() -> None:
-    """The next one is tried all the same."""
-
-    def refuse() -> Any:
-        raise OSError("no processes left")
-
-    world = World("03T00:30", timedelta(minutes=30), 3)
-    world.make = refuse
-    world.scheduler().run(world.now)
-    assert [None, None] == world.ended
+    hours = [at(f"03T0{hour}:00") for hour in (1, 2, 3, 4)]
+    assert [*zip([HOURLY, DAILY, HOURLY, HOURLY], hours, strict=True)] == world.started
+    assert [1, -9, None, 0] == world.ended
 
 
 def test_runs_that_come_due_during_a_run_are_made_up_for_once() -> None:

@@ -31,15 +31,9 @@ def test_checks_are_asked_from_the_sources_on() -> None:
 def check(number: int) -> Check:
     """Return a check that so many rows break: two of them are no error, one is not even a warning."""
     return Check(
-        name=f"check_{number}",
-        query=f"select * from range({number})",
-        failures="count(*)",
-        warn_if="> 1",
-        error_if="> 2",
-        is_error=True,
-        compiled_path="",
-        reads_views=False,
-    )
+        name=f"check_{number}", query=f"select * from range({number})", failures="count(*)", warn_if="> 1",
+        error_if="> 2", is_error=True, compiled_path="", reads_views=False,
+    )  # fmt: skip
 
 
 def test_many_checks_are_asked_at_a_time() -> None:

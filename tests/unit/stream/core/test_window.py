@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.core.normalise import DeadLetter, deletion
+from stream.core.normalise import deletion
 from stream.core.position import Position
 from stream.core.schema import Row, to_table
 from stream.core.window import ClosedWindow, FlushPolicy, NormalisedBatch, Window
+from tests.support.landing import LETTER
 from tests.support.replies import position_at
 from tests.support.rows import rows_of
 
 POLICY = FlushPolicy(
     max_rows=10, max_size_bytes=1000, max_age=timedelta(seconds=2), idle_position=timedelta(seconds=10)
 )
-LETTER = DeadLetter("missing_type", "the document has no `type`", None, "{}")
 
 
 def batch(second: int, *, rows: int = 0, letters: int = 0, size_bytes: int = 0) -> NormalisedBatch:

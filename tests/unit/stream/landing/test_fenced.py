@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.core.normalise import DeadLetter
 from stream.core.schema import to_table
 from stream.errors import AlreadyRunningError, MicroBatchCorruptError, StorageUnavailableError
 from stream.landing.dead_letters import DeadLetterStore
@@ -19,10 +18,9 @@ from stream.landing.footer import footer_of
 from stream.landing.micro_batch import MicroBatch
 from stream.storage.local import LocalStorage
 from stream.storage.storage import Stored
-from tests.support.landing import land_in, position_at, upsert
+from tests.support.landing import LETTER, land_in, position_at, upsert
 
 NOON = datetime(2026, 1, 3, 12, tzinfo=UTC)
-LETTER = DeadLetter("missing_type", "the document has no `type`", None, "{}")
 
 
 class Flaky(LocalStorage):

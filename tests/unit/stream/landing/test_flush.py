@@ -11,7 +11,6 @@ import structlog
 from prometheus_client import CollectorRegistry
 from structlog.testing import LogCapture
 
-from stream.core.normalise import DeadLetter
 from stream.core.schema import to_table
 from stream.core.window import ClosedWindow
 from stream.errors import LandingFullError, LandingNotWritableError
@@ -22,10 +21,9 @@ from stream.landing.micro_batch import read_footer
 from stream.landing.zone import LandingZone, Lane
 from stream.metrics import StreamMetrics
 from stream.stop import StopSignal
-from tests.support.landing import delete, lane_of, position_at, upsert
+from tests.support.landing import LETTER, delete, lane_of, position_at, upsert
 
 NOON = datetime(2026, 1, 3, 12, tzinfo=UTC)
-LETTER = DeadLetter("missing_type", "the document has no `type`", None, "{}")
 
 
 class Fixture:
@@ -130,15 +128,9 @@ def test_one_line_is_logged_a_micro_batch(fixture: Fixture) -> None:
     [entry] = fixture.logged
     assert landed is not None
     del entry["seconds"]
-    assert {
-        "event": "micro_batch_landed",
-        "log_level": "info",
-        "micro_batch": landed.id,
-        "upserts": 1,
-        "deletes": 1,
-        "dead_letters": 1,
-        "position": "1970-01-01T00:00:00+00:00",
-    } == entry
+    expected = {"event": "micro_batch_landed", "log_level": "info", "micro_batch": landed.id, "upserts": 1}
+    expected |= {"deletes": 1, "dead_letters": 1, "position": "1970-01-01T00:00:00+00:00"}
+    assert expected == entry
 
 
 @pytest.mark.parametrize(

@@ -72,9 +72,8 @@ def test_a_question_without_projects_is_asked_without(marts: duckdb.DuckDBPyConn
     assert ("from", "to") == variables_of(asked_of_all)
     text = statement(asked_of_all)
     assert "project" not in text.replace(asked_of_all.query, "")
-    assert ["tool 3", "tool 2"] == [
-        tool for tool, _ in asked(marts, text, **{"from": "2026-01-03", "to": "2026-01-04"})
-    ]
+    chosen = asked(marts, text, **{"from": "2026-01-03", "to": "2026-01-04"})
+    assert ["tool 3", "tool 2"] == [tool for tool, _ in chosen]
 
 
 def test_projects_of_one_name_are_called_by_their_whole_path(marts: duckdb.DuckDBPyConnection) -> None:
@@ -140,9 +139,8 @@ def test_hours_lie_side_by_side(marts: duckdb.DuckDBPyConnection) -> None:
         query="select date '2026-01-05' as day, '/a/shop' as project, 1 as weekday, 9 as hour, 2.5 as spent",
     )
     rows = asked(marts, statement(heat))
-    assert ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"] == [
-        day for day, *_ in rows
-    ]
+    days = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+    assert days == [day for day, *_ in rows]
     assert 2.5 == float(rows[0][1 + 9])
     assert 2.5 == sum(float(hour) for row in rows for hour in row[1:])
 
