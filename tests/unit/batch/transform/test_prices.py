@@ -12,17 +12,8 @@ from batch.transform.prices import Price, merged, model_family, read_terms
 from stream.errors import SettingsError
 
 PRICE = "[[prices]]\nmodel = 'a'\n"
-TWO_PRICES = """
-[[prices]]
-model = "A"
-input = 1
-output = 1
-[[prices]]
-model = "a"
-from = 2026-01-01
-input = 1
-output = 1
-"""
+ONE_EACH = "input = 1\noutput = 1\n"
+TWO_PRICES = f"[[prices]]\nmodel = 'A'\n{ONE_EACH}{PRICE}from = 2026-01-01\n{ONE_EACH}"
 LISTED = {"model_family": "claude-opus-5", "valid_from": "0001-01-01", "valid_to": None, "input_usd": "5"}
 
 

@@ -138,8 +138,7 @@ def test_one_line_is_logged_a_micro_batch(fixture: Fixture) -> None:
 )
 def test_a_full_disk_is_tried_again(fixture: Fixture, failpoint: str) -> None:
     """Until there is room; then there is one file, one set of dead letters, and the next number is free."""
-    full = [LandingFullError("full", hint="free some"), LandingFullError("full", hint="free some")]
-    fixture.problems[failpoint] = list(full)
+    fixture.problems[failpoint] = [LandingFullError("full", hint="free some")] * 2
 
     fixture.flusher.flush(window(upsert(1, 10), letters=1))
     fixture.flusher.flush(window(upsert(2, 20), letters=1))

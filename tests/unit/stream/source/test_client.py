@@ -132,13 +132,9 @@ class FakeClient:
     """A server that answers commands from a table; an exception in it is raised."""
 
     def __init__(self, answers: dict[str, Any], *, version: dict[str, Any] | None = None) -> None:
+        self.admin = self  # as any other database
         self._answers = answers
         self._version = version
-
-    @property
-    def admin(self) -> "FakeClient":
-        """Itself, as any other database."""
-        return self
 
     def __getitem__(self, _name: str) -> "FakeClient":
         return self

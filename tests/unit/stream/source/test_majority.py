@@ -21,13 +21,9 @@ class Answering:
     """A primary whose answers to `hello` follow each other; the last one stays."""
 
     def __init__(self, *writes: dict[str, Any]) -> None:
+        self.admin = self
         self._writes: Iterator[dict[str, Any]] = iter(writes)
         self._last: dict[str, Any] = {}
-
-    @property
-    def admin(self) -> "Answering":
-        """Return the same."""
-        return self
 
     def command(self, _name: str) -> dict[str, Any]:
         """Answer `hello`."""

@@ -24,19 +24,14 @@ class Refusing:
     """Client, database and collection in one: an account that may do no more than find."""
 
     def __init__(self, error: OperationFailure) -> None:
+        self.admin = self  # rights are those of the account
         self._error = error
-
-    def __getitem__(self, _name: str) -> "Refusing":
-        return self
-
-    @property
-    def admin(self) -> "Refusing":
-        """Return the same: rights are those of the account."""
-        return self
 
     def get_collection(self, _name: str, **_options: object) -> "Refusing":
         """Return the same."""
         return self
+
+    __getitem__ = get_collection
 
     def with_options(self, **_options: object) -> "Found":
         """Return what may be found."""
