@@ -30,11 +30,19 @@ def test_the_names_are_those_of_the_contract() -> None:
     prefix = "claude_analytics_stream_"
     counters = ["events", "rows_landed", "rows_loaded", "dead_letters", "redactions", "documents_decoded"]
     gauges = [
-        "compiled_way", "source_lag_seconds", "durable_lag_seconds", "oplog_window_seconds",
-        "oplog_headroom_seconds", "majority_lag_seconds", "pending_micro_batches", "load_lag_seconds",
-        "last_event_timestamp_seconds", "last_reply_timestamp_seconds", "source_timestamp_seconds",
+        "compiled_way",
+        "source_lag_seconds",
+        "durable_lag_seconds",
+        "oplog_window_seconds",
+        "oplog_headroom_seconds",
+        "majority_lag_seconds",
+        "pending_micro_batches",
+        "load_lag_seconds",
+        "last_event_timestamp_seconds",
+        "last_reply_timestamp_seconds",
+        "source_timestamp_seconds",
         "position_timestamp_seconds",
-    ]  # fmt: skip
+    ]
     assert dict.fromkeys([*counters, "reconnects"], "counter") | dict.fromkeys(gauges, "gauge") | {
         "flush_seconds": "histogram"
     } == {name.removeprefix(prefix): kind for name, kind in kinds.items()}
@@ -134,11 +142,18 @@ def test_a_taken_port_is_said() -> None:
 @pytest.mark.parametrize(
     ("authorization", "status"),
     [
-        ("Bearer geheim-geheim", 200), (None, 401), ("", 401), ("Bearer", 401), ("Bearer geheim-geheiM", 401),
-        ("Bearer geheim-geheim2", 401), ("bearer geheim-geheim", 401), ("Basic geheim-geheim", 401),
-        ("geheim-geheim", 401), ("Bearer gehe\u00efm-geheim", 401),
+        ("Bearer geheim-geheim", 200),
+        (None, 401),
+        ("", 401),
+        ("Bearer", 401),
+        ("Bearer geheim-geheiM", 401),
+        ("Bearer geheim-geheim2", 401),
+        ("bearer geheim-geheim", 401),
+        ("Basic geheim-geheim", 401),
+        ("geheim-geheim", 401),
+        ("Bearer gehe\u00efm-geheim", 401),
     ],
-)  # fmt: skip
+)
 def test_with_a_token_only_those_who_know_it_are_answered(authorization: str | None, status: int) -> None:
     """Everybody else learns which setting it takes, and not one figure."""
     registry = CollectorRegistry()

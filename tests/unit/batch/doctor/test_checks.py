@@ -34,23 +34,42 @@ DAY = 86_400
 POSITION = position_at((NOW - 60) << 31)
 SERVER = Server("7.0.4", "rs0", is_sharded=False, skew_seconds=0.01)
 SOURCE = SourceFacts(
-    namespace="claude_logs.conversations", server=SERVER, documents=12_345, majority_problem=None,
-    snapshot_problem=None, stream_problem=None, resume_problem=None, has_split_stage=True,
-    has_partitions=True, has_images=False, oplog=Oplog(NOW - 3 * DAY, NOW, 1.0),
-)  # fmt: skip
+    namespace="claude_logs.conversations",
+    server=SERVER,
+    documents=12_345,
+    majority_problem=None,
+    snapshot_problem=None,
+    stream_problem=None,
+    resume_problem=None,
+    has_split_stage=True,
+    has_partitions=True,
+    has_images=False,
+    oplog=Oplog(NOW - 3 * DAY, NOW, 1.0),
+)
 LANDING = LandingFacts(
-    is_streaming=True, position=POSITION, position_problem=None, landed_problem=None, letters=(),
-    landed=tuple(MicroBatch(Path("x"), "stream", number) for number in range(3)), sizes=(1, 1, 1),
-)  # fmt: skip
+    is_streaming=True,
+    position=POSITION,
+    position_problem=None,
+    landed_problem=None,
+    letters=(),
+    landed=tuple(MicroBatch(Path("x"), "stream", number) for number in range(3)),
+    sizes=(1, 1, 1),
+)
 LETTER = StoredDeadLetter("stream/x#0", "2026-01-01", DeadLetter("bad_message", "", None, "{}"))
 WAREHOUSE = WarehouseFacts(
     path=Path("/data/analytics.duckdb"), exists=True, duckdb_version="1.5.5", problem=None, pending=0
 )
 LOCAL = LocalFacts(
-    now=datetime.fromtimestamp(NOW, tz=UTC), data_dir=Path("/data"), unwritable=None,
-    free_bytes=50_000_000_000, landing=LANDING, checked=3, corrupt=(), warehouse=WAREHOUSE,
+    now=datetime.fromtimestamp(NOW, tz=UTC),
+    data_dir=Path("/data"),
+    unwritable=None,
+    free_bytes=50_000_000_000,
+    landing=LANDING,
+    checked=3,
+    corrupt=(),
+    warehouse=WAREHOUSE,
     addresses=(Address("METRICS_PORT", "127.0.0.1", 9464), Address("BACKFILL_METRICS_PORT", "127.0.0.1", 0)),
-)  # fmt: skip
+)
 
 
 def of_source(position: Position | None = POSITION, **changes: Any) -> dict[str, Check]:
@@ -66,10 +85,28 @@ def test_a_sound_platform_is_ok() -> None:
     checks = [*of_source().values(), *of_machine().values()]
     assert {("ok", None)} == {(check.level, check.fix) for check in checks}
     assert [
-        "source", "clock", "proven", "collection", "majority", "find", "changeStream", "snapshot",
-        "large events", "partitions", "images", "oplog", "position",
-        "folder", "disk", "stream", "landing zone", "dead letters", "lease", "warehouse", "port",
-    ] == [check.name for check in checks]  # fmt: skip
+        "source",
+        "clock",
+        "proven",
+        "collection",
+        "majority",
+        "find",
+        "changeStream",
+        "snapshot",
+        "large events",
+        "partitions",
+        "images",
+        "oplog",
+        "position",
+        "folder",
+        "disk",
+        "stream",
+        "landing zone",
+        "dead letters",
+        "lease",
+        "warehouse",
+        "port",
+    ] == [check.name for check in checks]
 
 
 def landing(**changes: Any) -> dict[str, Any]:
@@ -123,10 +160,13 @@ MACHINES: dict[str, tuple[dict[str, Any], str, str, str]] = {
 
 @pytest.mark.parametrize(
     ("checks", "name", "level", "fix"),
-    [(of(**changes), *said) for of, those in ((of_source, SOURCES), (of_machine, MACHINES))
-     for changes, *said in those.values()],
+    [
+        (of(**changes), *said)
+        for of, those in ((of_source, SOURCES), (of_machine, MACHINES))
+        for changes, *said in those.values()
+    ],
     ids=[*SOURCES, *MACHINES],
-)  # fmt: skip
+)
 def test_what_is_amiss(checks: dict[str, Check], name: str, level: str, fix: str) -> None:
     """Each defect makes its own line warn or fail, says what to do, and leaves the others ok."""
     assert (level, True) == (checks[name].level, fix in (checks[name].fix or "")), checks[name]
@@ -149,10 +189,14 @@ NEAR = {"is_missing": True, "names_near": ("claude_logs.conversations", "logs.co
         ({"server": replace(SERVER, version="8.0.1")}, "proven", "ok", f"not on 8.0; {RECORDED}"),
     ],
     ids=[
-        "a new oplog drops nothing", "how long the position stays", "behind `mongos` there is no set name",
-        "names near", "a tested version", "an untested version",
+        "a new oplog drops nothing",
+        "how long the position stays",
+        "behind `mongos` there is no set name",
+        "names near",
+        "a tested version",
+        "an untested version",
     ],
-)  # fmt: skip
+)
 def test_what_is_told_of_the_source(changes: dict[str, Any], name: str, level: str, said: str) -> None:
     """What is fine though it looks odd, and what helps whoever reads the line."""
     check = of_source(**changes)[name]

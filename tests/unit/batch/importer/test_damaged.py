@@ -29,10 +29,20 @@ TWO = b'{"type":"summary","leafUuid":"u","summary":"{\\"type\\":\\"user\\",\\"se
         (b'{"a":' * 5000 + TWO, [TWO]),
     ],
     ids=[
-        "two on a line", "NULs before", "NULs behind", "torn by another", "spliced", "its begin is missing",
-        "no UTF-8 around", "torn", "torn twice", "nothing", "objects that are no records", "deep",
+        "two on a line",
+        "NULs before",
+        "NULs behind",
+        "torn by another",
+        "spliced",
+        "its begin is missing",
+        "no UTF-8 around",
+        "torn",
+        "torn twice",
+        "nothing",
+        "objects that are no records",
+        "deep",
     ],
-)  # fmt: skip
+)
 def test_whole_records(line: bytes, records: list[bytes]) -> None:
     """Two records on a line, NULs, a splice: all that is whole, nothing that is part of something torn."""
     assert whole_records(line) == records

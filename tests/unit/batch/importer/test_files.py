@@ -67,11 +67,16 @@ MIXED = ["app/one.jsonl", "app/one.meta.json", "app/notes.txt"]
         (["app/1.jsonl", "app/2.jsonl"], [".", "app", "app/1.jsonl"], ["app/1.jsonl", "app/2.jsonl"]),
     ],
     ids=[
-        "home folder of Claude Code", "its `projects`", "one project", "one log",
-        "the history beside `projects`", "other files", "a file that is named itself may be called anything",
+        "home folder of Claude Code",
+        "its `projects`",
+        "one project",
+        "one log",
+        "the history beside `projects`",
+        "other files",
+        "a file that is named itself may be called anything",
         "paths that overlap",
     ],
-)  # fmt: skip
+)
 def test_every_way_to_name_logs_agrees(
     tmp_path: Path, files: list[str], given: list[str], expected: list[str]
 ) -> None:

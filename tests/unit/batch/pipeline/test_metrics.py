@@ -125,10 +125,19 @@ def look(tmp_path: Path) -> Look:
 
 def test_the_status_before_the_first_run(look: Look) -> None:
     """Nothing is wrong yet."""
-    assert CycleStatus(
-        is_running=False, is_scheduled=False, next_run_at=None, last_runs=(), build=None, builds=0,
-        builds_size_bytes=0, problems=(),
-    ) == look.now()  # fmt: skip
+    assert (
+        CycleStatus(
+            is_running=False,
+            is_scheduled=False,
+            next_run_at=None,
+            last_runs=(),
+            build=None,
+            builds=0,
+            builds_size_bytes=0,
+            problems=(),
+        )
+        == look.now()
+    )
 
 
 def test_the_status_with_a_scheduler(look: Look) -> None:

@@ -110,10 +110,16 @@ def changed(steps: list[StepRun], name: str, change: Callable[[StepRun], StepRun
         [*run("a", AT), *run("b", SOON)],
     ],
     ids=[
-        "nothing yet", "run failed", "publish failed", "project changed", "published by hand",
-        "built by hand since", "validated by hand since", "rolled back",
+        "nothing yet",
+        "run failed",
+        "publish failed",
+        "project changed",
+        "published by hand",
+        "built by hand since",
+        "validated by hand since",
+        "rolled back",
     ],
-)  # fmt: skip
+)
 def test_otherwise_everything_is_done(steps: list[StepRun]) -> None:
     """In doubt a run is whole."""
     assert not up_to_date(steps)

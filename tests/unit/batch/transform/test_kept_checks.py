@@ -23,17 +23,27 @@ def test_checks_are_asked_from_the_sources_on() -> None:
         result("staging_is_unique", "staging"),
     ]
     assert [
-        "source_is_unique", "of_nothing", "staging_is_unique", "mart_refers_to_staging", "mart_is_unique",
+        "source_is_unique",
+        "of_nothing",
+        "staging_is_unique",
+        "mart_refers_to_staging",
+        "mart_is_unique",
         "agree",
-    ] == [each.node.unique_id for each in upstream_first(checks, built)]  # fmt: skip
+    ] == [each.node.unique_id for each in upstream_first(checks, built)]
 
 
 def check(number: int) -> Check:
     """Return a check that so many rows break: two of them are no error, one is not even a warning."""
     return Check(
-        name=f"check_{number}", query=f"select * from range({number})", failures="count(*)", warn_if="> 1",
-        error_if="> 2", is_error=True, compiled_path="", reads_views=False,
-    )  # fmt: skip
+        name=f"check_{number}",
+        query=f"select * from range({number})",
+        failures="count(*)",
+        warn_if="> 1",
+        error_if="> 2",
+        is_error=True,
+        compiled_path="",
+        reads_views=False,
+    )
 
 
 def test_many_checks_are_asked_at_a_time() -> None:

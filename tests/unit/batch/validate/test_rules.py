@@ -40,11 +40,16 @@ def test_the_warehouse_is_opened_read_only() -> None:
 @pytest.mark.parametrize(
     ("history", "ratio", "expected"),
     [
-        ([], 0.5, 0), ([100], 0.5, 50), ([101], 0.5, 51), ([100, 80, 120], 0.5, 40),
-        ([100] * 7 + [2], 0.5, 50), ([100], 0, 0), ([100], 1, 100),
+        ([], 0.5, 0),
+        ([100], 0.5, 50),
+        ([101], 0.5, 51),
+        ([100, 80, 120], 0.5, 40),
+        ([100] * 7 + [2], 0.5, 50),
+        ([100], 0, 0),
+        ([100], 1, 100),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_the_least_volume(history: list[int], ratio: float, expected: int) -> None:
     """A share of the fewest documents of the last seven runs; nothing without history."""
     assert expected == least_documents(history, ratio=ratio)

@@ -47,11 +47,21 @@ def test_every_id_can_be_read_back(value: Any) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        MinKey(), MaxKey(), Decimal128("1.1"), {"$id": 1, "$ref": "a"}, Timestamp(7, 8), Code("f()"),
-        Binary.from_uuid(uuid.UUID(int=7)), -0.5, float("-inf"), "i:1", "64b000000000000000000000", "\0",
+        MinKey(),
+        MaxKey(),
+        Decimal128("1.1"),
+        {"$id": 1, "$ref": "a"},
+        Timestamp(7, 8),
+        Code("f()"),
+        Binary.from_uuid(uuid.UUID(int=7)),
+        -0.5,
+        float("-inf"),
+        "i:1",
+        "64b000000000000000000000",
+        "\0",
     ],
     ids=repr,
-)  # fmt: skip
+)
 def test_unusual_ids_can_be_read_back(value: Any) -> None:
     """Rare types, and text that looks like another type's, come back as they were."""
     assert bson.encode({"": value}) == bson.encode({"": document_id(document_key(value))})
@@ -60,10 +70,22 @@ def test_unusual_ids_can_be_read_back(value: Any) -> None:
 @pytest.mark.parametrize(
     "key",
     [
-        "", "64B000000000000000000000", "64b0", "i:one", f"i:{2**63}", "d:x", "d:1.0", "n:1.5", "n:x", "b:00",
-        "b:00:0", "x:00", "y:1", "s",
+        "",
+        "64B000000000000000000000",
+        "64b0",
+        "i:one",
+        f"i:{2**63}",
+        "d:x",
+        "d:1.0",
+        "n:1.5",
+        "n:x",
+        "b:00",
+        "b:00:0",
+        "x:00",
+        "y:1",
+        "s",
     ],
-)  # fmt: skip
+)
 def test_other_text_is_no_id(key: str) -> None:
     """Text that no `_id` has is refused, so that a damaged row is never taken for a document."""
     with pytest.raises(ValueError, match="is no canonical `_id`"):

@@ -16,10 +16,28 @@ from batch.verify.ranges import KeyRange, choose_sample, plan_ranges
 from stream.core.normalise import document_key
 
 ASCENDING: list[Any] = [
-    None, -3, 1, 1.5, Decimal128("7"), "", "1", "64b000000000000000000000", "s:1", "zoo", "\U0010ffff",
-    {}, {"a": 1}, b"bytes", Binary.from_uuid(uuid.UUID(int=7)), ObjectId("0" * 24),
-    ObjectId("64b000000000000000000000"), ObjectId("b" * 24), ObjectId("f" * 24), False, True,
-]  # fmt: skip
+    None,
+    -3,
+    1,
+    1.5,
+    Decimal128("7"),
+    "",
+    "1",
+    "64b000000000000000000000",
+    "s:1",
+    "zoo",
+    "\U0010ffff",
+    {},
+    {"a": 1},
+    b"bytes",
+    Binary.from_uuid(uuid.UUID(int=7)),
+    ObjectId("0" * 24),
+    ObjectId("64b000000000000000000000"),
+    ObjectId("b" * 24),
+    ObjectId("f" * 24),
+    False,
+    True,
+]
 """In MongoDB's order."""
 
 

@@ -7,11 +7,20 @@ from batch.verify.report import KINDS, REAL, Kind, Tally, Verification
 
 def verification(tally: Tally) -> Verification:
     return Verification(
-        namespace="claude_logs.conversations", first_cluster_time=1_767_225_600 << 31,
-        last_cluster_time=(1_767_225_601 << 31) + 5, documents=10, rows=9, pieces=1, ranges_in_all=2,
-        ranges_differing=1, looked_again=1, counts=tally.counts, first=tally.first, seconds=2.0,
+        namespace="claude_logs.conversations",
+        first_cluster_time=1_767_225_600 << 31,
+        last_cluster_time=(1_767_225_601 << 31) + 5,
+        documents=10,
+        rows=9,
+        pieces=1,
+        ranges_in_all=2,
+        ranges_differing=1,
+        looked_again=1,
+        counts=tally.counts,
+        first=tally.first,
+        seconds=2.0,
         size_bytes=100,
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -429,12 +429,22 @@ def test_microseconds_of_an_instant() -> None:
 @pytest.mark.parametrize(
     ("value", "key"),
     [
-        (ObjectId("65A000000000000000000001"), "65a000000000000000000001"), ("text", "s:text"), ("", "s:"),
-        (1, "i:1"), (Int64(1), "i:1"), (-5, "i:-5"), (1.0, "i:1"), (-0.0, "i:0"), (0.1, "d:0.1"),
-        (Decimal128("1.50"), "d:1.5"), (Decimal128("0.10"), "n:0.1"), (float("nan"), "d:nan"),
-        (b"\x01", "b:00:01"), (Binary(b"\x01", 4), "b:04:01"),
+        (ObjectId("65A000000000000000000001"), "65a000000000000000000001"),
+        ("text", "s:text"),
+        ("", "s:"),
+        (1, "i:1"),
+        (Int64(1), "i:1"),
+        (-5, "i:-5"),
+        (1.0, "i:1"),
+        (-0.0, "i:0"),
+        (0.1, "d:0.1"),
+        (Decimal128("1.50"), "d:1.5"),
+        (Decimal128("0.10"), "n:0.1"),
+        (float("nan"), "d:nan"),
+        (b"\x01", "b:00:01"),
+        (Binary(b"\x01", 4), "b:04:01"),
     ],
-)  # fmt: skip
+)
 def test_keys_of_the_usual_types_can_be_read(value: object, key: str) -> None:
     """An ObjectId stays bare, so that ids in order of time are text in order."""
     assert key == document_key(value)

@@ -83,9 +83,16 @@ def test_the_footer_comes_back(tmp_path: Path) -> None:
     landed = land(tmp_path, [upsert(1, 30), delete(2, 20), delete(3, 25)], clock=lambda: LATE)
 
     assert Footer(
-        micro_batch_id=landed.id, rows=3, upserts=1, deletes=2, dead_letters=0, first_cluster_time=20,
-        last_cluster_time=30, position=position_at(30), landed_at=LATE,
-    ) == read_footer(landed)  # fmt: skip
+        micro_batch_id=landed.id,
+        rows=3,
+        upserts=1,
+        deletes=2,
+        dead_letters=0,
+        first_cluster_time=20,
+        last_cluster_time=30,
+        position=position_at(30),
+        landed_at=LATE,
+    ) == read_footer(landed)
 
 
 def test_a_footer_without_a_position_comes_back() -> None:

@@ -213,10 +213,12 @@ FRAGMENTS = [raw_reply([part], token=part["_id"]) for part in fragments({"_id": 
         ([reply(10), FRAGMENTS[0], AutoReconnect("closed"), *FRAGMENTS, reply(12)], [10, 11, 12], 1),
     ],
     ids=[
-        "a reply that cannot be read", "a cursor that the server closed", "a reply without a token",
+        "a reply that cannot be read",
+        "a cursor that the server closed",
+        "a reply without a token",
         "a connection lost amid a split event",
     ],
-)  # fmt: skip
+)
 def test_the_stream_is_opened_again_behind_the_last_token(
     answers: list[bytes | Exception], ids: list[int], reconnects: int
 ) -> None:

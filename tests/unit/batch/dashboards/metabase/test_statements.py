@@ -37,10 +37,17 @@ def question(display: str, by: str = "tool", **fields: Any) -> Question:
     from range(1, 11)
     """
     described = {
-        "name": "calls", "title": "Calls", "answers": "How many?", "dashboard": "Overview", "position": 1,
+        "name": "calls",
+        "title": "Calls",
+        "answers": "How many?",
+        "dashboard": "Overview",
+        "position": 1,
         "columns": {"day": "date", "project": "project", "tool": "text", "calls": "count"},
-        "measures": [{"label": "Calls", "of": "calls"}], "display": display, "by": by, "query": query,
-    }  # fmt: skip
+        "measures": [{"label": "Calls", "of": "calls"}],
+        "display": display,
+        "by": by,
+        "query": query,
+    }
     return Question.model_validate(described | fields)
 
 

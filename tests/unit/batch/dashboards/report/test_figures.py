@@ -112,6 +112,11 @@ def test_a_report_without_any_rows_is_a_page(question: Question) -> None:
 def figures(question: Question) -> Figures:
     """Return the figures of an empty database."""
     return Figures(
-        questions=[question], rows={question.name: packed(question)}, projects=[], project_names=[],
-        first_day=None, last_day=None, made_at=datetime(2026, 1, 1, tzinfo=UTC),
-    )  # fmt: skip
+        questions=[question],
+        rows={question.name: packed(question)},
+        projects=[],
+        project_names=[],
+        first_day=None,
+        last_day=None,
+        made_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
