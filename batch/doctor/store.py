@@ -10,17 +10,18 @@ _FOLDER = "doctor"
 
 
 def judge_credentials(found: str | None) -> Check:
-    """Say where the keys of S3 are from.
+    """Say where the keys of the store are from.
 
     Args:
-        found: Where, in words; None if neither the environment nor a profile has any.
+        found: Where, in words; None if neither the environment nor the files of the cloud's tools have any.
     """
     if found:
         return Check("credentials", "ok", f"from {found}")
     return Check(
         "credentials",
         "ok",
-        "none in the environment or in a profile of `~/.aws`: the role of this machine or container is asked",
+        "none in the environment, nor where the cloud's tools keep them: whoever this machine, container or "
+        "pod is to the cloud is asked",
     )
 
 

@@ -1,5 +1,6 @@
 """Where the tables are and how their catalog is reached: one answer, in Spark's words and in PyIceberg's."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +15,10 @@ from stream.errors import SettingsError
 CATALOG = "lake"
 """Of the catalog, in Spark and in PyIceberg: tables of a JDBC catalog are found under this name alone."""
 
+_PREFIX = f"spark.sql.catalog.{CATALOG}."
+_SECRET = re.compile(r"password|token|account[.]key")
+_HIDDEN = rf"(?i)secret|password|token|access[.]?key|^{re.escape(_PREFIX)}"
+"""Spark's own pattern, and everything that a catalog is told."""
 EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
 """What Spark must be started with; a Spark Connect server, too."""
 
@@ -67,6 +72,10 @@ class LakeConfig:
     def session_settings(self) -> dict[str, str]:
         """Return what Spark must know when it starts; nothing secret, as `ps` shows it."""
         return {
+            "spark.redaction.regex": _HIDDEN,
+            # Each job's event holds the session's settings. Of those an event log hides only what Spark has
+            # been started with, whatever it was then (Spark's `EventLoggingListener.redactProperties`).
+            **dict.fromkeys(self._secret_names(), ""),
             "spark.sql.extensions": EXTENSIONS,
             "spark.driver.memory": self.driver_memory,
             "spark.ui.enabled": "false",
@@ -84,12 +93,11 @@ class LakeConfig:
 
     def catalog_settings(self) -> dict[str, str]:
         """Return what a session is given once it runs: the catalog, with its password, and the time zone."""
-        prefix = f"spark.sql.catalog.{CATALOG}"
         settings = {
-            prefix: "org.apache.iceberg.spark.SparkCatalog",
-            f"{prefix}.warehouse": self.location,
+            _PREFIX.rstrip("."): "org.apache.iceberg.spark.SparkCatalog",
+            f"{_PREFIX}warehouse": self.location,
             # Others commit, too: a table is as it is now, not as it was when Spark last looked.
-            f"{prefix}.cache-enabled": "false",
+            f"{_PREFIX}cache-enabled": "false",
             "spark.sql.defaultCatalog": CATALOG,
             "spark.sql.session.timeZone": "UTC",
         }
@@ -97,16 +105,16 @@ class LakeConfig:
             parts = urlsplit(self.catalog_uri.get_secret_value())
             query = f"?{parts.query}" if parts.query else ""
             settings |= {
-                f"{prefix}.type": "jdbc",
-                f"{prefix}.uri": f"jdbc:postgresql://{_host(parts.netloc)}{parts.path}{query}",
-                f"{prefix}.jdbc.user": unquote(parts.username or ""),
-                f"{prefix}.jdbc.password": unquote(parts.password or ""),
-                f"{prefix}.jdbc.schema-version": "V1",
+                f"{_PREFIX}type": "jdbc",
+                f"{_PREFIX}uri": f"jdbc:postgresql://{_host(parts.netloc)}{parts.path}{query}",
+                f"{_PREFIX}jdbc.user": unquote(parts.username or ""),
+                f"{_PREFIX}jdbc.password": unquote(parts.password or ""),
+                f"{_PREFIX}jdbc.schema-version": "V1",
             }
         else:
-            settings |= {f"{prefix}.{name}": value for name, value in self._rest().items()}
+            settings |= {f"{_PREFIX}{name}": value for name, value in self._rest().items()}
         # What a REST catalog was given counts before what the environment says.
-        storage = {f"{prefix}.{name}": value for name, value in spark_storage(self.scheme).items()}
+        storage = {f"{_PREFIX}{name}": value for name, value in spark_storage(self.scheme).items()}
         return storage | settings
 
     def pyiceberg_settings(self) -> dict[str, Any]:
@@ -119,6 +127,11 @@ class LakeConfig:
             kept = {"init_catalog_tables": "false", "pool_pre_ping": "true"}
             return settings | {"type": "sql", "uri": uri} | kept
         return settings | self._rest()
+
+    def _secret_names(self) -> list[str]:
+        """Return the catalog's settings that nobody may see, all that a REST catalog is told among them."""
+        rest = {_PREFIX + name for name in self.catalog_properties}
+        return [name for name in self.catalog_settings() if name in rest or _SECRET.search(name)]
 
     def _rest(self) -> dict[str, str]:
         """Return what both clients are told of a REST catalog."""

@@ -8,10 +8,8 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
-
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.session import get_session
 
 from stream.errors import StorageRefusedError
 
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
 _KEPT = timedelta(minutes=5)
 """Less than the ten minutes before their end at which botocore renews keys at the latest."""
 _ROLES = ("iam-role", "container-role")
+_FILES = {"AWS_CONFIG_FILE": "~/.aws/config", "AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials"}
 _PROFILE_HINT = "check AWS_PROFILE, `~/.aws/config` and `~/.aws/credentials`: `aws sts get-caller-identity`"
 
 
@@ -43,11 +42,27 @@ class AwsAccount:
 
 
 def find_account() -> AwsAccount:
-    """Look at the environment, then at the profile it names.
+    """Look at the environment, then at the profile it names, if there is one at all.
 
     Raises:
         StorageRefusedError: There is no such profile, or it cannot be used.
     """
+    if _has_profiles():
+        return _of_profile()
+    return AwsAccount(_of_environment(), None, _named_endpoint(), _named_region())
+
+
+def _has_profiles() -> bool:
+    """Whether anything would be read; it takes 0.1 s to import what reads it."""
+    files = (Path(os.environ.get(name, usual)).expanduser() for name, usual in _FILES.items())
+    chosen = os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE")
+    return bool(chosen) or any(path.exists() for path in files)
+
+
+def _of_profile() -> AwsAccount:
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - see `_has_profiles`
+    from botocore.session import get_session  # noqa: PLC0415 - see `_has_profiles`
+
     try:
         session = get_session()
         profile = session.profile or "default"
@@ -65,12 +80,17 @@ def find_account() -> AwsAccount:
     return AwsAccount(
         found,
         credentials,
-        os.environ.get("AWS_ENDPOINT_URL_S3")
-        or os.environ.get("AWS_ENDPOINT_URL")
-        or services.get("s3", {}).get("endpoint_url")
-        or scoped.get("endpoint_url"),
-        os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or scoped.get("region"),
+        _named_endpoint() or services.get("s3", {}).get("endpoint_url") or scoped.get("endpoint_url"),
+        _named_region() or scoped.get("region"),
     )
+
+
+def _named_endpoint() -> str | None:
+    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+
+
+def _named_region() -> str | None:
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
 
 
 def _of_environment() -> str | None:
@@ -82,6 +102,8 @@ def _of_environment() -> str | None:
 
 
 def _renewed(kept: "Credentials") -> "Callable[[], S3Credential]":
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - see `_has_profiles`
+
     def credentials() -> "S3Credential":
         asked_at = datetime.now(UTC)
         try:

@@ -35,6 +35,15 @@ class AzureAccount:
     endpoint: str
 
     @property
+    def found(self) -> str | None:
+        """What opens it, in words; None where Azure is asked who this machine is."""
+        if self.key:
+            return f"the environment: a key of the account `{self.name}`"
+        client = os.environ.get("AZURE_CLIENT_ID")
+        by = "a signature" if self.sas_token else f"the client `{client}`" if client else None
+        return by and f"the environment: {by} for the account `{self.name}`"
+
+    @property
     def is_elsewhere(self) -> bool:
         """Whether the endpoint is none of Azure's, which are named after the account."""
         return not (urlsplit(self.endpoint).hostname or "").startswith(f"{self.name}.blob.")

@@ -31,6 +31,13 @@ _RETRIES: "RetryConfig" = {
 }
 """Whoever calls waits for much longer, but says so in its log, and looks for the stop signal meanwhile."""
 _PAGE = 1000
+_GOOGLE = (
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "GOOGLE_SERVICE_ACCOUNT",
+    "GOOGLE_SERVICE_ACCOUNT_PATH",
+    "GOOGLE_SERVICE_ACCOUNT_KEY",
+)
+_GOOGLE_FILE = "~/.config/gcloud/application_default_credentials.json"
 _REFUSALS = (
     exceptions.PermissionDeniedError,
     exceptions.UnauthenticatedError,
@@ -148,6 +155,28 @@ class ObjectStorage:
                 hint="nothing is lost: it is tried again until the store answers; if it never does, check "
                 "DATA_URL and the network",
             ) from error
+
+
+def credentials_of(url: str) -> str | None:
+    """Return where what opens a store is from, in words; never a key.
+
+    Returns:
+        None where nothing is named, and the cloud is asked who this machine is.
+
+    Raises:
+        StorageRefusedError: No account is named, or there is no such profile.
+    """
+    scheme = url.partition("://")[0]
+    if scheme == "s3":
+        return aws.find_account().found
+    return azure.find_account().found if scheme == "az" else _of_google()
+
+
+def _of_google() -> str | None:
+    for name in _GOOGLE:
+        if os.environ.get(name):
+            return f"`{name}` in the environment"
+    return f"`{_GOOGLE_FILE}`" if Path(_GOOGLE_FILE).expanduser().exists() else None
 
 
 def _opened(url: str, client: "ClientConfig") -> "ObjectStore":

@@ -10,9 +10,10 @@ import pytest
 
 from batch.lake.s3_server import S3Server, find_weed
 from stream.errors import StorageRefusedError
+from stream.storage import aws
 from stream.storage.storage import Storage
 
-aws = pytest.importorskip("stream.storage.aws")
+pytest.importorskip("botocore")
 objects = pytest.importorskip("stream.storage.objects")
 
 pytestmark = [
@@ -63,6 +64,19 @@ def test_a_profile_opens_a_bucket(home: Path, s3_server: S3Server, monkeypatch: 
     account = aws.find_account()
     assert "profile `logs` (shared-credentials-file)" == account.found
     assert s3_server.secret_key not in repr(account)
+
+
+@pytest.mark.usefixtures("home")
+def test_without_a_profile_nothing_is_imported_to_read_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the environment says is all there is, or that it says nothing: a machine's role may open it."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "botocore"]:
+        monkeypatch.delitem(sys.modules, name)
+    assert aws.AwsAccount(None, None, None, None) == aws.find_account()
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "some")
+    found = "`AWS_ACCESS_KEY_ID` in the environment"
+    assert aws.AwsAccount(found, None, None, "eu-central-1") == aws.find_account()
+    assert "botocore" not in sys.modules
 
 
 def test_keys_of_the_environment_come_first(

@@ -3,11 +3,12 @@
 import base64
 import secrets
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from stream.errors import StorageRefusedError, StorageUnavailableError
-from stream.storage.objects import ObjectStorage
+from stream.storage.objects import ObjectStorage, credentials_of
 from stream.storage.storage import Storage
 from tests.integration import test_storage as promises
 from tests.support.azurite import CONTAINER, Azurite
@@ -54,6 +55,19 @@ def test_a_cloud_keeps_what_every_storage_promises(
 ) -> None:
     """The same tests as of a folder and of S3."""
     promise(storage)
+
+
+def test_it_is_said_what_opens_it(
+    storage: Storage, azurite: Azurite, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Never by showing it."""
+    found = str(credentials_of(storage.url))
+    assert ("a key of the account `logs`" in found) or ("GOOGLE_APPLICATION_CREDENTIALS" in found)
+    assert azurite.key not in found
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("AZURE_STORAGE_ACCOUNT_KEY", "GOOGLE_APPLICATION_CREDENTIALS"):
+        monkeypatch.delenv(name, raising=False)
+    assert credentials_of(storage.url) is None
 
 
 def test_a_wrong_key_is_refused_without_being_shown(

@@ -129,6 +129,7 @@ def test_marts_are_those_of_duckdb(program: Program, lake: Lake, place: Place) -
 
     for command in ("validate", "publish", "doctor", "status"):
         said += program.done(command)
+    assert "credentials: from " in said
     assert f"tables: `{place.tables}" in said
     assert len(both.published()) > 10
     assert not any(secret in said for secret in place.secrets)

@@ -7,6 +7,27 @@ from pathlib import Path
 
 import pytest
 
+HIDDEN = "keep-me-"
+"""Begins everything that nobody may see."""
+LOGGING = f"""
+import sys
+from pydantic import SecretStr
+from batch.lake.config import LakeConfig
+from batch.lake.session import Spark
+spark = {{
+    "spark.eventLog.enabled": "true",
+    "spark.eventLog.compress": "false",
+    "spark.eventLog.dir": sys.argv[1],
+}}
+azure = "abfss://box@logs.dfs.core.windows.net/tables"
+uri, properties = sys.argv[2], {{"credential": "ana:{HIDDEN}c", "header.X-Who": "{HIDDEN}h"}}
+config = LakeConfig(
+    SecretStr(uri), azure, "local[2]", driver_memory="1g", spark=spark, catalog_properties=properties
+)
+session = Spark(config)
+print(session.rows("select count(*) from range(3)", doing="look"))
+session.stop()
+"""
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -34,3 +55,25 @@ def test_rows_are_shuffled_into_few_parts(
         check=True,
     )
     assert expected == found.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("uri", "opened_by"),
+    [
+        (f"postgresql://ana:{HIDDEN}p@127.0.0.1/none", "AZURE_STORAGE_ACCOUNT_KEY"),
+        ("https://catalog.example", "AZURE_STORAGE_SAS_TOKEN"),
+    ],
+    ids=["PostgreSQL and a key", "REST and a signature"],
+)
+def test_an_event_log_holds_no_secret(tmp_path: Path, uri: str, opened_by: str) -> None:
+    """Where Spark's history server looks, each job's settings are written down."""
+    account = {"AZURE_STORAGE_ACCOUNT_NAME": "logs", opened_by: f"{HIDDEN}a"}
+    words = [sys.executable, "-c", LOGGING, str(tmp_path), uri]
+    said = subprocess.run(
+        words, env={**os.environ, **account}, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+    assert "[(3,)]" == said.strip()
+    events = "".join(path.read_text() for path in tmp_path.rglob("events*"))
+    assert "SparkListenerJobStart" in events
+    assert "spark.sql.catalog.lake" in events
+    assert HIDDEN not in events

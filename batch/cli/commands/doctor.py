@@ -36,10 +36,9 @@ def command(as_json: AsJson = False) -> None:
 def _examine_remote(context: Context) -> list[Check]:
     try:
         checks = examine_remote(context.mongo, context.landed_objects)
-        if (context.settings.data.url or "").startswith("s3://"):
-            from stream.storage.aws import find_account  # noqa: PLC0415 - an extra
+        from stream.storage.objects import credentials_of  # noqa: PLC0415 - an extra
 
-            checks.append(judge_credentials(find_account().found))
+        checks.append(judge_credentials(credentials_of(context.settings.data.url or "")))
     except AnalyticsError as error:
         return [failed("store", error)]
     return checks

@@ -40,6 +40,7 @@ def test_an_account_and_its_key(monkeypatch: pytest.MonkeyPatch, said: dict[str,
     assert expected == account
     assert ("logs.dfs.core.windows.net", False) == (account.host, account.is_elsewhere)
     assert "k==" not in repr(account)
+    assert "the environment: a key of the account `logs`" == account.found
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,7 @@ def test_where_it_is(
     assert (host, is_other_server) == (account.host, account.is_elsewhere)
     assert "sv=1&sig=s%3D" == account.sas_token
     assert "s%3D" not in repr(account)
+    assert "the environment: a signature for the account `logs`" == account.found
 
 
 def test_without_a_name_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
