@@ -85,6 +85,9 @@ def watched(replica_set: EmbeddedMongo, tmp_path_factory: pytest.TempPathFactory
     ):
         found = Watched(server, client[name]["conversations"], program, stream)
         wait_until(lambda: [1, 1] == list(server.query("up").values()))
+        # It answers before it follows the collection; what was changed until then is not its business.
+        reply = "claude_analytics_stream_last_reply_timestamp_seconds"
+        wait_until(lambda: any(value > 0 for value in server.query(reply).values()))
         yield found
         _end(found.stream)
         client.drop_database(name)

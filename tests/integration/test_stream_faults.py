@@ -2,6 +2,7 @@
 
 import errno
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -487,7 +488,8 @@ def test_a_disk_that_stays_full_stops_the_worker_when_told(
     """Told to stop, it ends with exit code 1; what it could not land is read again by the next run."""
     runner = StreamRunner(stream.mongo, small_disk)
     runner.take_position()
-    collection.insert_many([line(number, message=uuid.uuid4().hex * 9000) for number in range(10)])
+    # Not one of them finds room, however few a window on a busy machine holds.
+    collection.insert_many([line(number, message=secrets.token_hex(150_000)) for number in range(10)])
     ballast = small_disk / "ballast"
     ballast.write_bytes(b"x" * (shutil.disk_usage(small_disk).free - 100_000))
     worker = runner.worker()
