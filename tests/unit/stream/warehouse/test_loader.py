@@ -82,8 +82,10 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "_HURRY_SECONDS": 0.1,
     }.items():
         monkeypatch.setattr(loader, name, seconds)
+    # Another test of this process may have left a thread that nobody ends.
+    before = set(threading.enumerate())
     yield
-    for thread in threading.enumerate():
+    for thread in set(threading.enumerate()) - before:
         if thread.name == "load":
             thread.join(patience())
 
