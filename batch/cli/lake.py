@@ -34,6 +34,7 @@ def lake_config(context: Context) -> LakeConfig:
 
     Raises:
         SettingsError: CATALOG_URI is not set.
+        StorageRefusedError: DATA_URL is in Azure, and no account is named.
     """
     settings = context.settings.lake
     config = LakeConfig(
@@ -49,7 +50,11 @@ def lake_config(context: Context) -> LakeConfig:
 
 
 def _location(data: DataSettings) -> str:
-    """Return the URL of the folder of all tables: in the bucket of DATA_URL, else in DATA_DIR."""
+    """Return the URL of the folder of all tables: in the bucket of DATA_URL, else in DATA_DIR.
+
+    Raises:
+        StorageRefusedError: It is in Azure, and no account is named.
+    """
     if not data.is_remote:
         return f"file://{(data.data_dir / 'tables').resolve()}"
     return table_url(f"{data.url}/tables")

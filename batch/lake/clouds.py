@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from stream.storage import azure
+from stream.storage import aws, azure
 
 _HADOOP = "org.apache.iceberg.hadoop.HadoopFileIO"
 _BY_SCHEME = "org.apache.iceberg.io.ResolvingFileIO"
@@ -64,9 +64,7 @@ def pyiceberg_storage(scheme: str) -> dict[str, str]:
 
 def _s3() -> dict[str, str]:
     """Return endpoint and region; keys stay where Spark and PyArrow find them by themselves."""
-    from stream.storage.aws import find_account  # noqa: PLC0415 - an extra
-
-    account = find_account()
+    account = aws.find_account()
     endpoint = account.endpoint
     # Another S3 has no regions, but clients want one.
     region = account.region or ("us-east-1" if endpoint else None)
@@ -95,14 +93,14 @@ def _azure_in_java(account: azure.AzureAccount) -> dict[str, str]:
 
 
 def _azure_in_python(account: azure.AzureAccount) -> dict[str, str]:
-    if account.is_elsewhere:
+    if account.is_elsewhere and (account.key or account.sas_token):
         secret = f"AccountKey={account.key}" if account.key else f"SharedAccessSignature={account.sas_token}"
         place = f"AccountName={account.name};{secret};BlobEndpoint={account.endpoint};"
         return {"adls.account-name": account.name, "adls.connection-string": place}
     return _known(
         {
             "adls.account-name": account.name,
-            "adls.account-host": account.host.replace(".dfs.", ".blob.", 1),
+            "adls.account-host": account.endpoint.partition("://")[2],
             "adls.account-key": account.key,
             "adls.sas-token": account.sas_token,
         }

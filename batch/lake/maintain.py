@@ -15,7 +15,7 @@ from stream.clock import Clock
 _ORPHAN_AGE = timedelta(days=3)
 """Younger files may be those of a commit under way; Iceberg itself refuses less than a day."""
 _ORPHANS_EACH = timedelta(days=1)
-LOOKED_AT = "claude-analytics.orphans-looked-for-at"
+_LOOKED_AT = "claude-analytics.orphans-looked-for-at"
 """Property of `ops.published_builds`."""
 _WRITTEN_BY_SPARK = ("documents", "loads", "changed_lines", "micro_batches")
 
@@ -113,11 +113,11 @@ class LakeMaintenance:
     def _remove_all_orphans(self, tables: Sequence[str]) -> int:
         """Look for orphans once a day: it lists every file there is."""
         noted = self.catalog.table(TABLE)
-        now, at = self.clock(), noted.properties.get(LOOKED_AT) if noted else None
+        now, at = self.clock(), noted.properties.get(_LOOKED_AT) if noted else None
         if at is not None and now - datetime.fromisoformat(at) < _ORPHANS_EACH:
             return 0
         removed = sum(map(self._remove_orphans, tables))
-        self.catalog.commit(TABLE, lambda table: _set_property(table, LOOKED_AT, now.isoformat()))
+        note_look(self.catalog, now)
         return removed
 
     def _remove_orphans(self, table: str) -> int:
@@ -141,6 +141,15 @@ def has_snapshot_before(table: Table | None, before: datetime) -> bool:
     return any(each.timestamp_ms < milliseconds for each in others)
 
 
-def _set_property(table: Table, name: str, value: str) -> None:
-    with table.transaction() as transaction:
-        transaction.set_properties({name: value})
+def note_look(catalog: Catalog, at: datetime) -> None:
+    """Write down when orphan files were looked for last; for a day nobody looks again.
+
+    Raises:
+        StepFailedError: Nothing has been published, so there is no table to write it to.
+    """
+
+    def note(table: Table) -> None:
+        with table.transaction() as transaction:
+            transaction.set_properties({_LOOKED_AT: at.isoformat()})
+
+    catalog.commit(TABLE, note)

@@ -9,18 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import obstore
 from obstore import exceptions
-from obstore.store import AzureStore, S3Store, from_url
+from obstore.store import from_url
 
 from stream.errors import StorageRefusedError, StorageUnavailableError
 from stream.storage import aws, azure
 from stream.storage.storage import Stored
 
 if TYPE_CHECKING:
-    from obstore.store import AzureConfig, ClientConfig, ObjectStore, RetryConfig, S3Config
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig
 
 _CONNECT_TIMEOUT = timedelta(seconds=5)
 _REQUEST_TIMEOUT = timedelta(seconds=30)
@@ -180,49 +180,23 @@ def _of_google() -> str | None:
 
 
 def _opened(url: str, client: "ClientConfig") -> "ObjectStore":
-    opened = {"s3": _opened_s3, "az": _opened_azure}.get(url.partition("://")[0], _opened_google)
-    return opened(url, client)
-
-
-def _opened_s3(url: str, client: "ClientConfig") -> "ObjectStore":
-    account = aws.find_account()
-    config: S3Config = {}
-    if account.region:
-        config["region"] = account.region
-    if account.endpoint:
-        config["endpoint"] = account.endpoint
-    return S3Store.from_url(
-        url,
-        config=config,
-        client_options=client | {"allow_http": _is_plain(account.endpoint)},
-        retry_config=_RETRIES,
-        credential_provider=account.credentials,
-    )
-
-
-def _opened_azure(url: str, client: "ClientConfig") -> "ObjectStore":
-    account = azure.find_account()
-    config: AzureConfig = {"account_name": account.name, "endpoint": account.endpoint}
-    if account.key:
-        config["account_key"] = account.key
-    if account.sas_token:
-        config["sas_key"] = account.sas_token
-    return AzureStore.from_url(
-        url,
-        config=config,
-        client_options=client | {"allow_http": _is_plain(account.endpoint)},
-        retry_config=_RETRIES,
-    )
-
-
-def _opened_google(url: str, client: "ClientConfig") -> "ObjectStore":
-    is_plain = _is_plain(os.environ.get("GOOGLE_BASE_URL"))
-    return from_url(url, client_options=client | {"allow_http": is_plain}, retry_config=_RETRIES)
-
-
-def _is_plain(endpoint: str | None) -> bool:
-    """Whether an endpoint has no TLS: somebody's own choice, and never the default."""
-    return (endpoint or "").startswith("http://")
+    scheme = url.partition("://")[0]
+    options: dict[str, Any] = {"retry_config": _RETRIES}
+    if scheme == "s3":
+        s3 = aws.find_account()
+        endpoint, options["credential_provider"] = s3.endpoint, s3.credentials
+        said = {"region": s3.region, "endpoint": endpoint}
+    elif scheme == "az":
+        account = azure.find_account()
+        endpoint = account.endpoint
+        said = {"account_name": account.name, "endpoint": endpoint}
+        said |= {"account_key": account.key, "sas_key": account.sas_token}
+    else:
+        endpoint, said = os.environ.get("GOOGLE_BASE_URL"), {}
+    # An endpoint without TLS is somebody's own choice, and never the default.
+    client["allow_http"] = (endpoint or "").startswith("http://")
+    config: Any = {name: value for name, value in said.items() if value}
+    return from_url(url, config=config, client_options=client, **options)
 
 
 def _first_line(error: Exception) -> str:

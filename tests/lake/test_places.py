@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from batch.lake.config import LakeConfig
-from batch.lake.maintain import LOOKED_AT, TABLE, LakeMaintenance
+from batch.lake.maintain import LakeMaintenance, note_look
 from batch.lake.s3_server import S3Server
 from batch.purge.target import Target
 from batch.shipped import sample_logs
@@ -135,11 +135,6 @@ def test_marts_are_those_of_duckdb(program: Program, lake: Lake, place: Place) -
     assert not any(secret in said for secret in place.secrets)
 
 
-def looked_for_orphans(table: Any) -> None:
-    with table.transaction() as transaction:
-        transaction.set_properties({LOOKED_AT: utc_now().isoformat()})
-
-
 def test_upkeep(program: Program, lake: Lake, place: Place) -> None:
     """What is loaded is verified, made again, compacted and purged."""
     lake.land([upsert(1, 10, sessionId="goes"), upsert(2, 11, sessionId="stays")])
@@ -154,7 +149,7 @@ def test_upkeep(program: Program, lake: Lake, place: Place) -> None:
     assert [("i:1",), ("i:3",)] == lake.rows(keys)
 
     if not place.lists_paths:
-        lake.catalog.commit(TABLE, looked_for_orphans)
+        note_look(lake.catalog, utc_now())
     upkeep = LakeMaintenance(lake.spark, lake.catalog, utc_now, snapshots_kept=timedelta(0))
     assert any("files of old snapshots removed" in each for each in upkeep.run())
     assert [("i:1",), ("i:3",)] == lake.rows(keys)

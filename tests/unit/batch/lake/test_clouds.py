@@ -63,6 +63,14 @@ def test_another_server_in_the_place_of_azure(monkeypatch: pytest.MonkeyPatch) -
     assert "AccountName=logs;AccountKey=k==;BlobEndpoint=http://127.0.0.1:10000/logs;" == said
 
 
+def test_an_identity_at_another_address_of_azure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As behind a private name: there is no secret to put into a connection string."""
+    monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", "https://logs.example.org")
+    assert "https://logs.example.org" == spark_storage("abfss")[f"adls.connection-string.{HOST}"]
+    expected = {"adls.account-name": "logs", "adls.account-host": "logs.example.org"}
+    assert expected == pyiceberg_storage("abfss")
+
+
 def test_google(monkeypatch: pytest.MonkeyPatch) -> None:
     """Credentials are found as Google's tools find them, at its usual place or another."""
     assert {} == pyiceberg_storage("gs")
